@@ -1,0 +1,43 @@
+/**
+ * "Is this thread launching a child right now?": the last part of multiprocessing/context.py.
+ * It stands in core because the classes that may only be pickled at that time do.
+ */
+import { RuntimeError } from './errors.ts';
+import { processWide } from './state.ts';
+
+/** What an object that is pickled while a child is launched may ask of the launcher. */
+export interface SpawningPopen {
+  /** The start method's name. */
+  readonly method: string;
+  /**
+   * Passes an open fd to the child. Returns what stands for it in the child; the child turns that
+   * into its own fd number by `DupFd.detach()` (multiprocessing/reduction).
+   */
+  duplicateForChild(fd: number): number;
+}
+
+const tls = processWide('spawning', () => ({ popen: undefined as SpawningPopen | undefined }));
+
+/** The Popen that is pickling for its child now, or undefined; Python's `get_spawning_popen`. @internal */
+export function getSpawningPopen(): SpawningPopen | undefined {
+  return tls.popen;
+}
+
+/** Python's `set_spawning_popen`. @internal */
+export function setSpawningPopen(popen: SpawningPopen | undefined): void {
+  tls.popen = popen;
+}
+
+/**
+ * Throws unless a child is being launched; Python's `assert_spawning`.
+ * @throws RuntimeError for an object that may only be inherited
+ * @internal
+ */
+export function assertSpawning(obj: object): void {
+  if (getSpawningPopen() === undefined) {
+    throw new RuntimeError(
+      `${obj.constructor.name} objects should only be shared between processes through inheritance:` +
+        ' pass it in the args of a Process',
+    );
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Numbers of the C headers, in one table per platform. What differs between architectures of Linux
+ * stands under its architecture; x64 and arm64 share the rest (asm-generic).
+ */
+
+interface PlatformNumbers {
+  F_DUPFD_CLOEXEC: number;
+  O_CLOEXEC: number;
+  O_NONBLOCK: number;
+  SOL_SOCKET: number;
+  MSG_CMSG_CLOEXEC: number;
+  MSG_NOSIGNAL: number;
+  SOCK_SEQPACKET: number;
+  SOCK_CLOEXEC: number;
+  POSIX_SPAWN_SETSIGDEF: number;
+  POSIX_SPAWN_SETSIGMASK: number;
+  /** macOS only: close everything that no file action names. */
+  POSIX_SPAWN_CLOEXEC_DEFAULT: number;
+  /** Bytes; the largest of the libcs we know, rounded up. */
+  sizeofSpawnAttributes: number;
+  sizeofFileActions: number;
+  sizeofSigset: number;
+}
+
+const linux: PlatformNumbers = {
+  F_DUPFD_CLOEXEC: 1030,
+  O_CLOEXEC: 0o2000000,
+  O_NONBLOCK: 0o4000,
+  SOL_SOCKET: 1,
+  MSG_CMSG_CLOEXEC: 0x40000000,
+  MSG_NOSIGNAL: 0x4000,
+  SOCK_SEQPACKET: 5,
+  SOCK_CLOEXEC: 0o2000000,
+  POSIX_SPAWN_SETSIGDEF: 0x04,
+  POSIX_SPAWN_SETSIGMASK: 0x08,
+  POSIX_SPAWN_CLOEXEC_DEFAULT: 0,
+  sizeofSpawnAttributes: 512,
+  sizeofFileActions: 256,
+  sizeofSigset: 128,
+};
+
+const darwin: PlatformNumbers = {
+  F_DUPFD_CLOEXEC: 67,
+  O_CLOEXEC: 0x1000000,
+  O_NONBLOCK: 0x4,
+  SOL_SOCKET: 0xffff,
+  MSG_CMSG_CLOEXEC: 0,
+  MSG_NOSIGNAL: 0,
+  SOCK_SEQPACKET: 5,
+  SOCK_CLOEXEC: 0,
+  POSIX_SPAWN_SETSIGDEF: 0x04,
+  POSIX_SPAWN_SETSIGMASK: 0x08,
+  POSIX_SPAWN_CLOEXEC_DEFAULT: 0x4000,
+  sizeofSpawnAttributes: 512,
+  sizeofFileActions: 256,
+  sizeofSigset: 128,
+};
+
+/** The numbers of this platform. */
+export const platform: PlatformNumbers = process.platform === 'darwin' ? darwin : linux;
+
+/** fcntl commands that are the same on Linux and macOS. */
+export const F_GETFD = 1;
+export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const FD_CLOEXEC = 1;
+
+/** Linux only: who gets which signal when an O_ASYNC descriptor changes. */
+export const F_SETOWN = 8;
+export const F_SETSIG = 10;
+export const O_ASYNC = 0o20000;
+
+export const AF_UNIX = 1;
+export const SCM_RIGHTS = 1;
+
+/** prctl(2), Linux. */
+export const PR_SET_PDEATHSIG = 1;
+
+/** madvise(2), Linux: let fork(2) copy the range after all. */
+export const MADV_DOFORK = 11;
+
+/** System call numbers that libc has no function for, per architecture of Linux. */
+export const syscallNumbers: Record<string, { pidfd_open: number }> = {
+  x64: { pidfd_open: 434 },
+  arm64: { pidfd_open: 434 },
+};

@@ -1,0 +1,67 @@
+/**
+ * Errors of the kernel layer: the counterparts of Python's OSError and its subclasses.
+ */
+import { constants } from 'node:os';
+
+const errnoNames = new Map<number, string>(
+  Object.entries(constants.errno).map(([name, value]) => [value, name]),
+);
+
+/**
+ * A system call failed; Python's `OSError`.
+ *
+ * `errno` is the positive error number, `code` its name (`'EBADF'`), `syscall` the call's name,
+ * as in Node's own system errors.
+ */
+export class OSError extends Error {
+  override name = 'OSError';
+  readonly errno: number;
+  readonly code: string;
+  readonly syscall: string | undefined;
+
+  /**
+   * @param errno the error number, positive as in Python
+   * @param message what failed and what to do about it
+   * @param syscall the name of the call that failed
+   */
+  constructor(errno: number, message: string, syscall?: string) {
+    super(message);
+    this.errno = errno;
+    this.code = errnoNames.get(errno) ?? `E${errno}`;
+    this.syscall = syscall;
+  }
+}
+
+/** The other end of a pipe or socket is gone (`EPIPE`); Python's `BrokenPipeError`. */
+export class BrokenPipeError extends OSError {
+  override name = 'BrokenPipeError';
+}
+
+/** There is no such child process (`ECHILD`); Python's `ChildProcessError`. */
+export class ChildProcessError extends OSError {
+  override name = 'ChildProcessError';
+}
+
+/** There is no such process (`ESRCH`); Python's `ProcessLookupError`. */
+export class ProcessLookupError extends OSError {
+  override name = 'ProcessLookupError';
+}
+
+const subclasses = new Map<number, typeof OSError>([
+  [constants.errno.EPIPE, BrokenPipeError],
+  [constants.errno.ECHILD, ChildProcessError],
+  [constants.errno.ESRCH, ProcessLookupError],
+]);
+
+/** Makes the OSError (or the subclass that Python would raise) for a failed call. @internal */
+export function osError(errno: number, syscall: string, detail?: string): OSError {
+  const ErrorClass = subclasses.get(errno) ?? OSError;
+  const code = errnoNames.get(errno) ?? `errno ${errno}`;
+  return new ErrorClass(errno, `${syscall}: ${code}${detail ? `, ${detail}` : ''}`, syscall);
+}
+
+/** This process cannot fork; the message says why and what to do. */
+export class ForkUnavailableError extends Error {
+  override name = 'ForkUnavailableError';
+  readonly code = 'ERR_MP_FORK_UNAVAILABLE';
+}

@@ -1,0 +1,176 @@
+/**
+ * File descriptors: Python's `os.pipe`, `read`, `write`, `close`, `dup`, and poll(2).
+ */
+import { closeSync, readSync, writeSync } from 'node:fs';
+import { getSystemErrorMap } from 'node:util';
+import {
+  F_GETFD,
+  F_GETFL,
+  F_SETFD,
+  F_SETFL,
+  F_SETOWN,
+  F_SETSIG,
+  FD_CLOEXEC,
+  O_ASYNC,
+  platform,
+} from './constants.ts';
+import { osError } from './errors.ts';
+import { errno, native, syscall } from './ffi.ts';
+
+const cPipe2 = syscall('int pipe2(_Out_ int *fds, int flags)');
+const cPipe = syscall('int pipe(_Out_ int *fds)');
+const cFcntl = syscall('int fcntl(int fd, int cmd, ...)');
+const cPoll = native('int poll(void *fds, unsigned long nfds, int timeout)');
+const cMemfd = syscall('int memfd_create(const char *name, unsigned int flags)');
+
+/** Turns an error of node:fs into the OSError that it stands for. */
+function rethrow(error: unknown, name: string): never {
+  const errnoOfNode = (error as { errno?: unknown } | null)?.errno;
+  if (typeof errnoOfNode !== 'number') throw error;
+  const detail = getSystemErrorMap().get(errnoOfNode)?.[1];
+  throw osError(-errnoOfNode, name, detail);
+}
+
+/**
+ * Makes a pipe whose ends do not survive exec; Python's `os.pipe`.
+ * @returns [read end, write end]
+ * @throws OSError
+ */
+export function pipe(): [number, number] {
+  const fds: [number, number] = [0, 0];
+  if (process.platform === 'darwin') {
+    cPipe(fds);
+    for (const fd of fds) setCloexec(fd, true);
+  } else {
+    cPipe2(fds, platform.O_CLOEXEC);
+  }
+  return fds;
+}
+
+/**
+ * Reads up to n bytes; an empty result is the end of file. Python's `os.read`.
+ * @param n bytes
+ * @throws OSError
+ */
+export function read(fd: number, n: number): Uint8Array {
+  const buffer = Buffer.allocUnsafe(n);
+  return buffer.subarray(0, readInto(fd, buffer));
+}
+
+/** Reads into a buffer once and returns the number of bytes, 0 at the end of file. @throws OSError */
+export function readInto(fd: number, buffer: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(fd, buffer, 0, buffer.length, null);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINTR') rethrow(error, 'read');
+    }
+  }
+}
+
+/**
+ * Writes once and returns the number of bytes that went; Python's `os.write`.
+ * @throws OSError, BrokenPipeError when nobody can read
+ */
+export function write(fd: number, data: Uint8Array | string): number {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  for (;;) {
+    try {
+      return writeSync(fd, bytes, 0, bytes.length, null);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINTR') rethrow(error, 'write');
+    }
+  }
+}
+
+/** Writes everything. @throws OSError */
+export function writeAll(fd: number, data: Uint8Array): void {
+  for (let done = 0; done < data.length; ) done += write(fd, data.subarray(done));
+}
+
+/** Closes an fd; Python's `os.close`. @throws OSError */
+export function close(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch (error) {
+    rethrow(error, 'close');
+  }
+}
+
+/** Duplicates an fd; the copy does not survive exec. Python's `os.dup`. @throws OSError */
+export function dup(fd: number): number {
+  return dupAbove(fd, 0);
+}
+
+/** Duplicates an fd to the lowest free number that is not below `least`. @throws OSError */
+export function dupAbove(fd: number, least: number): number {
+  return cFcntl(fd, platform.F_DUPFD_CLOEXEC, 'int', least);
+}
+
+/** Sets or clears FD_CLOEXEC. @throws OSError */
+export function setCloexec(fd: number, on: boolean): void {
+  const flags = cFcntl(fd, F_GETFD);
+  cFcntl(fd, F_SETFD, 'int', on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
+}
+
+/** Sets or clears O_NONBLOCK; Python's `os.set_blocking(fd, not on)`. @throws OSError */
+export function setNonblock(fd: number, on: boolean): void {
+  const flags = cFcntl(fd, F_GETFL);
+  cFcntl(fd, F_SETFL, 'int', on ? flags | platform.O_NONBLOCK : flags & ~platform.O_NONBLOCK);
+}
+
+/**
+ * Has the kernel send this process a signal when the pipe's other end closes (or writes), however
+ * busy the process is: F_SETOWN, F_SETSIG, O_ASYNC (fcntl(2)). Linux only.
+ * @throws OSError
+ */
+export function signalOnChange(fd: number, signal: number): void {
+  cFcntl(fd, F_SETOWN, 'int', process.pid);
+  cFcntl(fd, F_SETSIG, 'int', signal);
+  cFcntl(fd, F_SETFL, 'int', cFcntl(fd, F_GETFL) | O_ASYNC);
+}
+
+/**
+ * Makes a file without a name in memory, which does not survive exec; Python's `os.memfd_create`.
+ * Linux only.
+ * @throws OSError
+ */
+export function memfdCreate(name: string): number {
+  return cMemfd(name, 1 /* MFD_CLOEXEC */);
+}
+
+export const POLLIN = 1;
+export const POLLOUT = 4;
+
+/**
+ * Sleeps in poll(2) until one of the fds is ready (readable, at its end, or in error), and says which.
+ * A signal does not end the wait.
+ * @param fds fd numbers
+ * @param timeout seconds; undefined waits for ever, 0 and less do not wait
+ * @param events POLLIN (the default) or POLLOUT
+ * @throws OSError EBADF for an fd that is not open
+ */
+export function poll(fds: readonly number[], timeout?: number, events = POLLIN): number[] {
+  const buffer = Buffer.alloc(fds.length * 8);
+  fds.forEach((fd, i) => {
+    buffer.writeInt32LE(fd, i * 8);
+    buffer.writeInt16LE(events, i * 8 + 4);
+  });
+  const deadline = timeout === undefined ? Infinity : performance.now() + timeout * 1000;
+  for (;;) {
+    // A wait longer than an int of milliseconds is made in slices.
+    const left = Math.min(Math.max(Math.ceil(deadline - performance.now()), 0), 0x7fffffff);
+    const count = cPoll(buffer, fds.length, deadline === Infinity ? -1 : left);
+    if (count > 0) break;
+    if (count === 0) {
+      if (performance.now() >= deadline) return [];
+    } else if (errno() !== 4 /* EINTR */) {
+      throw osError(errno(), 'poll');
+    }
+  }
+  return fds.filter((fd, i) => {
+    const revents = buffer.readInt16LE(i * 8 + 6);
+    if (revents & 0x20 /* POLLNVAL */) throw osError(9 /* EBADF */, 'poll', `fd ${fd}`);
+    return revents !== 0;
+  });
+}

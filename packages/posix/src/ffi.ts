@@ -1,0 +1,112 @@
+/**
+ * The seam to the foreign function interface: the only module that knows koffi, so that Node's own
+ * `node:ffi` can take its place one day.
+ *
+ * koffi is loaded at the first call, not at import (9 ms on Node 20.20): a spawned child that needs
+ * no kernel call of its own does not pay for it.
+ */
+import { createRequire } from 'node:module';
+import type * as Koffi from 'koffi';
+import { osError } from './errors.ts';
+
+type NativeFunction = (...args: unknown[]) => number;
+
+let loaded: { koffi: typeof Koffi; libc: ReturnType<typeof Koffi.load> } | undefined;
+
+function ffi() {
+  if (loaded === undefined) {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    loaded = { koffi, libc: koffi.load(null) };
+  }
+  return loaded;
+}
+
+/**
+ * Declares a C function of the running process (libc, libuv), resolved at its first call.
+ * @param signature its C prototype, e.g. `'int kill(int pid, int sig)'`
+ */
+export function native(signature: string): NativeFunction {
+  let resolved: NativeFunction | undefined;
+  return (...args) => {
+    resolved ??= ffi().libc.func(signature) as NativeFunction;
+    return resolved(...args);
+  };
+}
+
+/** Whether the process exports a C symbol of that name. */
+export function hasSymbol(name: string): boolean {
+  try {
+    ffi().libc.symbol(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Declares a C function that returns -1 and sets errno when it fails. A call interrupted by a
+ * signal is made again, as Python does since PEP 475.
+ * @throws OSError when the call fails
+ */
+export function syscall(signature: string): NativeFunction {
+  const call = native(signature);
+  const name = /(\w+)\s*\(/.exec(signature)?.[1] ?? signature;
+  return (...args) => {
+    for (;;) {
+      const result = call(...args);
+      if (result !== -1) return result;
+      const errno = ffi().koffi.errno();
+      if (errno !== EINTR) throw osError(errno, name);
+    }
+  };
+}
+
+const EINTR = 4;
+
+/** The errno of the last native call. */
+export function errno(): number {
+  return ffi().koffi.errno();
+}
+
+/** The address of a buffer's first byte; the buffer must stay referenced while it is used. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return ffi().koffi.address(buffer);
+}
+
+/** An ArrayBuffer over foreign memory. @param length in bytes */
+export function viewMemory(address: bigint, length: number): ArrayBuffer {
+  return ffi().koffi.view(address, length);
+}
+
+/** A watch on an fd in the event loop of the calling thread (libuv's uv_poll). */
+export interface PollHandle {
+  stop(): void;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/**
+ * Starts a uv_poll on an fd. The fd must be pollable and not yet watched by this loop: koffi aborts
+ * the process otherwise (see readiness.ts, which guarantees both).
+ */
+export function uvPoll(
+  fd: number,
+  events: { readable?: boolean; writable?: boolean; disconnect?: boolean },
+  callback: () => void,
+): PollHandle {
+  return ffi().koffi.node.poll(fd, events, callback);
+}
+
+/**
+ * Lets C call a JavaScript function while a native call is under way; valid until `free` is called.
+ * @param signature the callback's C prototype, e.g. `'void Walk(void *handle, void *arg)'`
+ */
+export function callback(
+  signature: string,
+  fn: (...args: never[]) => void,
+): { pointer: bigint; free(): void } {
+  const { koffi } = ffi();
+  const pointer = koffi.register(fn, koffi.pointer(koffi.proto(signature)));
+  return { pointer, free: () => koffi.unregister(pointer) };
+}

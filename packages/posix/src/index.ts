@@ -1,0 +1,52 @@
+/**
+ * @multiprocessing/posix: the kernel, typed. It knows nothing of Process.
+ */
+if (process.platform === 'win32') {
+  throw Object.assign(
+    new Error('multiprocessing needs Linux or macOS: on Windows use it inside WSL 2'),
+    { code: 'ERR_MP_PLATFORM' },
+  );
+}
+
+export {
+  BrokenPipeError,
+  ChildProcessError,
+  ForkUnavailableError,
+  OSError,
+  osError,
+  ProcessLookupError,
+} from './errors.ts';
+export {
+  close,
+  dup,
+  memfdCreate,
+  POLLIN,
+  POLLOUT,
+  pipe,
+  poll,
+  read,
+  readInto,
+  setCloexec,
+  setNonblock,
+  signalOnChange,
+  write,
+  writeAll,
+} from './fd.ts';
+export { fork, forkAvailable, forkStatistics } from './fork.ts';
+export {
+  _exit,
+  getpid,
+  getppid,
+  ignoreSignal,
+  kill,
+  pidExists,
+  pidfdOpen,
+  setParentDeathSignal,
+  WNOHANG,
+  waitpid,
+  waitstatusToExitcode,
+} from './process.ts';
+export { onReady } from './readiness.ts';
+export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
+export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
+export { type InheritedLoop, inheritedLoop, quietInheritedLoop } from './inherited_loop.ts';

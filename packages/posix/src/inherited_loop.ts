@@ -1,0 +1,146 @@
+/**
+ * A forked child has a copy of its parent's event loop: timers, servers, sockets, pending calls. They
+ * stay the parent's: this module keeps them from doing anything in the child, so that its own
+ * asynchronous code finds a clean loop.
+ *
+ * Three layers, each where the thing lives. In libuv: every handle is unreferenced, and the fds of
+ * streams and sockets are replaced by one that is never ready, so that the child neither accepts nor
+ * reads what is the parent's (closing the handles would run the parent's 'close' listeners, and unlink the
+ * path of a listening UNIX socket). Finished thread-pool work not yet delivered is dropped. In Node:
+ * whatever else the parent began (timers, immediates, close callbacks) is recognised by its async
+ * id when it is about to run, and its callback taken out.
+ */
+import { EventEmitter } from 'node:events';
+import { AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks';
+import type { Agent as HttpsAgent } from 'node:https';
+import { callback, native, syscall, viewMemory } from './ffi.ts';
+
+const uvDefaultLoop = native('uintptr_t uv_default_loop()');
+const uvWalk = native('void uv_walk(uintptr_t loop, uintptr_t callback, void *arg)');
+const uvUnref = native('void uv_unref(uintptr_t handle)');
+const uvFileno = native('int uv_fileno(uintptr_t handle, _Out_ int *fd)');
+const uvHandleGetType = native('int uv_handle_get_type(uintptr_t handle)');
+const uvIsClosing = native('int uv_is_closing(uintptr_t handle)');
+const uvPollStop = native('int uv_poll_stop(uintptr_t handle)');
+const uvFsEventStop = native('int uv_fs_event_stop(uintptr_t handle)');
+const uvFsPollStop = native('int uv_fs_poll_stop(uintptr_t handle)');
+const uvBackendFd = native('int uv_backend_fd(uintptr_t loop)');
+const epollCreate = syscall('int epoll_create1(int flags)');
+const dup2 = syscall('int dup3(int fd, int newfd, int flags)');
+
+/** uv_handle_type (uv.h). */
+const UV = {
+  ASYNC: 1,
+  FS_EVENT: 3,
+  FS_POLL: 4,
+  NAMED_PIPE: 7,
+  POLL: 8,
+  PROCESS: 10,
+  TCP: 12,
+  TTY: 14,
+  UDP: 15,
+  SIGNAL: 16,
+} as const;
+const UNREFERENCED = new Set<number>(Object.values(UV));
+const STREAMS = new Set<number>([UV.NAMED_PIPE, UV.TCP, UV.TTY, UV.UDP]);
+const O_CLOEXEC = 0o2000000;
+
+/** Which part of the event loop came from the parent: taken right after the fork. */
+export interface InheritedLoop {
+  /** Addresses of uv_handle_t. */
+  handles: bigint[];
+  /** Every async id up to this one is the parent's. */
+  lastAsyncId: number;
+}
+
+/** Notes what the loop holds now. To be called in the child before any of its own code runs. */
+export function inheritedLoop(): InheritedLoop {
+  const handles: bigint[] = [];
+  const visit = callback('void UvWalk(uintptr_t handle, void *arg)', (handle: number | bigint) => {
+    handles.push(BigInt(handle));
+  });
+  uvWalk(uvDefaultLoop(), visit.pointer, null);
+  visit.free();
+  return { handles, lastAsyncId: new AsyncResource('multiprocessing.fork').asyncId() };
+}
+
+/**
+ * Keeps everything that came from the parent from running here.
+ * @param keepFds fds whose handles go on to work in the child
+ */
+export function quietInheritedLoop(loop: InheritedLoop, keepFds: ReadonlySet<number>): void {
+  const never = epollCreate(O_CLOEXEC);
+  for (const handle of loop.handles) quietHandle(handle, never, keepFds);
+  dropFinishedWork();
+  freshConnectionPools();
+  createHook({
+    before(asyncId) {
+      if (asyncId <= loop.lastAsyncId && asyncId > 1) takeCallbackOut(executionAsyncResource());
+    },
+  }).enable();
+}
+
+function quietHandle(handle: bigint, never: number, keepFds: ReadonlySet<number>): void {
+  const type = uvHandleGetType(handle);
+  if (!UNREFERENCED.has(type) || uvIsClosing(handle)) return;
+  if (STREAMS.has(type)) {
+    const fd = [-1];
+    uvFileno(handle, fd);
+    const number = fd[0] as number;
+    if (keepFds.has(number)) return;
+    if (number > 2) dup2(never, number, O_CLOEXEC);
+  }
+  if (type === UV.POLL) uvPollStop(handle);
+  if (type === UV.FS_EVENT) uvFsEventStop(handle);
+  if (type === UV.FS_POLL) uvFsPollStop(handle);
+  uvUnref(handle);
+}
+
+// uv_loop_t up to its queue of finished work (uv/unix.h, the same since libuv 1.0 on 64-bit).
+const LOOP_BACKEND_FD = 64;
+const LOOP_WQ = 120;
+
+/** Thread-pool work that was finished but not delivered at the fork would call back in the child too. */
+function dropFinishedWork(): void {
+  const loop = BigInt(uvDefaultLoop());
+  const memory = new DataView(viewMemory(loop, LOOP_WQ + 16));
+  if (memory.getInt32(LOOP_BACKEND_FD, true) !== uvBackendFd(loop)) return; // another layout
+  memory.setBigUint64(LOOP_WQ, loop + BigInt(LOOP_WQ), true);
+  memory.setBigUint64(LOOP_WQ + 8, loop + BigInt(LOOP_WQ), true);
+}
+
+/** Where fetch keeps its connections: undici's global dispatcher, by its interface's version. */
+const DISPATCHERS = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map(Symbol.for);
+
+/** An idle keep-alive connection of the parent must not be taken for the child's first request. */
+function freshConnectionPools(): void {
+  const globals = globalThis as Record<symbol, object | undefined>;
+  for (const key of DISPATCHERS) {
+    const Agent = globals[key]?.constructor;
+    if (Agent?.name === 'Agent') globals[key] = Reflect.construct(Agent, []) as object;
+  }
+  const loaded = (process as { moduleLoadList?: string[] }).moduleLoadList ?? [];
+  for (const name of ['http', 'https'] as const) {
+    if (!loaded.includes(`NativeModule ${name}`)) continue;
+    const module = process.getBuiltinModule(name);
+    const { constructor, options } = module.globalAgent;
+    module.globalAgent = Reflect.construct(constructor, [options]) as HttpsAgent;
+  }
+}
+
+const nothing = () => false;
+
+/**
+ * A timer, immediate, handle or request of the parent is about to call back: leave it nothing to call,
+ * and its socket or server nobody to tell.
+ */
+function takeCallbackOut(resource: object): void {
+  if (resource instanceof Promise) return;
+  const target = resource as Record<string | symbol, unknown>;
+  for (const key of Reflect.ownKeys(target)) {
+    const value = target[key];
+    if (typeof value === 'function') target[key] = nothing;
+    else if (value instanceof EventEmitter) value.emit = nothing;
+  }
+  if ('_repeat' in target) target._repeat = null;
+}
