@@ -1,1 +1,16 @@
-export {};
+/**
+ * @multiprocessing/core: one file per CPython module, under the same names.
+ */
+export * from './arguments.ts';
+export * from './connection.ts';
+export * from './errors.ts';
+export * from './main_module.ts';
+export * from './process.ts';
+export { table } from './process_table.ts';
+export * from './reducer.ts';
+export * from './reduction.ts';
+export * from './spawning.ts';
+export * from './start_method.ts';
+export * from './state.ts';
+export * from './trace.ts';
+export * as util from './util.ts';

@@ -1,1 +1,89 @@
-export {};
+/**
+ * multiprocessing: the names of Python's `multiprocessing/__init__.py`, bound to the default context.
+ */
+import { defaultContext } from '@multiprocessing/contexts';
+import { enableTracing } from './tracing.ts';
+
+export {
+  BaseContext,
+  DefaultContext,
+  ForkContext,
+  ForkProcess,
+  ForkServerContext,
+  ForkServerProcess,
+  Process,
+  SpawnContext,
+  SpawnProcess,
+} from '@multiprocessing/contexts';
+export {
+  AssertionError,
+  AuthenticationError,
+  AuthenticationString,
+  BrokenBarrierError,
+  BrokenPipeError,
+  BufferError,
+  BufferTooShort,
+  ChildProcessError,
+  EOFError,
+  isMain,
+  NotImplementedError,
+  OSError,
+  PicklingError,
+  ProcessError,
+  ProcessLookupError,
+  RuntimeError,
+  SystemExit,
+  TimeoutError,
+  UnpicklingError,
+  ValueError,
+} from '@multiprocessing/core';
+
+type Context = typeof defaultContext;
+
+/** Binds a method of the default context, so that it works as a plain function, with and without `new`. */
+function bound<K extends keyof Context>(name: K): Context[K] {
+  const method = defaultContext[name] as (...args: never[]) => unknown;
+  const call = (...args: never[]) => Reflect.apply(method, defaultContext, args);
+  // A plain function can be called with `new`, an arrow function cannot.
+  function factory(...args: never[]): unknown {
+    return call(...args);
+  }
+  return Object.defineProperty(factory, 'name', { value: name }) as Context[K];
+}
+
+export const activeChildren = bound('activeChildren');
+export const allowConnectionPickling = bound('allowConnectionPickling');
+export const cpuCount = bound('cpuCount');
+export const currentProcess = bound('currentProcess');
+export const freezeSupport = bound('freezeSupport');
+export const getAllStartMethods = bound('getAllStartMethods');
+export const getContext = bound('getContext');
+export const getLogger = bound('getLogger');
+export const getStartMethod = bound('getStartMethod');
+export const logToStderr = bound('logToStderr');
+export const parentProcess = bound('parentProcess');
+export const setExecutable = bound('setExecutable');
+export const setForkserverPreload = bound('setForkserverPreload');
+export const setStartMethod = bound('setStartMethod');
+
+export const Array = bound('Array');
+export const Barrier = bound('Barrier');
+export const BoundedSemaphore = bound('BoundedSemaphore');
+export const Condition = bound('Condition');
+export const Event = bound('Event');
+export const JoinableQueue = bound('JoinableQueue');
+export const Lock = bound('Lock');
+export const Manager = bound('Manager');
+export const Pipe = bound('Pipe');
+export const Pool = bound('Pool');
+export const Queue = bound('Queue');
+export const RawArray = bound('RawArray');
+export const RawValue = bound('RawValue');
+export const RLock = bound('RLock');
+export const Semaphore = bound('Semaphore');
+export const SimpleQueue = bound('SimpleQueue');
+export const Value = bound('Value');
+
+export * as reducer from './reduction.ts';
+
+enableTracing();

@@ -1,1 +1,16 @@
-export {};
+/**
+ * @multiprocessing/popen: how a child is launched (parent side) and what it does first (child side).
+ */
+export {
+  _forkserver,
+  checkForkserverAvailable,
+  ForkServerUnavailableError,
+  type OnPreloadError,
+} from './forkserver.ts';
+export { exitWithoutHandlers } from './forked.ts';
+export { getInheritedFds } from './inherited_fds.ts';
+export { type LaunchOptions, Popen as PopenFork } from './popen_fork.ts';
+export { Popen as PopenForkServer } from './popen_forkserver.ts';
+export { Popen as PopenSpawn } from './popen_spawn_posix.ts';
+export { getExecutable, getPreparationData, setExecutable } from './spawn.ts';
+export { failOffThreadImports, forkSafeExecArgv, loaderOf } from './loader.ts';

@@ -46,6 +46,7 @@ export {
   waitpid,
   waitstatusToExitcode,
 } from './process.ts';
+export { reportUncaught, writeStderr } from './uncaught.ts';
 export { onReady } from './readiness.ts';
 export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';

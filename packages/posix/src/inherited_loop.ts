@@ -123,7 +123,7 @@ function freshConnectionPools(): void {
   for (const name of ['http', 'https'] as const) {
     if (!loaded.includes(`NativeModule ${name}`)) continue;
     const module = process.getBuiltinModule(name);
-    const { constructor, options } = module.globalAgent;
+    const { constructor, options } = module.globalAgent as HttpsAgent;
     module.globalAgent = Reflect.construct(constructor, [options]) as HttpsAgent;
   }
 }

@@ -1,0 +1,418 @@
+/**
+ * Counterpart of multiprocessing/context.py: which start method a Process uses, and the factories of all
+ * other objects. The composition root: the only place that knows both processes and how they are launched.
+ * Deviations: D-018, D-019.
+ */
+import { availableParallelism } from 'node:os';
+import { inspect } from 'node:util';
+import {
+  activeChildren,
+  AuthenticationError,
+  BaseProcess,
+  BufferTooShort,
+  currentProcess,
+  getReducer,
+  NotImplementedError,
+  type Popen,
+  ProcessError,
+  parentProcess,
+  type Reducer,
+  RuntimeError,
+  setReducer,
+  type StartMethod,
+  startMethodState,
+  type Target,
+  TimeoutError,
+  util,
+  ValueError,
+} from '@multiprocessing/core';
+import {
+  _forkserver,
+  checkForkserverAvailable,
+  exitWithoutHandlers,
+  ForkServerUnavailableError,
+  type LaunchOptions,
+  type OnPreloadError,
+  PopenFork,
+  PopenForkServer,
+  PopenSpawn,
+  setExecutable,
+} from '@multiprocessing/popen';
+import { forkAvailable } from '@multiprocessing/posix';
+
+/** Until the package that brings it lands. */
+function later(name: string): never {
+  throw new NotImplementedError(`${name} is not part of this release yet`);
+}
+
+//
+// The base of all contexts
+//
+
+/** What a context offers; Python's `multiprocessing.context.BaseContext`. */
+export abstract class BaseContext {
+  /** The Process class of this context. */
+  abstract readonly Process: typeof BaseProcess;
+  /** @internal */
+  abstract readonly _name: StartMethod | undefined;
+
+  readonly ProcessError = ProcessError;
+  readonly BufferTooShort = BufferTooShort;
+  readonly TimeoutError = TimeoutError;
+  readonly AuthenticationError = AuthenticationError;
+
+  /** Python's `current_process`. */
+  currentProcess(): BaseProcess {
+    return currentProcess();
+  }
+
+  /** Python's `parent_process`. */
+  parentProcess(): BaseProcess | undefined {
+    return parentProcess();
+  }
+
+  /** Python's `active_children`. */
+  activeChildren(): BaseProcess[] {
+    return activeChildren();
+  }
+
+  /** How many processes can run at once; Python's `cpu_count`. */
+  cpuCount(): number {
+    return availableParallelism();
+  }
+
+  Manager(): never {
+    return later('Manager');
+  }
+  Pipe(_duplex = true): never {
+    return later('Pipe');
+  }
+  Lock(): never {
+    return later('Lock');
+  }
+  RLock(): never {
+    return later('RLock');
+  }
+  Condition(_lock?: unknown): never {
+    return later('Condition');
+  }
+  Semaphore(_value = 1): never {
+    return later('Semaphore');
+  }
+  BoundedSemaphore(_value = 1): never {
+    return later('BoundedSemaphore');
+  }
+  Event(): never {
+    return later('Event');
+  }
+  Barrier(_parties: number, _options?: object): never {
+    return later('Barrier');
+  }
+  Queue(_maxsize = 0): never {
+    return later('Queue');
+  }
+  JoinableQueue(_maxsize = 0): never {
+    return later('JoinableQueue');
+  }
+  SimpleQueue(): never {
+    return later('SimpleQueue');
+  }
+  Pool(_processes?: number, _options?: object): never {
+    return later('Pool');
+  }
+  RawValue(_typecode: string, _initial?: unknown): never {
+    return later('RawValue');
+  }
+  RawArray(_typecode: string, _sizeOrItems: unknown): never {
+    return later('RawArray');
+  }
+  Value(_typecode: string, _initial?: unknown, _options?: object): never {
+    return later('Value');
+  }
+  Array(_typecode: string, _sizeOrItems: unknown, _options?: object): never {
+    return later('Array');
+  }
+
+  /** Does nothing: there are no frozen executables to support here. Python's `freeze_support`. */
+  freezeSupport(): void {}
+
+  /** Python's `get_logger`. */
+  getLogger(): util.Logger {
+    return util.getLogger();
+  }
+
+  /** Python's `log_to_stderr`. @param level the least level to log: 10 debug, 20 info ... */
+  logToStderr(level?: number): util.Logger {
+    return util.logToStderr(level);
+  }
+
+  /** Does nothing, as in CPython on POSIX. Python's `allow_connection_pickling`. */
+  allowConnectionPickling(): void {}
+
+  /**
+   * Sets the program that children run instead of this process's own node; Python's `set_executable`.
+   * @throws TypeError for anything but a path or undefined
+   */
+  setExecutable(path: string | undefined): void {
+    setExecutable(path);
+  }
+
+  /**
+   * Names modules that the forkserver imports before it forks; Python's `set_forkserver_preload`.
+   * @param moduleNames specifiers as for import(); `'__main__'` is the main module, the default
+   * @param options.onError `'ignore'` (default), `'warn'` or `'fail'`: what an import that fails does (3.15)
+   * @throws TypeError unless it is a list of strings
+   */
+  setForkserverPreload(
+    moduleNames: readonly string[],
+    options: { onError?: OnPreloadError } = {},
+  ): void {
+    _forkserver.setForkserverPreload(moduleNames, options);
+  }
+
+  /**
+   * The context of a start method; this one, without. Python's `get_context`.
+   * @throws ValueError for a method that is unknown, or that this program cannot use (with the reason)
+   */
+  getContext(): BaseContext;
+  getContext<M extends StartMethod>(method: M): (typeof concreteContexts)[M];
+  getContext(method?: string): BaseContext;
+  getContext(method?: string): BaseContext {
+    if (method === undefined) return this;
+    const context = Object.hasOwn(concreteContexts, method)
+      ? concreteContexts[method as StartMethod]
+      : undefined;
+    if (context === undefined) throw new ValueError(`cannot find context for ${inspect(method)}`);
+    context._checkAvailable();
+    return context;
+  }
+
+  /** Python's `get_start_method`. */
+  getStartMethod(_options: { allowNone?: boolean } = {}): StartMethod | undefined {
+    return this._name;
+  }
+
+  /** @throws ValueError: only the default context's can be set */
+  setStartMethod(_method: string | undefined, _options: { force?: boolean } = {}): void {
+    throw new ValueError('cannot set start method of concrete context');
+  }
+
+  /**
+   * How process objects are pickled for their child, one for all contexts; Python's
+   * `BaseContext.reducer`. The default is the module multiprocessing/reduction.
+   */
+  get reducer(): Reducer {
+    return getReducer();
+  }
+
+  /** @throws TypeError for something that has no ForkingPickler with a dumps method */
+  set reducer(reducer: Reducer) {
+    setReducer(reducer);
+  }
+
+  /** @throws ValueError if this program cannot use the method @internal */
+  _checkAvailable(): void {}
+
+  toString(): string {
+    return `<${this.constructor.name}>`;
+  }
+}
+
+//
+// Process classes with a fixed start method
+//
+
+/** A process that is a copy of this one; Python's `ForkProcess`. */
+export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T> {
+  /** A turn of the event loop, so that the child's copy of the stack holds nothing of the caller's. */
+  override _beforeLaunch(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  override _Popen(options: LaunchOptions): Popen {
+    return new PopenFork(this as unknown as BaseProcess, options);
+  }
+
+  override _afterFork(): void {
+    startMethodState.actual = 'fork';
+    util.resetExit();
+    exitWithoutHandlers();
+    util._runAfterForkers();
+  }
+}
+
+/** A process that is a fresh node; Python's `SpawnProcess`. */
+export class SpawnProcess<T extends Target = () => unknown> extends BaseProcess<T> {
+  override _Popen(options: LaunchOptions): Popen {
+    return new PopenSpawn(this as unknown as BaseProcess, options);
+  }
+
+  override _afterFork(): void {
+    startMethodState.actual = 'spawn';
+  }
+}
+
+/** A process forked by a server that has imported the main module; Python's `ForkServerProcess`. */
+export class ForkServerProcess<T extends Target = () => unknown> extends BaseProcess<T> {
+  override _beforeLaunch(): Promise<void> {
+    return _forkserver.ready();
+  }
+
+  override _Popen(options: LaunchOptions): Popen {
+    return new PopenForkServer(this as unknown as BaseProcess, options);
+  }
+
+  override _afterFork(): void {
+    startMethodState.actual = 'forkserver';
+    util.resetExit();
+    util._runAfterForkers();
+  }
+}
+
+//
+// Contexts with a fixed start method
+//
+
+/** Python's `ForkContext`. */
+export class ForkContext extends BaseContext {
+  override readonly _name = 'fork';
+  override readonly Process = ForkProcess;
+}
+
+/** Python's `SpawnContext`. */
+export class SpawnContext extends BaseContext {
+  override readonly _name = 'spawn';
+  override readonly Process = SpawnProcess;
+}
+
+/** Python's `ForkServerContext`. */
+export class ForkServerContext extends BaseContext {
+  override readonly _name = 'forkserver';
+  override readonly Process = ForkServerProcess;
+
+  override _checkAvailable(): void {
+    checkForkserverAvailable();
+  }
+}
+
+const concreteContexts = {
+  fork: new ForkContext(),
+  spawn: new SpawnContext(),
+  forkserver: new ForkServerContext(),
+};
+
+//
+// The default context: its start method can be set once
+//
+
+/** The Process class of the default context; Python's `multiprocessing.Process`. */
+export class Process<T extends Target = () => unknown> extends BaseProcess<T> {
+  override async _beforeLaunch(): Promise<void> {
+    try {
+      await this._concrete()._beforeLaunch.call(this);
+    } catch (error) {
+      fallBackToSpawn(error);
+    }
+  }
+
+  override _Popen(options: LaunchOptions): Popen {
+    try {
+      return this._concrete()._Popen.call(this, options);
+    } catch (error) {
+      fallBackToSpawn(error);
+      return this._concrete()._Popen.call(this, options);
+    }
+  }
+
+  override _afterFork(): void {
+    this._concrete()._afterFork.call(this);
+  }
+
+  /** The methods of the Process class that the default context stands for. @internal */
+  private _concrete(): BaseProcess {
+    return defaultContext.getContext().Process.prototype as BaseProcess;
+  }
+}
+
+/** Set where the default method, and not the program, chose the forkserver. */
+let chosenByDefault = false;
+
+/** A program whose default method turns out not to work gets the one that always does. */
+function fallBackToSpawn(error: unknown): void {
+  if (!(error instanceof ForkServerUnavailableError) || !chosenByDefault) throw error;
+  util.info('%s; the default start method is spawn', error.message);
+  startMethodState.actual = 'spawn';
+}
+
+/** The context behind the functions of the package itself; Python's `DefaultContext`. */
+export class DefaultContext extends BaseContext {
+  override readonly _name = undefined;
+  override readonly Process = Process;
+
+  override getContext(): BaseContext;
+  override getContext<M extends StartMethod>(method: M): (typeof concreteContexts)[M];
+  override getContext(method?: string): BaseContext;
+  override getContext(method?: string): BaseContext {
+    if (method !== undefined) return super.getContext(method);
+    if (startMethodState.actual === undefined) {
+      startMethodState.actual = defaultStartMethod();
+      chosenByDefault = true;
+    }
+    return concreteContexts[startMethodState.actual];
+  }
+
+  /**
+   * Sets how processes are started, once per program; Python's `set_start_method`.
+   * @param method `'fork'`, `'spawn'` or `'forkserver'`; undefined with force takes the choice back
+   * @throws RuntimeError when it is set or was used already, unless forced; ValueError for an unknown or
+   *   unusable method
+   */
+  override setStartMethod(method: string | undefined, { force = false } = {}): void {
+    if (startMethodState.actual !== undefined && !force) {
+      throw new RuntimeError('context has already been set: pass { force: true } to set it again');
+    }
+    if (method === undefined && force) {
+      startMethodState.actual = undefined;
+      return;
+    }
+    startMethodState.actual = this.getContext(method)._name;
+    chosenByDefault = false;
+  }
+
+  /**
+   * The start method in use; Python's `get_start_method`. Asking fixes the default.
+   * @param options.allowNone do not fix it: undefined until it is set or used
+   */
+  override getStartMethod({ allowNone = false } = {}): StartMethod | undefined {
+    if (startMethodState.actual === undefined && allowNone) return undefined;
+    return this.getContext()._name;
+  }
+
+  /** The start methods that this program can use, the default first; Python's `get_all_start_methods`. */
+  getAllStartMethods(): StartMethod[] {
+    const first = defaultStartMethod();
+    const usable = (['forkserver', 'spawn', 'fork'] as const).filter((method) => {
+      if (method === 'fork') return forkAvailable().available;
+      return method === 'spawn' || forkserverWorks();
+    });
+    return [first, ...usable.filter((method) => method !== first)];
+  }
+}
+
+/** As CPython 3.14: forkserver on Linux, spawn elsewhere and where a forkserver cannot work. */
+function defaultStartMethod(): StartMethod {
+  return forkserverWorks() ? 'forkserver' : 'spawn';
+}
+
+function forkserverWorks(): boolean {
+  try {
+    checkForkserverAvailable();
+    return true;
+  } catch (error) {
+    if (error instanceof ForkServerUnavailableError) return false;
+    throw error;
+  }
+}
+
+/** @internal */
+export const defaultContext = new DefaultContext();

@@ -1,0 +1,30 @@
+/**
+ * Checks of arguments that callers give, before anything is made from them.
+ */
+import { inspect } from 'node:util';
+import { typeError, ValueError } from './errors.ts';
+
+/**
+ * A timeout is a number of seconds or undefined.
+ * @throws TypeError, or ValueError for NaN
+ */
+export function checkTimeout(timeout: unknown): void {
+  if (timeout === undefined) return;
+  if (typeof timeout !== 'number') {
+    throw typeError(`timeout must be a number of seconds or undefined, not ${inspect(timeout)}`);
+  }
+  if (Number.isNaN(timeout)) throw new ValueError('timeout is NaN: give a number of seconds');
+}
+
+/**
+ * An options object has only known names.
+ * @param where for the message, e.g. `'Process'`
+ * @throws TypeError that names the unknown option
+ */
+export function checkOptions(options: object, known: readonly string[], where: string): void {
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw typeError(`${where}: unknown option '${name}', expected one of ${known.join(', ')}`);
+    }
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * What only V8's inspector can say about a value: in which script a function stands, which variables
+ * of its module it sees, what a bound function is bound to, which private members an object has.
+ *
+ * The session is in-process, in the calling thread, and synchronous. Nothing of it exists before the
+ * first question. Asking about a function takes less than a millisecond; only the way from a script's
+ * number to its URL and source needs V8's debugger, which is switched on for just that question.
+ */
+import type { Session } from 'node:inspector';
+import { processWide } from './state.ts';
+
+// biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
+type AnyFunction = Function;
+
+interface Remote {
+  objectId?: string;
+  value?: unknown;
+  unserializableValue?: string;
+  description?: string;
+}
+
+interface Property {
+  name: string;
+  value?: Remote;
+}
+
+interface Properties {
+  result: Property[];
+  internalProperties?: Property[];
+  privateProperties?: Property[];
+}
+
+/** A script as V8 knows it. */
+export interface Script {
+  /** `file:`, `data:` or `node:` URL, a plain path, or something like `[eval]`. */
+  readonly url: string;
+  /** Whether it is an ES module. */
+  readonly isModule: boolean;
+}
+
+/** Where a function stands. */
+export interface FunctionLocation {
+  readonly script: Script & { readonly id: string };
+  readonly line: number;
+  readonly column: number;
+  /** V8's names of the scopes around it, innermost first: `Closure (outer)`, `Module`, `Global`. */
+  readonly scopes: readonly string[];
+  /** The ES module's variables that V8 keeps, exported ones always among them; reading one may throw. */
+  readonly moduleScope: object | undefined;
+}
+
+const holderKey = Symbol.for('multiprocessing.inspect');
+
+interface Holder {
+  subject: unknown;
+  result?: unknown;
+}
+
+const scripts = processWide('inspect.scripts', () => new Map<string, Script>());
+/** Sources that came along while the debugger was on, until they are asked for. */
+const sources = new Map<string, string>();
+
+type Call = <T>(method: string, params?: object) => T;
+
+/** Opens a session for the time of one question. */
+function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: string) => T): T {
+  const { Session } = process.getBuiltinModule('node:inspector');
+  const session: Session = new Session();
+  const globals = globalThis as { [holderKey]?: Holder | undefined };
+  const before = globals[holderKey];
+  const holder: Holder = { subject };
+  session.connect();
+  try {
+    const call: Call = <R>(method: string, params: object = {}): R => {
+      let error: Error | null = null;
+      let answer: unknown;
+      session.post(method, params, (err: Error | null, result?: object) => {
+        error = err;
+        answer = result;
+      });
+      if (error !== null) throw new Error(`inspector: ${method} failed`, { cause: error });
+      return answer as R;
+    };
+    Object.defineProperty(globals, holderKey, { value: holder, configurable: true });
+    const { result } = call<{ result: Remote }>('Runtime.evaluate', {
+      expression: 'globalThis[Symbol.for("multiprocessing.inspect")].subject',
+      silent: true,
+    });
+    return ask(call, holder, result.objectId ?? '');
+  } finally {
+    session.disconnect();
+    delete globals[holderKey];
+    if (before !== undefined) {
+      Object.defineProperty(globals, holderKey, { value: before, configurable: true });
+    }
+  }
+}
+
+/** Runs a question with the debugger on; V8 then lists every script there is. */
+function withScripts<T>(ask: (call: Call) => T): T {
+  const { Session } = process.getBuiltinModule('node:inspector');
+  const session: Session = new Session();
+  session.connect();
+  session.on('Debugger.scriptParsed', ({ params }) => {
+    const { scriptId, url, embedderName, isModule } = params as typeof params & { embedderName?: string };
+    // A `//# sourceURL` (Node writes one into stripped CommonJS TypeScript) hides the URL; the embedder's name does not.
+    const real = embedderName !== undefined && /^(file|data|node):/.test(embedderName) ? embedderName : url;
+    scripts.set(scriptId, { url: real, isModule: isModule === true });
+  });
+  const call: Call = <R>(method: string, params: object = {}): R => {
+    let answer: unknown;
+    session.post(method, params, (_error: Error | null, result?: object) => {
+      answer = result;
+    });
+    return answer as R;
+  };
+  try {
+    call('Debugger.enable');
+    return ask(call);
+  } finally {
+    call('Debugger.disable');
+    session.disconnect();
+  }
+}
+
+/** The variables' names and values are copied into the holder by a function that runs beside them. */
+const copyScope = 'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = this.object }';
+const copyArguments =
+  'function (...all) { globalThis[Symbol.for("multiprocessing.inspect")].result = all }';
+
+/** Where a function stands; undefined for native and bound functions. @internal */
+export function locateFunction(fn: AnyFunction): FunctionLocation | undefined {
+  const found = withSession(fn, (call, holder, objectId) => {
+    const { internalProperties = [] } = properties(call, objectId);
+    const internal = (name: string) => internalProperties.find((p) => p.name === name)?.value;
+    const location = internal('[[FunctionLocation]]')?.value as
+      | { scriptId: string; lineNumber: number; columnNumber: number }
+      | undefined;
+    if (location === undefined) return undefined;
+    const scopesId = internal('[[Scopes]]')?.objectId;
+    const scopes = scopesId === undefined ? [] : properties(call, scopesId).result;
+    const named = scopes.flatMap((p) => (p.value?.description === undefined ? [] : [p.value]));
+    const module = named.find((scope) => scope.description === 'Module');
+    if (module !== undefined) {
+      call('Runtime.callFunctionOn', {
+        objectId: module.objectId,
+        functionDeclaration: copyScope,
+        silent: true,
+      });
+    }
+    return {
+      location,
+      scopes: named.map((scope) => String(scope.description)),
+      moduleScope: holder.result as object | undefined,
+    };
+  });
+  if (found === undefined) return undefined;
+  const { scriptId: id, lineNumber: line, columnNumber: column } = found.location;
+  if (!scripts.has(id)) {
+    withScripts((call) => {
+      if (scripts.get(id)?.isModule === true) sources.set(id, readSource(call, id));
+    });
+  }
+  const script = scripts.get(id) ?? { url: '', isModule: false };
+  return { script: { id, ...script }, line, column, scopes: found.scopes, moduleScope: found.moduleScope };
+}
+
+/** A script's source as it was loaded (after transpiling). @internal */
+export function scriptSource(scriptId: string): string {
+  const source = sources.get(scriptId) ?? withScripts((call) => readSource(call, scriptId));
+  sources.delete(scriptId);
+  return source;
+}
+
+function readSource(call: Call, scriptId: string): string {
+  const answer = call<{ scriptSource?: string } | undefined>('Debugger.getScriptSource', { scriptId });
+  return answer?.scriptSource ?? '';
+}
+
+/** What `fn.bind(self, ...args)` was made of; undefined if the function is not a bound one. @internal */
+export function boundParts(
+  fn: AnyFunction,
+): { target: AnyFunction; self: unknown; args: unknown[] } | undefined {
+  return withSession(fn, (call, holder, objectId) => {
+    const { internalProperties = [] } = properties(call, objectId);
+    const internal = (name: string) => internalProperties.find((p) => p.name === name)?.value;
+    const target = internal('[[TargetFunction]]');
+    const args = internal('[[BoundArgs]]');
+    if (target?.objectId === undefined || args === undefined) return undefined;
+    const self = internal('[[BoundThis]]') ?? {};
+    call('Runtime.callFunctionOn', {
+      objectId: target.objectId,
+      functionDeclaration: copyArguments,
+      arguments: [target, self, args].map(asArgument),
+      silent: true,
+    });
+    const [realTarget, realSelf, realArgs] = holder.result as [AnyFunction, unknown, unknown[]];
+    return { target: realTarget, self: realSelf, args: Array.from(realArgs) };
+  });
+}
+
+/** The names of an object's private members (`#x`); methods come as one entry. @internal */
+export function privateMembers(object: object): string[] {
+  return withSession(object, (call, _holder, objectId) => {
+    const { privateProperties = [], internalProperties = [] } = properties(call, objectId);
+    const names = privateProperties.map((p) => p.name);
+    if (internalProperties.some((p) => p.name === '[[PrivateMethods]]')) names.push('private methods');
+    return names;
+  });
+}
+
+/** An array's own properties that are not elements, without listing the elements. @internal */
+export function namedProperties(array: readonly unknown[]): string[] {
+  return withSession(array, (call, _holder, objectId) => {
+    const { result } = call<Properties>('Runtime.getProperties', {
+      objectId,
+      ownProperties: true,
+      nonIndexedPropertiesOnly: true,
+    });
+    return result.map((p) => p.name).filter((name) => Object.prototype.propertyIsEnumerable.call(array, name));
+  });
+}
+
+function properties(call: Call, objectId: string): Properties {
+  return call<Properties>('Runtime.getProperties', { objectId, ownProperties: true });
+}
+
+function asArgument({ objectId, value, unserializableValue }: Remote): Remote {
+  if (objectId !== undefined) return { objectId };
+  return unserializableValue !== undefined ? { unserializableValue } : { value };
+}

@@ -1,0 +1,72 @@
+/**
+ * The main module: which file it is, and whether this is the process that runs it as such.
+ */
+import { existsSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { OSError } from '@multiprocessing/posix';
+import { processWide } from './state.ts';
+
+const state = processWide('main', () => ({
+  /** What `mainPath` answers, once known; null: there is none. */
+  path: undefined as string | null | undefined,
+  /** True where the main module is imported as `__mp_main__` is in Python. */
+  reimported: false,
+}));
+
+/**
+ * The file of the main module; undefined for `node -e`, the REPL, and a program on stdin.
+ * @internal
+ */
+export function mainPath(): string | undefined {
+  state.path ??= findMain(process.argv[1]) ?? null;
+  return state.path ?? undefined;
+}
+
+/** Says which file is the main module here: in a child, its parent's. @internal */
+export function setMainPath(path: string | undefined): void {
+  state.path = path ?? null;
+  state.reimported = true;
+}
+
+/** Whether this process was launched by spawn or forkserver, and so only imports the main module. @internal */
+export function isChildProcess(): boolean {
+  return state.reimported;
+}
+
+/** Node finds `node main` and `node folder` as CommonJS does, and follows links. */
+function findMain(script: string | undefined): string | undefined {
+  if (script === undefined || process.execArgv.some((arg) => /^(-e|--eval|-p|--print|-pe)$/.test(arg))) {
+    return undefined;
+  }
+  const path = resolve(script);
+  try {
+    return realpathSync(createRequire(path + sep).resolve(path));
+  } catch {
+    return existsSync(path) ? realpathSync(path) : path;
+  }
+}
+
+/** Throws if the main module's file has vanished: a child could not import it. @throws OSError @internal */
+export function checkMainPath(): void {
+  const path = mainPath();
+  if (path !== undefined && !existsSync(path)) {
+    throw new OSError(
+      2,
+      `the main module is gone, a child could not import it: ENOENT, ${path}`,
+      'open',
+    );
+  }
+}
+
+/**
+ * Whether the module that asks is the program that was started: Python's `__name__ == '__main__'`. False in
+ * a spawned or fork-served child, where the main module is imported again.
+ * @param module `import.meta`, or CommonJS's `module`
+ */
+export function isMain(module: { url?: string; filename?: string }): boolean {
+  if (state.reimported) return false;
+  const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
+  return path !== undefined && path === mainPath();
+}

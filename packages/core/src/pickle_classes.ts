@@ -1,0 +1,115 @@
+/**
+ * Classes in messages: who reduces what (Python's copyreg and dispatch table), and whether the
+ * instances of a class can be made again from their state.
+ */
+import { types } from 'node:util';
+import { PicklingError, typeError } from './errors.ts';
+import { privateMembers } from './function_inspector.ts';
+import { describe, isBuiltin, nameOf } from './qualname.ts';
+import { processWide } from './state.ts';
+
+/** Any callable. */
+// biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
+export type AnyFunction = Function;
+
+/** What a reduce function returns: a callable that travels by name, its arguments, and a state to apply. */
+export type Reduced = readonly [callable: AnyFunction, args: readonly unknown[], state?: unknown];
+
+/** Registered reduce functions by prototype. @internal */
+export const reducers = processWide('reducers', () => new Map<object, (value: object) => Reduced>());
+
+/** Prototypes whose instances are known to be nothing but their properties. */
+let plainInstances = new WeakMap<object, AnyFunction>();
+
+/**
+ * Registers how the direct instances of a class are pickled. As in CPython's dispatch table, the class
+ * must match exactly: instances of derived classes are not concerned.
+ * @param cls any class but Object, Array and Function
+ * @param reduce returns `[callable, args]` or `[callable, args, state]`; the callable must be exported
+ */
+export function registerReducer<T extends object>(
+  cls: abstract new (...args: never[]) => T,
+  reduce: (value: T) => Reduced,
+): void {
+  const proto: unknown = typeof cls === 'function' ? cls.prototype : undefined;
+  const reserved = proto === Object.prototype || proto === Array.prototype || proto === Function.prototype;
+  if (typeof proto !== 'object' || proto === null || reserved) {
+    throw typeError('register() takes a class other than Object, Array and Function');
+  }
+  if (typeof reduce !== 'function') throw typeError('register() takes a reduce function as its second argument');
+  reducers.set(proto, reduce as (value: object) => Reduced);
+  plainInstances = new WeakMap();
+}
+
+/** Whether instanceClass has accepted this prototype. @internal */
+export function isPlainInstance(proto: object): boolean {
+  return plainInstances.has(proto);
+}
+
+/**
+ * The class of an ordinary instance.
+ * @throws PicklingError if its state is not all in its properties
+ * @internal
+ */
+export function instanceClass(value: object, proto: object): AnyFunction {
+  const known = plainInstances.get(proto);
+  if (known !== undefined) return known;
+  const cls = classOf(value, proto);
+  for (let p: object | null = proto; p !== null && p !== Object.prototype; p = Object.getPrototypeOf(p) as object | null) {
+    const { constructor } = p;
+    if (typeof constructor !== 'function' || isEventEmitter(constructor)) continue;
+    if (isBuiltin(constructor)) throw cannotSend(cls, 'it belongs to this process');
+  }
+  nameOf(cls);
+  const hidden = privateMembers(value);
+  if (hidden.length > 0) {
+    throw cannotSend(cls, `its class has private members (${hidden.join(', ')}), which only its constructor can make`);
+  }
+  plainInstances.set(proto, cls);
+  return cls;
+}
+
+/**
+ * The class that a Map, Error, ... of a derived class is restored to; undefined where the engine's own will do.
+ * @internal
+ */
+export function derivedClass(value: object, proto: object): AnyFunction | undefined {
+  const { constructor } = proto;
+  // From another realm, or an error class that Node keeps to itself: the nearest class that has a name.
+  if (typeof constructor === 'function' && isBuiltin(constructor)) {
+    const parent = Object.getPrototypeOf(proto) as object | null;
+    const named = (globalThis as Record<string, unknown>)[constructor.name];
+    if (named === constructor || typeof named === 'function' || parent === null) return undefined;
+    return types.isNativeError(value) ? derivedClass(value, parent) : undefined;
+  }
+  const cls = classOf(value, proto);
+  nameOf(cls);
+  const hidden = privateMembers(value);
+  if (hidden.length > 0) {
+    throw cannotSend(cls, `its class has private members (${hidden.join(', ')}), which only its constructor can make`);
+  }
+  return cls;
+}
+
+function classOf(value: object, proto: object): AnyFunction {
+  const constructor: unknown = Object.getOwnPropertyDescriptor(proto, 'constructor')?.value;
+  if (typeof constructor !== 'function' || constructor.prototype !== proto) {
+    const tag = Object.prototype.toString.call(value).slice(8, -1);
+    throw new PicklingError(
+      `${tag === 'Object' ? 'an object with a prototype of its own' : `a '${tag}' object`} cannot be sent:` +
+        ' its prototype is not that of a class',
+    );
+  }
+  return constructor;
+}
+
+function cannotSend(cls: AnyFunction, why: string): PicklingError {
+  return new PicklingError(
+    `cannot pickle '${cls.name || describe(cls)}' object: ${why}; give the class a` +
+      " [Symbol.for('multiprocessing.reduce')]() method, or register a reduce function for it",
+  );
+}
+
+function isEventEmitter(cls: AnyFunction): boolean {
+  return cls === process.getBuiltinModule('node:events');
+}

@@ -1,0 +1,522 @@
+/**
+ * Counterpart of multiprocessing/process.py: the Process object, in the parent and in the child.
+ * Deviations: D-001, D-002, D-003, D-004, D-005.
+ */
+import { constants } from 'node:os';
+import { inspect, types } from 'node:util';
+import { reportUncaught, signalOnChange, writeStderr } from '@multiprocessing/posix';
+import { checkOptions, checkTimeout } from './arguments.ts';
+import { AuthenticationString, randomAuthkey } from './authkey.ts';
+import { wait, waitSync } from './connection.ts';
+import { assert, SystemExit, typeError, ValueError } from './errors.ts';
+import { _cleanup, table } from './process_table.ts';
+import { pendingThreads, watchThreads } from './threads.ts';
+import { trace } from './trace.ts';
+import { _closeStdin, _exitFunction, _flushStdStreams, info, needsFlush } from './util.ts';
+
+export { AuthenticationString } from './authkey.ts';
+export { _cleanup, activeChildren, currentProcess, parentProcess } from './process_table.ts';
+
+//
+// Types
+//
+
+/** A function to run in a child. */
+export type Target = (...args: never[]) => unknown;
+
+type Init<A extends readonly unknown[]> = A extends readonly [...infer I, infer _Last] ? I : A;
+
+/** Arguments for a target: a tuple of what it takes, or all but the last with kwargs as the last. */
+type Arguments<T extends Target> =
+  | (Parameters<T> extends []
+      ? { args?: readonly []; kwargs?: Record<string, never> }
+      : [] extends Parameters<T>
+        ? { args?: Readonly<Parameters<T>>; kwargs?: Record<string, never> }
+        : { args: Readonly<Parameters<T>>; kwargs?: Record<string, never> })
+  | { args?: Readonly<Init<Parameters<T>>>; kwargs: object };
+
+/** What `new Process(...)` takes. */
+export type ProcessOptions<T extends Target = () => unknown> = {
+  /** Runs in the child; what it returns or resolves to is dropped. Nothing runs without one. */
+  target?: T | undefined;
+  /** The default is `Process-1`, `Process-1:2` ...: class name and identity. */
+  name?: string | undefined;
+  /** A daemon is terminated when its parent ends; the default is the creating process's own. */
+  daemon?: boolean | undefined;
+} & Arguments<T>;
+
+/** Inherited by descendants; Python's `_config`. @internal */
+export interface ProcessConfig {
+  authkey?: AuthenticationString;
+  semprefix?: string;
+  daemon?: boolean;
+  tempdir?: string;
+}
+
+/** A launched child, as the popen package makes it: Python's `Popen` classes. */
+export interface Popen {
+  readonly method: string;
+  /** Undefined until the launch is over. */
+  readonly pid: number | undefined;
+  readonly sentinel: number;
+  readonly returncode: number | undefined;
+  /** True in a forked child whose target goes on asynchronously: its caller must never be resumed. */
+  readonly inChild: boolean;
+  /** Waits until the child has a pid. */
+  launched(): Promise<void>;
+  launchedSync(): void;
+  /** Reaps the child if it has ended. @returns the exit code */
+  poll(): number | undefined;
+  wait(timeout?: number): Promise<number | undefined>;
+  waitSync(timeout?: number): number | undefined;
+  interrupt(): void;
+  terminate(): void;
+  kill(): void;
+  close(): void;
+  /** Closes what a forked child has of its sibling: its fds. */
+  closeInherited(): void;
+}
+
+const OPTIONS = ['target', 'name', 'args', 'kwargs', 'daemon'];
+
+function checkProcessOptions(options: Record<string, unknown>): void {
+  checkOptions(options, OPTIONS, 'Process');
+  const { target, args, kwargs, name, daemon } = options;
+  const wrong = (option: string, wanted: string, value: unknown) =>
+    typeError(`Process: ${option} must be ${wanted}, not ${inspect(value)}`);
+  if (target !== undefined && typeof target !== 'function') throw wrong('target', 'a function', target);
+  if (args !== undefined && !Array.isArray(args)) throw wrong('args', 'an array', args);
+  if (kwargs !== undefined && (kwargs === null || typeof kwargs !== 'object')) {
+    throw wrong('kwargs', 'an object', kwargs);
+  }
+  if (name !== undefined && typeof name !== 'string') throw wrong('name', 'a string', name);
+  if (daemon !== undefined && typeof daemon !== 'boolean') throw wrong('daemon', 'a boolean', daemon);
+}
+
+//
+// The Process class
+//
+
+/**
+ * An activity in a process of its own; Python's `multiprocessing.process.BaseProcess`. The contexts derive
+ * their Process classes from it, which say how the child is launched.
+ */
+export class BaseProcess<T extends Target = Target> {
+  /** @internal */ _identity: readonly number[];
+  /** @internal */ _config: ProcessConfig;
+  /** @internal */ _parentPid: number | undefined;
+  /** @internal */ _parentName: string | undefined;
+  /** @internal */ _popen: Popen | undefined;
+  /** @internal */ _closed = false;
+  /** @internal */ _target: Target | undefined;
+  /** @internal */ _args: readonly unknown[] | undefined;
+  /** @internal */ _kwargs: object | undefined;
+  /** @internal */ _name: string;
+  /** @internal */ _starting = false;
+
+  /**
+   * @param options target, args (an array), kwargs (one last object argument), name, daemon
+   * @throws TypeError for an unknown option or one of the wrong type
+   */
+  constructor(options: ProcessOptions<T> = {} as ProcessOptions<T>) {
+    checkProcessOptions(options);
+    const creator = table.current;
+    this._identity = creator === undefined ? [] : [...creator._identity, ++table.counter];
+    this._config = { ...creator?._config };
+    this._parentPid = process.pid;
+    this._parentName = creator?._name;
+    this._target = options.target;
+    this._args = [...(options.args ?? [])];
+    this._kwargs = { ...options.kwargs };
+    this._name = options.name || `${this.constructor.name}-${this._identity.join(':')}`;
+    if (options.daemon !== undefined) this.daemon = options.daemon;
+  }
+
+  /** Launches the child; a context's Process class says how. @internal */
+  _Popen(_how: { sync: boolean }): Popen {
+    throw new TypeError('BaseProcess cannot be started: use the Process class of a context');
+  }
+
+  /** What an asynchronous start waits for before it launches. @internal */
+  _beforeLaunch(): Promise<void> | undefined {
+    return undefined;
+  }
+
+  private _checkClosed(): void {
+    if (this._closed) throw new ValueError('process object is closed');
+  }
+
+  /** Runs in the child: calls the target. May be overridden; may be asynchronous. Python's `run`. */
+  run(): unknown {
+    if (this._target === undefined) return undefined;
+    const kwargs = this._kwargs ?? {};
+    const tail = Object.keys(kwargs).length > 0 ? [kwargs] : [];
+    return this._target(...([...(this._args ?? []), ...tail] as never[]));
+  }
+
+  /**
+   * Starts the child. Resolves when it has a pid; it has not run anything then.
+   * @throws AssertionError when started twice, by another process, or by a daemon; PicklingError for a
+   *   target or argument that cannot travel (not under fork); RuntimeError from a main module without guard;
+   *   ValueError when this process cannot use the start method; OSError when no process can be made
+   */
+  async start(): Promise<void> {
+    this._checkStart();
+    this._starting = true;
+    try {
+      const pid = process.pid;
+      await this._beforeLaunch();
+      if (process.pid !== pid) await never; // a sibling forked meanwhile: this is its child
+      const popen = this._Popen({ sync: false });
+      if (popen.inChild) await never;
+      await popen.launched();
+      this._started(popen);
+    } finally {
+      this._starting = false;
+    }
+  }
+
+  /** The blocking twin of `start`. Under fork it takes a synchronous target only. */
+  startSync(): void {
+    this._checkStart();
+    const popen = this._Popen({ sync: true });
+    popen.launchedSync();
+    this._started(popen);
+  }
+
+  private _checkStart(): void {
+    this._checkClosed();
+    assert(this._popen === undefined && !this._starting, 'cannot start a process twice');
+    assert(
+      this._parentPid === process.pid,
+      'can only start a process object created by current process',
+    );
+    assert(
+      !table.current?._config.daemon,
+      'daemonic processes are not allowed to have children',
+    );
+    _cleanup();
+    trace('process', 'start', this._name);
+  }
+
+  private _started(popen: Popen): void {
+    this._popen = popen;
+    // The parent has no more use for them, and the target may hold on to much (bpo-30775).
+    this._target = undefined;
+    this._args = undefined;
+    this._kwargs = undefined;
+    table.children.add(this as unknown as BaseProcess);
+  }
+
+  private _startedPopen(what: string): Popen {
+    this._checkClosed();
+    if (this._popen === undefined) {
+      throw new ValueError(`cannot ${what} a process that is not started: call start() first`);
+    }
+    return this._popen;
+  }
+
+  /** Sends SIGINT; Python's `Process.interrupt` (3.14). @throws ValueError before start */
+  interrupt(): void {
+    this._startedPopen('interrupt').interrupt();
+  }
+
+  /** Sends SIGTERM; Python's `Process.terminate`. @throws ValueError before start */
+  terminate(): void {
+    this._startedPopen('terminate').terminate();
+  }
+
+  /** Sends SIGKILL; Python's `Process.kill`. @throws ValueError before start */
+  kill(): void {
+    this._startedPopen('kill').kill();
+  }
+
+  private _joinable(timeout: number | undefined): Popen {
+    this._checkClosed();
+    checkTimeout(timeout);
+    assert(this._parentPid === process.pid, 'can only join a child process');
+    assert(this._popen !== undefined, 'can only join a started process');
+    return this._popen;
+  }
+
+  /**
+   * Waits until the child has ended, and reaps it; Python's `Process.join`.
+   * @param timeout seconds; undefined waits for ever, 0 and less return at once
+   * @throws AssertionError for a process that is no started child of this one; TypeError or ValueError (NaN)
+   *   for a bad timeout
+   */
+  async join(timeout?: number): Promise<void> {
+    const code = await this._joinable(timeout).wait(timeout);
+    if (code !== undefined) table.children.delete(this as unknown as BaseProcess);
+  }
+
+  /** The blocking twin of `join`: sleeps in the kernel. */
+  joinSync(timeout?: number): void {
+    const code = this._joinable(timeout).waitSync(timeout);
+    if (code !== undefined) table.children.delete(this as unknown as BaseProcess);
+  }
+
+  /** Whether the process runs; Python's `is_alive`. @throws AssertionError for another process's child */
+  isAlive(): boolean {
+    this._checkClosed();
+    if ((this as unknown) === table.current) return true;
+    assert(this._parentPid === process.pid, 'can only test a child process');
+    if (this._popen === undefined) return false;
+    if (this._popen.poll() === undefined) return true;
+    table.children.delete(this as unknown as BaseProcess);
+    return false;
+  }
+
+  /**
+   * Releases what this object holds: its fds. Every later use throws; a second close does not. Python's
+   * `Process.close`.
+   * @throws ValueError while the process runs
+   */
+  close(): void {
+    if (this._popen !== undefined) {
+      if (this._popen.poll() === undefined) {
+        throw new ValueError(
+          'Cannot close a process while it is still running. You should first call join() or terminate().',
+        );
+      }
+      this._popen.close();
+      this._popen = undefined;
+      table.children.delete(this as unknown as BaseProcess);
+    }
+    this._closed = true;
+  }
+
+  get name(): string {
+    return this._name;
+  }
+
+  /** @throws AssertionError for a name that is no string */
+  set name(name: string) {
+    assert(typeof name === 'string', 'name must be a string');
+    this._name = name;
+  }
+
+  /** Whether the process is terminated when its parent ends. Can be set before start. */
+  get daemon(): boolean {
+    return this._config.daemon ?? false;
+  }
+
+  /** @throws AssertionError after start */
+  set daemon(daemonic: boolean) {
+    assert(this._popen === undefined && !this._starting, 'process has already started');
+    this._config.daemon = daemonic;
+  }
+
+  /** The key by which processes of one family know each other; inherited from the creator. */
+  get authkey(): AuthenticationString {
+    return this._config.authkey as AuthenticationString;
+  }
+
+  set authkey(authkey: Uint8Array | string) {
+    this._config.authkey = AuthenticationString.from(
+      typeof authkey === 'string' ? Buffer.from(authkey) : authkey,
+    ) as AuthenticationString;
+  }
+
+  /** undefined until it ended; 0 to 255, or minus the number of the signal that ended it. */
+  get exitcode(): number | undefined {
+    this._checkClosed();
+    return this._popen?.poll();
+  }
+
+  /** The pid; undefined before start. */
+  get ident(): number | undefined {
+    this._checkClosed();
+    return (this as unknown) === table.current ? process.pid : this._popen?.pid;
+  }
+
+  get pid(): number | undefined {
+    return this.ident;
+  }
+
+  /** An fd number that `wait` finds ready once the process has ended. @throws ValueError before start */
+  get sentinel(): number {
+    this._checkClosed();
+    if (this._popen === undefined) throw new ValueError('process not started');
+    return this._popen.sentinel;
+  }
+
+  toString(): string {
+    let exitcode: number | undefined;
+    let status = 'initial';
+    if ((this as unknown) === table.current) status = 'started';
+    else if (this._closed) status = 'closed';
+    else if (this._parentPid !== process.pid) status = 'unknown';
+    else if (this._popen !== undefined) {
+      exitcode = this._popen.poll();
+      status = exitcode === undefined ? 'started' : 'stopped';
+    }
+    const fields = [this.constructor.name, `name='${this._name.replaceAll("'", "\\'")}'`];
+    if (this._popen !== undefined) fields.push(`pid=${this._popen.pid}`);
+    fields.push(`parent=${this._parentPid ?? 'None'}`, status);
+    if (exitcode !== undefined) fields.push(`exitcode=${exitcodeName(exitcode)}`);
+    if (this.daemon) fields.push('daemon');
+    return `<${fields.join(' ')}>`;
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+
+  /** `await using p = ...`: waits for the child if it was started, and closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this._closed) return;
+    if (this._popen !== undefined) await this.join();
+    this.close();
+  }
+
+  //
+  // In the child
+  //
+
+  /** What start methods do in the child before anything else of it runs. @internal */
+  _afterFork(): void {}
+
+  /**
+   * The life of the child, from its first line to its exit code; Python's `BaseProcess._bootstrap`.
+   * A number when the target was synchronous; a promise of it when there is something to wait for.
+   * @param parentSentinel an fd that becomes readable when the parent ends
+   * @internal
+   */
+  _bootstrap(parentSentinel: number): number | Promise<number> {
+    let result: unknown;
+    try {
+      this._enterChild(parentSentinel);
+      info('child process calling run()');
+      trace('process', 'run', this._name);
+      result = this.run();
+    } catch (error) {
+      return this._leaveChild(this._exitcodeOf(error));
+    }
+    if (!isThenable(result)) return this._leaveChild(0);
+    return Promise.resolve(result).then(
+      () => this._leaveChild(0),
+      (error: unknown) => this._leaveChild(this._exitcodeOf(error)),
+    );
+  }
+
+  private _enterChild(parentSentinel: number): void {
+    trace('process', 'bootstrap', this._name, () => ({ parentSentinel }));
+    process.exitCode = undefined;
+    this._starting = false;
+    table.counter = 0;
+    for (const sibling of table.children) sibling._popen?.closeInherited();
+    table.children.clear();
+    table.current = this as unknown as BaseProcess;
+    table.parent = new ParentProcess(this._parentName, this._parentPid, parentSentinel);
+    _closeStdin();
+    reportUncaught(`Process ${this._name}:`);
+    watchThreads();
+    if (this.daemon) dieWithParent(parentSentinel);
+    this._afterFork();
+  }
+
+  private _leaveChild(exitcode: number): number | Promise<number> {
+    const threads = pendingThreads();
+    if (threads !== undefined) return threads.then(() => this._leaveChild(exitcode));
+    _exitFunction();
+    const code = exitcode === 0 ? Number(process.exitCode ?? 0) : exitcode;
+    info('process exiting with exitcode %d', code);
+    trace('process', 'exit', this._name, () => ({ exitcode: code }));
+    return needsFlush() ? _flushStdStreams().then(() => code) : code;
+  }
+
+  /** What an error thrown by the target makes of the exit code; prints it where Python does. */
+  private _exitcodeOf(error: unknown): number {
+    if (!(error instanceof SystemExit)) {
+      writeStderr(`Process ${this._name}:\n${inspect(error)}\n`);
+      return 1;
+    }
+    const code = error.exitcode;
+    if (code === undefined || code === null) return 0;
+    if (typeof code === 'boolean') return Number(code);
+    if (typeof code === 'number' && Number.isInteger(code)) return code;
+    writeStderr(`${typeof code === 'string' ? code : inspect(code)}\n`);
+    return 1;
+  }
+}
+
+/** Awaited where a forked child must not go on: the rest of the function is its parent's. */
+const never = new Promise<never>(() => {});
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return types.isPromise(value) || typeof (value as { then?: unknown } | null)?.then === 'function';
+}
+
+/** Has the kernel kill this process when its parent ends, also in the middle of a busy loop (D-003). */
+function dieWithParent(parentSentinel: number): void {
+  if (process.platform === 'linux') signalOnChange(parentSentinel, constants.signals.SIGKILL);
+  else void wait([parentSentinel]).then(() => process.kill(process.pid, 'SIGKILL'));
+  if (waitSync([parentSentinel], 0).length > 0) process.kill(process.pid, 'SIGKILL');
+}
+
+const signalNames = new Map<number, string>(
+  Object.entries(constants.signals).map(([name, number]) => [-number, `-${name}`]),
+);
+
+function exitcodeName(exitcode: number): string {
+  return signalNames.get(exitcode) ?? String(exitcode);
+}
+
+//
+// The parent process, as its child sees it
+//
+
+/** Python's `_ParentProcess`: what `parentProcess()` returns. */
+export class ParentProcess extends BaseProcess {
+  readonly #pid: number | undefined;
+  readonly #sentinel: number;
+
+  constructor(name: string | undefined, pid: number | undefined, sentinel: number) {
+    super({ name: name ?? 'MainProcess' });
+    this._identity = [];
+    this._parentPid = undefined;
+    this._config = {};
+    this.#pid = pid;
+    this.#sentinel = sentinel;
+  }
+
+  override isAlive(): boolean {
+    return waitSync([this.#sentinel], 0).length === 0;
+  }
+
+  override get ident(): number | undefined {
+    return this.#pid;
+  }
+
+  /** An fd number that `wait` finds ready once the parent has ended. */
+  override get sentinel(): number {
+    return this.#sentinel;
+  }
+
+  /** Waits until the parent has ended. @param timeout seconds */
+  override async join(timeout?: number): Promise<void> {
+    await wait([this.#sentinel], timeout);
+  }
+
+  override joinSync(timeout?: number): void {
+    waitSync([this.#sentinel], timeout);
+  }
+}
+
+//
+// The main process
+//
+
+/** Python's `_MainProcess`. */
+class MainProcess extends BaseProcess {
+  constructor() {
+    super({ name: 'MainProcess' });
+    this._parentPid = undefined;
+    this._config = { authkey: randomAuthkey(), semprefix: '/mp' };
+  }
+
+  override close(): void {}
+}
+
+table.current ??= new MainProcess();

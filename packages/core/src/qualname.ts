@@ -1,0 +1,315 @@
+/**
+ * Where a function or class lives: the counterpart of Python's `__module__` and `__qualname__`, and of
+ * pickle's `whichmodule` and `save_global`.
+ *
+ * JavaScript functions do not know their module. V8 does, and tells it through the inspector
+ * (function_inspector.ts). From there the exports of the module are searched for the very function. It
+ * all is synchronous and imports nothing, so that it works while the main module is still evaluating.
+ * A function is searched for once; afterwards its name is in a WeakMap.
+ */
+import { createRequire, builtinModules } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { PicklingError } from './errors.ts';
+import { type FunctionLocation, locateFunction, scriptSource } from './function_inspector.ts';
+import { type Name, lookUp, rememberFound, rememberedModules, setModuleInspector } from './modules.ts';
+import { exportedVariables } from './module_exports.ts';
+import { processWide } from './state.ts';
+
+// biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
+type AnyFunction = Function;
+
+/** How deep an export is searched: `a`, `a.b`, `a.b.c` (and `C.prototype.m`). */
+const maxDepth = 3;
+/** How many objects are looked at before the search gives up. */
+const maxObjects = 5000;
+
+const cache = processWide('qualname', () => ({
+  names: new WeakMap<object, Name>(),
+  /** One known function per ES module: the way into the module's variables. */
+  anchors: new Map<string, AnyFunction>(),
+  /** The built-in modules that were indexed already. */
+  indexed: new Set<string>(),
+}));
+
+const require = createRequire(import.meta.url);
+
+/**
+ * Returns the name under which another process finds a function or class.
+ * @throws PicklingError if it has none, with the reason and what to do
+ */
+export function nameOf(fn: AnyFunction): Name {
+  const known = cache.names.get(fn) ?? builtinName(fn);
+  if (known !== undefined) return known;
+  const remembered = findInRemembered(fn);
+  if (remembered !== undefined) return remember(fn, remembered);
+  const location = locateFunction(fn);
+  if (location === undefined) throw new PicklingError(`${describe(fn)} cannot be sent: it is native code`);
+  const { url, isModule } = location.script;
+  if (url.startsWith('node:')) {
+    throw new PicklingError(`${describe(fn)} cannot be sent: it is internal to Node.js (${url})`);
+  }
+  const module = importableUrl(url);
+  const qualname = isModule ? findInModule(fn, location) : findInCommonJs(fn, url);
+  if (module === undefined || qualname === undefined) throw refusal(fn, location, module);
+  if (isModule) cache.anchors.set(module, fn);
+  return remember(fn, { module, qualname });
+}
+
+/**
+ * Gives exports of a module their names without a search, which saves a process the inspector's first
+ * 15 to 50 ms. The library does so for what it sends itself.
+ * @param url the module's own `import.meta.url`
+ * @internal
+ */
+export function nameExports(url: string, exports: Readonly<Record<string, AnyFunction>>): void {
+  for (const [qualname, fn] of Object.entries(exports)) remember(fn, { module: url, qualname });
+}
+
+/** Notes that a name resolved to this object, so that it can be sent on under it. @internal */
+export function remember(value: object, name: Name): Name {
+  if (!cache.names.has(value)) cache.names.set(value, name);
+  rememberFound(name, value);
+  return cache.names.get(value) ?? name;
+}
+
+/** The name that is known without any search. @internal */
+export function knownName(value: object): Name | undefined {
+  return cache.names.get(value) ?? builtinName(value);
+}
+
+/** Whether a function is the engine's or Node's own, rather than the program's. @internal */
+export function isBuiltin(fn: AnyFunction): boolean {
+  const name = knownName(fn);
+  if (name !== undefined) return name.module === 'globalThis' || name.module.startsWith('node:');
+  const location = locateFunction(fn);
+  return location === undefined || location.script.url.startsWith('node:');
+}
+
+/** How a message calls a function. @internal */
+export function describe(fn: AnyFunction): string {
+  const text = Function.prototype.toString.call(fn);
+  if (/^class\b/.test(text)) return fn.name === '' ? 'an anonymous class' : `class '${fn.name}'`;
+  if (fn.name !== '') return `function '${fn.name}'`;
+  const short = text.replace(/\s+/g, ' ');
+  return `an anonymous function (${short.length > 40 ? `${short.slice(0, 40)}...` : short})`;
+}
+
+function refusal(fn: AnyFunction, location: FunctionLocation, module: string | undefined): PicklingError {
+  const what = describe(fn);
+  const at = `${location.script.url}:${location.line + 1}`;
+  const byName = 'functions and classes are sent by name';
+  if (module === undefined) {
+    return new PicklingError(
+      `${what} cannot be sent: it stands in ${location.script.url || 'evaluated code'}, which another process` +
+        ` cannot import; ${byName}: move it into a module file and export it`,
+    );
+  }
+  const outer = enclosing(location);
+  if (outer !== undefined) {
+    return new PicklingError(
+      `${what} cannot be sent: it is local to ${outer} (${at}); ${byName}: move it to the top level of its` +
+        ' module and export it, and pass what it closes over as arguments',
+    );
+  }
+  if (fn.name === '' || /^an anonymous/.test(what)) {
+    return new PicklingError(
+      `${what} cannot be sent: it has no name in its module (${at}); ${byName}:` +
+        ' make it a named function at the top level and export it',
+    );
+  }
+  return new PicklingError(
+    `${what} cannot be sent: it is not exported by ${module} (line ${location.line + 1}); ${byName}: export it` +
+      ' (from the top level of that module)',
+  );
+}
+
+/** What a local function is local to, as far as V8 keeps track of it (it does if something is closed over). */
+function enclosing({ scopes, script }: FunctionLocation): string | undefined {
+  for (const scope of scopes) {
+    const name = /^(?:Closure|Block|Local)(?: \((.+)\))?$/.exec(scope);
+    if (name === null) continue;
+    if (name[1] !== undefined) return `'${name[1]}'`;
+    if (script.isModule) return 'another function or block'; // in CommonJS it is the module's own wrapper
+  }
+  return undefined;
+}
+
+/** The URL that another process imports to get a script's module. */
+function importableUrl(url: string): string | undefined {
+  if (url.startsWith('data:')) {
+    // tsx on Node 20 loads CommonJS TypeScript for an ES importer from a data: URL that names the file.
+    const file = /^data:text\/javascript,__filename%3D(%22.*?%22)/.exec(url)?.[1];
+    return file === undefined ? url : pathToFileURL(JSON.parse(decodeURIComponent(file)) as string).href;
+  }
+  if (url.startsWith('file:')) return url;
+  return url.startsWith('/') ? pathToFileURL(url).href : undefined;
+}
+
+function findInModule(fn: AnyFunction, location: FunctionLocation): string | undefined {
+  const { variables, defaultText } = exportedVariables(location.script.id, () => scriptSource(location.script.id));
+  const roots = new Map<string, () => unknown>();
+  const scope = location.moduleScope as Record<string, unknown> | undefined;
+  for (const [name, local] of variables) roots.set(name, () => scope?.[local]);
+  if (defaultText?.startsWith(Function.prototype.toString.call(fn)) && fn.name === 'default') return 'default';
+  return search(fn, roots);
+}
+
+function findInCommonJs(fn: AnyFunction, url: string): string | undefined {
+  const exports = commonJsExports(url);
+  if (exports === undefined) return undefined;
+  if (exports === fn) return 'default';
+  const container = exports as Record<string, unknown>;
+  const roots = new Map<string, () => unknown>();
+  // Transpilers export through getters; they give a module's own variables and are read therefore.
+  for (const key of ownKeys(exports)) roots.set(key, () => container[key]);
+  const found = search(fn, roots);
+  // In the importer's namespace `default` is module.exports; if that is a function, its `.default` is one further.
+  const shadowed = typeof exports === 'function' && found !== undefined && /^default\b/.test(found);
+  return shadowed ? `default.${found}` : found;
+}
+
+function commonJsExports(url: string): object | undefined {
+  const keys = [url];
+  if (url.startsWith('file:')) {
+    const { pathname, search: query } = new URL(url);
+    const path = fileURLToPath(new URL(pathname, 'file:'));
+    keys.push(path, path + query);
+  }
+  for (const key of keys) {
+    const exports: unknown = require.cache[key]?.exports;
+    if ((typeof exports === 'object' && exports !== null) || typeof exports === 'function') return exports;
+  }
+  return undefined;
+}
+
+function findInRemembered(fn: AnyFunction): Name | undefined {
+  for (const [module, namespace] of rememberedModules()) {
+    const container = namespace as Record<string, unknown>;
+    const roots = new Map<string, () => unknown>();
+    for (const key of Object.keys(namespace)) roots.set(key, () => container[key]);
+    const qualname = search(fn, roots);
+    if (qualname !== undefined && lookUp(namespace, qualname) === fn) return { module, qualname };
+  }
+  return undefined;
+}
+
+/** Breadth first, the function's own name first; own data properties only, so that no getter runs. */
+function search(fn: AnyFunction, roots: ReadonlyMap<string, () => unknown>): string | undefined {
+  const names = [...roots.keys()].filter((name) => !name.includes('.'));
+  names.sort((a, b) => Number(b === fn.name) - Number(a === fn.name));
+  let level: [string, object][] = [];
+  for (const name of names) {
+    let value: unknown;
+    try {
+      value = roots.get(name)?.();
+    } catch {
+      continue; // no value yet: its module is still evaluating
+    }
+    if (value === fn) return name;
+    if (isContainer(value)) level.push([name, value]);
+  }
+  const seen = new Set<object>();
+  for (let depth = 2; depth <= maxDepth; depth++) {
+    const next: [string, object][] = [];
+    for (const [path, container] of level) {
+      if (seen.has(container)) continue;
+      seen.add(container);
+      if (seen.size > maxObjects) return undefined;
+      for (const key of ownKeys(container)) {
+        const value: unknown = Object.getOwnPropertyDescriptor(container, key)?.value;
+        if (value === fn) return `${path}.${key}`;
+        if (isContainer(value) && key !== 'constructor') next.push([`${path}.${key}`, value]);
+      }
+    }
+    level = next;
+  }
+  return undefined;
+}
+
+function isContainer(value: unknown): value is object {
+  if (typeof value === 'function') return true;
+  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
+}
+
+function ownKeys(object: object): string[] {
+  try {
+    return Object.getOwnPropertyNames(object).filter((key) => key !== '' && !key.includes('.'));
+  } catch {
+    return []; // a Proxy with a trap of its own mind
+  }
+}
+
+/**
+ * The language's own globals. They are listed because Node loads some of its own (fetch, FormData) when
+ * they are first looked at, which takes 25 ms; those are looked at when a function has such a name.
+ */
+const languageGlobals = (
+  'Object Function Array Number String Boolean Symbol BigInt Math JSON Reflect Atomics Intl Date RegExp Promise Proxy ' +
+  'Map Set WeakMap WeakSet WeakRef FinalizationRegistry Iterator ArrayBuffer SharedArrayBuffer DataView ' +
+  'Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array Float16Array Float32Array ' +
+  'Float64Array BigInt64Array BigUint64Array Error AggregateError EvalError RangeError ReferenceError SyntaxError ' +
+  'TypeError URIError SuppressedError DisposableStack AsyncDisposableStack eval isFinite isNaN parseFloat parseInt ' +
+  'decodeURI decodeURIComponent encodeURI encodeURIComponent escape unescape console URL URLSearchParams'
+).split(' ');
+
+/** Globals and the built-in modules loaded so far, indexed by identity when first needed. */
+function builtinName(value: object): Name | undefined {
+  if (cache.indexed.size === 0) {
+    cache.indexed.add('globalThis');
+    const globals = Object.create(null) as Record<string, unknown>;
+    for (const key of languageGlobals) globals[key] = (globalThis as Record<string, unknown>)[key];
+    index('globalThis', globals, 2);
+  }
+  const name = cache.names.get(value);
+  if (name !== undefined || typeof value !== 'function') return name;
+  const global: unknown = Object.getOwnPropertyDescriptor(globalThis, value.name)?.value;
+  if (global === value) return remember(value, { module: 'globalThis', qualname: value.name });
+  const loaded = new Set((process as { moduleLoadList?: string[] }).moduleLoadList);
+  for (const module of builtinModules) {
+    const url = `node:${module}`;
+    if (module.startsWith('_') || module === 'sys' || module === 'punycode' || cache.indexed.has(url)) continue;
+    if (!loaded.has(`NativeModule ${module}`)) continue;
+    cache.indexed.add(url);
+    const exports = process.getBuiltinModule(url) as object | undefined;
+    if (exports !== undefined) index(url, exports, 2);
+  }
+  return cache.names.get(value);
+}
+
+function index(module: string, container: object, depth: number, prefix = ''): void {
+  if (typeof container === 'function' && prefix === '') remember(container, { module, qualname: 'default' });
+  for (const key of ownKeys(container)) {
+    // Own data properties only: Node's lazy globals and modules are getters, and stay unloaded.
+    const value: unknown = Object.getOwnPropertyDescriptor(container, key)?.value;
+    if ((typeof value !== 'function' && typeof value !== 'object') || value === null) continue;
+    if (key === 'constructor' || key === 'caller' || key === 'arguments') continue;
+    if (key === 'prototype') {
+      index(module, value, 1, `${prefix}prototype.`);
+      continue;
+    }
+    if (!builtinWorthNaming(value) || cache.names.has(value)) continue;
+    const qualname = prefix + key;
+    remember(value, { module, qualname });
+    if (depth > 1) index(module, value, depth - 1, `${qualname}.`);
+  }
+}
+
+/** Functions, and of the objects those that are namespaces (Math, JSON, Intl, console). */
+function builtinWorthNaming(value: object): boolean {
+  if (typeof value === 'function') return true;
+  return value === console || (Symbol.toStringTag in value && Object.getPrototypeOf(value) === Object.prototype);
+}
+
+setModuleInspector((module, qualname) => {
+  const anchor = cache.anchors.get(module);
+  if (anchor === undefined) return undefined;
+  const location = locateFunction(anchor);
+  if (location?.moduleScope === undefined) return undefined;
+  const scope = location.moduleScope as Record<string, unknown>;
+  const { variables } = exportedVariables(location.script.id, () => scriptSource(location.script.id));
+  const view: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (const [name, local] of variables) {
+    Object.defineProperty(view, name, { get: () => scope[local], enumerable: true });
+  }
+  return lookUp(view, qualname);
+});

@@ -1,0 +1,94 @@
+/**
+ * multiprocessing/reduction.py: what turns objects into bytes for another process.
+ *
+ * Functions and classes travel by name (qualname.ts), everything else by its content. The codec is the
+ * project's own: one pass over the object, cycles and shared references kept, nothing to load but these
+ * files; benchmarks/codec.ts compares it with others.
+ */
+import { ensureLoaded, ensureLoadedSync } from './modules.ts';
+import { type Reduced, registerReducer } from './pickle_classes.ts';
+import { Pickler } from './pickler.ts';
+import { Unpickler } from './unpickler.ts';
+
+export { rememberModule, setModuleImporter, type Name } from './modules.ts';
+export type { AnyFunction, Reduced } from './pickle_classes.ts';
+export { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts';
+export { nameExports, nameOf } from './qualname.ts';
+
+/** A pickler at rest; a reduce method that pickles something itself gets another one. */
+let idle: Pickler | undefined;
+
+/** Pickles objects for other processes; Python's `ForkingPickler`. */
+export class ForkingPickler {
+  readonly #write: (bytes: Uint8Array) => void;
+
+  /** @param write is given each pickled object's bytes */
+  constructor(write: (bytes: Uint8Array) => void) {
+    this.#write = write;
+  }
+
+  /**
+   * Pickles an object and writes it.
+   * @throws PicklingError if something in it cannot be sent; the message says what and where
+   */
+  dump(obj: unknown): void {
+    this.#write(ForkingPickler.dumps(obj));
+  }
+
+  /**
+   * Pickles an object. The bytes are not written to again; they may be a part of a larger ArrayBuffer,
+   * as those of a small Buffer are.
+   * @throws PicklingError if something in it cannot be sent; the message says what and where
+   */
+  static dumps(obj: unknown): Uint8Array {
+    const pickler = idle ?? new Pickler();
+    idle = undefined;
+    try {
+      return pickler.dumps(obj);
+    } finally {
+      idle = pickler;
+    }
+  }
+
+  /**
+   * Makes the object again, importing the modules of the functions and classes that it names. The bytes
+   * must stay as they are until then.
+   * @throws UnpicklingError if the bytes are damaged, or name something that cannot be found here
+   */
+  static async loads(bytes: Uint8Array): Promise<unknown> {
+    const unpickler = new Unpickler(bytes);
+    for (const name of unpickler.names) await ensureLoaded(name);
+    return unpickler.load();
+  }
+
+  /**
+   * Makes the object again without waiting.
+   * @throws UnpicklingError as loads(), and if a module has not been loaded and cannot be synchronously
+   */
+  static loadsSync(bytes: Uint8Array): unknown {
+    const unpickler = new Unpickler(bytes);
+    for (const name of unpickler.names) ensureLoadedSync(name);
+    return unpickler.load();
+  }
+
+  /**
+   * Registers how the direct instances of a class are pickled; derived classes are not concerned.
+   * @param cls any class but Object, Array and Function
+   * @param reduce returns `[callable, args]` or `[callable, args, state]`; the callable must be exported
+   */
+  static register<T extends object>(
+    cls: abstract new (...args: never[]) => T,
+    reduce: (value: T) => Reduced,
+  ): void {
+    registerReducer(cls, reduce);
+  }
+}
+
+/** ForkingPickler.register as a function; Python's `reduction.register`. */
+export const register: typeof ForkingPickler.register = (cls, reduce) => registerReducer(cls, reduce);
+
+/** Pickles an object and gives its bytes to `write`; Python's `reduction.dump`. */
+export function dump(obj: unknown, write: (bytes: Uint8Array) => void): void {
+  new ForkingPickler(write).dump(obj);
+}
+

@@ -1,0 +1,36 @@
+/**
+ * The worker threads of a child: it waits for those that it started before it ends, as Python waits for
+ * threads that are no daemons. A worker that was unref()ed is a daemon here.
+ */
+import type { Worker } from 'node:worker_threads';
+
+const running = new Set<Worker>();
+let watching = false;
+
+/** Begins to note the workers that this process starts. @internal */
+export function watchThreads(): void {
+  running.clear(); // a forked child has none of its parent's threads
+  if (watching) return;
+  watching = true;
+  process.on('worker', (worker) => {
+    running.add(worker);
+    worker.once('exit', () => running.delete(worker));
+    const { ref, unref } = worker;
+    worker.ref = () => {
+      running.add(worker);
+      return ref.call(worker);
+    };
+    worker.unref = () => {
+      running.delete(worker);
+      return unref.call(worker);
+    };
+  });
+}
+
+/** A promise that all running workers have ended; undefined when there are none. @internal */
+export function pendingThreads(): Promise<unknown> | undefined {
+  if (running.size === 0) return undefined;
+  return Promise.all(
+    [...running].map((worker) => new Promise((resolve) => worker.once('exit', resolve))),
+  );
+}

@@ -1,0 +1,217 @@
+/**
+ * Counterpart of multiprocessing/util.py: logging (logging.ts), finalizers (finalize.ts), the end of a
+ * process, and small helpers. Deviations: D-009, D-010.
+ */
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { close, posixSpawn } from '@multiprocessing/posix';
+import { _runFinalizers, clearFinalizers, Finalize } from './finalize.ts';
+import { debug, info } from './logging.ts';
+import { activeChildren, currentProcess } from './process_table.ts';
+import { processWide } from './state.ts';
+
+export { _runFinalizers, Finalize } from './finalize.ts';
+export {
+  debug,
+  getLogger,
+  info,
+  Logger,
+  loggingState,
+  type LogHandler,
+  type LogRecord,
+  logToStderr,
+  SUBDEBUG,
+  SUBWARNING,
+  subDebug,
+  subWarning,
+} from './logging.ts';
+
+const state = processWide('util', () => ({
+  exiting: false,
+  afterFork: [] as { object: WeakRef<object>; func: (obj: never) => void }[],
+}));
+
+//
+// A temporary directory which is removed at exit
+//
+
+/** A directory for this process and its descendants, removed at exit; Python's `util.get_temp_dir`. */
+export function getTempDir(): string {
+  const config = currentProcess()._config;
+  if (config.tempdir === undefined) {
+    const tempdir = mkdtempSync(join(tmpdir(), 'pymp-'));
+    info('created temp directory %s', tempdir);
+    new Finalize(null, removeTempDir, { args: [tempdir], exitpriority: -100 });
+    config.tempdir = tempdir;
+  }
+  return config.tempdir;
+}
+
+function removeTempDir(tempdir: string): void {
+  rmSync(tempdir, { recursive: true, force: true });
+  delete currentProcess()._config.tempdir;
+}
+
+//
+// What a forked child has to make anew
+//
+
+/**
+ * Has `func(obj)` called in every forked child, as long as the object lives; Python's
+ * `util.register_after_fork`.
+ */
+export function registerAfterFork<T extends object>(obj: T, func: (obj: T) => void): void {
+  state.afterFork.push({ object: new WeakRef(obj), func });
+}
+
+/** Runs what was registered, oldest first; Python's `util._run_after_forkers`. @internal */
+export function _runAfterForkers(): void {
+  state.afterFork = state.afterFork.filter(({ object }) => object.deref() !== undefined);
+  for (const { object, func } of state.afterFork) {
+    try {
+      func(object.deref() as never);
+    } catch (error) {
+      info('after forker raised exception %s', error);
+    }
+  }
+}
+
+//
+// The end of a process
+//
+
+/** Whether this process is shutting down; Python's `util.is_exiting`. */
+export function isExiting(): boolean {
+  return state.exiting;
+}
+
+/**
+ * What a process does at its end: finalizers from priority 0, daemons terminated, children joined, the other
+ * finalizers. Python's `util._exit_function`.
+ * @internal
+ */
+export function _exitFunction(): void {
+  if (state.exiting) return;
+  state.exiting = true;
+  info('process shutting down');
+  debug('running all "atexit" finalizers with priority >= 0');
+  _runFinalizers(0);
+  for (const child of activeChildren()) {
+    if (child.daemon) {
+      info('calling terminate() for daemon %s', child.name);
+      child._popen?.terminate();
+    }
+  }
+  for (const child of activeChildren()) {
+    info('calling join() for process %s', child.name);
+    child.joinSync();
+  }
+  debug('running the remaining "atexit" finalizers');
+  _runFinalizers();
+}
+
+/** Has `_exitFunction` run when this process ends. @internal */
+export function registerExitFunction(): void {
+  process.on('exit', _exitFunction);
+}
+
+/**
+ * Makes the end of a forked child its own: its parent's finalizers and 'exit' handlers are not run here.
+ * @internal
+ */
+export function resetExit(): void {
+  state.exiting = false;
+  clearFinalizers();
+  process.removeAllListeners('exit');
+  registerExitFunction();
+}
+
+//
+// Standard streams
+//
+
+/** Closes stdin and opens it again on /dev/null; Python's `util._close_stdin`. @internal */
+export function _closeStdin(): void {
+  try {
+    closeSync(0);
+  } catch {
+    // it was closed already
+  }
+  openSync('/dev/null', 'r'); // takes the lowest free number: 0
+}
+
+const streams = { stdout: false, stderr: false };
+
+/** Notes which of the lazily made standard streams the program has used: making one costs 2 ms. */
+function watchStream(name: 'stdout' | 'stderr'): void {
+  const original = Object.getOwnPropertyDescriptor(process, name);
+  if (original?.get === undefined || !original.configurable) {
+    streams[name] = true;
+    return;
+  }
+  Object.defineProperty(process, name, {
+    ...original,
+    get() {
+      streams[name] = true;
+      Object.defineProperty(process, name, original);
+      return process[name];
+    },
+  });
+}
+
+watchStream('stdout');
+watchStream('stderr');
+
+/** The standard streams that hold data which the kernel did not take at once (a full pipe). */
+function unflushed(): NodeJS.WriteStream[] {
+  const used = (['stdout', 'stderr'] as const).filter((name) => streams[name]);
+  return used.map((name) => process[name]).filter((stream) => stream.writableLength > 0);
+}
+
+/** Whether `_flushStdStreams` has to wait. @internal */
+export function needsFlush(): boolean {
+  return unflushed().length > 0;
+}
+
+/**
+ * Waits until everything printed has left this process; Python's `util._flush_std_streams`. Broken streams
+ * are ignored.
+ * @internal
+ */
+export async function _flushStdStreams(): Promise<void> {
+  await Promise.all(
+    unflushed().map((stream) => {
+      return new Promise<void>((resolve) => {
+        stream.once('error', () => resolve());
+        stream.once('close', resolve);
+        stream.write('', () => resolve());
+      });
+    }),
+  );
+}
+
+//
+// Starting a program with only the specified fds kept open
+//
+
+/**
+ * Starts a program with only stdin, stdout, stderr and these fds; it finds them as 3, 4, 5 ... in their order.
+ * Python's `util.spawnv_passfds`.
+ * @returns the pid
+ * @throws OSError when the program cannot be started
+ */
+export function spawnvPassfds(
+  path: string,
+  args: readonly string[],
+  passfds: readonly number[],
+): number {
+  return posixSpawn(path, args, { passFds: passfds });
+}
+
+/** Closes each fd; Python's `util.close_fds`. @internal */
+export function closeFds(...fds: number[]): void {
+  for (const fd of fds) close(fd);
+}
+
+registerExitFunction();

@@ -1,0 +1,11 @@
+/** `multiprocessing/context`: the contexts, their Process classes, and the errors of context.py. */
+export * from '@multiprocessing/contexts';
+export {
+  assertSpawning,
+  AuthenticationError,
+  BufferTooShort,
+  getSpawningPopen,
+  ProcessError,
+  setSpawningPopen,
+  TimeoutError,
+} from '@multiprocessing/core';

@@ -1,0 +1,33 @@
+/**
+ * `import 'multiprocessing/forkable'` as a program's first line: starts the program again, once, in place, as
+ * one that can fork: same pid, arguments, environment, standard streams. Where that cannot be done
+ * (not Linux, a worker thread, a module loader with threads) it does nothing, and `fork` says why.
+ */
+import { isMainThread } from 'node:worker_threads';
+import { isChildProcess, trace } from '@multiprocessing/core';
+import { forkSafeExecArgv, loaderOf } from '@multiprocessing/popen';
+import { execve, forkAvailable, setCloexec } from '@multiprocessing/posix';
+
+/** Set in the new program, so that it cannot start itself for ever. */
+const ONCE = 'MULTIPROCESSING_FORKABLE';
+
+function reexecute(): void {
+  const again = process.env[ONCE] === String(process.pid);
+  delete process.env[ONCE];
+  if (again || process.platform !== 'linux' || !isMainThread || isChildProcess()) return;
+  if (forkAvailable().available || !loaderOf().forkSafe) return;
+  const env: NodeJS.ProcessEnv = { ...process.env, [ONCE]: String(process.pid), ...ipcChannel() };
+  trace('forkable', 'execve', 'MainProcess');
+  const argv = [process.argv0, ...forkSafeExecArgv(), ...process.argv.slice(1)];
+  execve(process.execPath, argv, env);
+}
+
+/** A program started by child_process.fork() keeps its channel. */
+function ipcChannel(): NodeJS.ProcessEnv {
+  const fd = (process.channel as { fd?: number } | undefined)?.fd;
+  if (fd === undefined) return {};
+  setCloexec(fd, false);
+  return { NODE_CHANNEL_FD: String(fd) };
+}
+
+reexecute();

@@ -1,0 +1,30 @@
+/** `multiprocessing/os`: Python's `os`, as far as processes need it, synchronous as there. */
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+
+export {
+  _exit,
+  close,
+  dup,
+  fork,
+  forkAvailable,
+  getpid,
+  getppid,
+  kill,
+  pipe,
+  read,
+  WNOHANG,
+  waitpid,
+  waitstatusToExitcode,
+  write,
+} from '@multiprocessing/posix';
+
+/** How many processes can run at once; Python's `os.cpu_count`. */
+export function cpuCount(): number {
+  return availableParallelism();
+}
+
+/** Random bytes; Python's `os.urandom`. @param size bytes */
+export function urandom(size: number): Buffer {
+  return randomBytes(size);
+}

@@ -1,0 +1,57 @@
+/**
+ * How the pickled process gets to the child: in a file without a name. Unlike a pipe it never fills, so
+ * that a launch waits for nobody, however large the arguments are.
+ */
+import { mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { memfdCreate } from '@multiprocessing/posix';
+
+/** Makes such a file with these chunks in it, each behind its length, and returns its fd. */
+export function writeAnonymousFile(chunks: readonly Uint8Array[]): number {
+  const fd = process.platform === 'linux' ? memfdCreate('multiprocessing') : openUnlinked();
+  let position = 0;
+  const put = (bytes: Uint8Array) => {
+    for (let done = 0; done < bytes.length; ) {
+      done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+    }
+    position += bytes.length;
+  };
+  for (const chunk of chunks) {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(chunk.length));
+    put(length);
+    put(chunk);
+  }
+  return fd;
+}
+
+/** Reads the chunks one by one. */
+export function* readAnonymousFile(fd: number): Generator<Uint8Array> {
+  let position = 0;
+  const take = (size: number) => {
+    const bytes = Buffer.allocUnsafeSlow(size);
+    let done = 0;
+    while (done < size) {
+      const count = readSync(fd, bytes, done, size - done, position + done);
+      if (count === 0) return bytes.subarray(0, done);
+      done += count;
+    }
+    position += size;
+    return bytes;
+  };
+  for (;;) {
+    const length = take(8);
+    if (length.length < 8) return;
+    yield take(Number(length.readBigUInt64LE()));
+  }
+}
+
+function openUnlinked(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'pymp-'));
+  try {
+    return openSync(join(folder, 'data'), 'w+', 0o600);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

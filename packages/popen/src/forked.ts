@@ -1,0 +1,80 @@
+/**
+ * The way out of a forked child: bootstrap, then `_exit`, with or without a turn of the event loop.
+ */
+import { inspect } from 'node:util';
+import { type BaseProcess, currentProcess, util } from '@multiprocessing/core';
+import {
+  _exit,
+  type InheritedLoop,
+  quietInheritedLoop,
+  writeStderr,
+} from '@multiprocessing/posix';
+
+/**
+ * Runs the process object to its end. A synchronous target ends the process inside this call. For an
+ * asynchronous one it returns, and the caller must let the stack unwind into the event loop.
+ * @param canWait false when the stack below is the parent's own: then there is no loop to return to
+ * @internal
+ */
+export function leaveForked(
+  processObject: BaseProcess,
+  parentSentinel: number,
+  { inherited, canWait }: { inherited: InheritedLoop; canWait: boolean },
+): void {
+  const keep = fdsIn(processObject._args ?? []);
+  const result = guarded(() => processObject._bootstrap(parentSentinel));
+  if (typeof result === 'number') _exit(result);
+  if (!canWait) {
+    writeStderr(
+      `Process ${processObject.name}:\nRuntimeError: startSync() cannot fork an asynchronous target:` +
+        ' use `await process.start()`\n',
+    );
+    _exit(1);
+  }
+  quietInheritedLoop(inherited, keep);
+  exitWithoutWork();
+  result.then(_exit, reportAndExit);
+}
+
+/**
+ * Ends a child whose event loop has nothing left to do while its target is still waiting.
+ * @internal
+ */
+export function exitWithoutWork(): void {
+  process.once('beforeExit', () => {
+    writeStderr(`Process ${currentProcess().name}:\nits target's promise never settled, and nothing is left to do\n`);
+    process.exit(13); // Node's own code for an unsettled top-level await
+  });
+}
+
+/** Has exit handlers of the child run nothing but the end of this library. @internal */
+export function exitWithoutHandlers(): void {
+  process.prependListener('exit', (code) => {
+    util._exitFunction();
+    _exit(Number(process.exitCode ?? code));
+  });
+}
+
+function guarded<T>(body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    return reportAndExit(error);
+  }
+}
+
+/** The end of a child that fails outside of its target. @internal */
+export function reportAndExit(error: unknown): never {
+  writeStderr(`Process ${currentProcess().name}:\n${inspect(error)}\n`);
+  process.exit(1);
+}
+
+/** Sockets and servers among the arguments go on to work in the child. */
+function fdsIn(args: readonly unknown[]): Set<number> {
+  const fds = new Set<number>();
+  for (const arg of args) {
+    const fd = (arg as { _handle?: { fd?: unknown } } | null | undefined)?._handle?.fd;
+    if (typeof fd === 'number') fds.add(fd);
+  }
+  return fds;
+}

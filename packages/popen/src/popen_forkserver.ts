@@ -1,0 +1,79 @@
+/**
+ * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks.
+ */
+import { type BaseProcess, EOFError, RuntimeError, trace, wait, waitSync } from '@multiprocessing/core';
+import { pipe, poll } from '@multiprocessing/posix';
+import { _forkserver } from './forkserver.ts';
+import * as popen_fork from './popen_fork.ts';
+import { pickleForChild } from './spawn.ts';
+import { readSigned } from './status.ts';
+
+/** Launches a child by asking the server; Python's `popen_forkserver.Popen`. */
+export class Popen extends popen_fork.Popen {
+  // Declared without a value: it is filled while the base class's constructor pickles.
+  declare private passed: number[] | undefined;
+
+  override get method(): string {
+    return 'forkserver';
+  }
+
+  /** Passes an fd to the child. @returns its index among the fds that the child inherits */
+  duplicateForChild(fd: number): number {
+    this.passed ??= [];
+    return this.passed.push(fd) - 1;
+  }
+
+  override _launch(process: BaseProcess): void {
+    const data = this.fds.add(pickleForChild(this, process));
+    const [statusR, statusW] = this.fds.addPair(pipe());
+    const [childR, parentW] = this.fds.addPair(pipe());
+    trace('popen_forkserver', 'pipes', this.name, () => ({ statusR, statusW, childR, parentW }));
+    _forkserver.connectToNewProcess([childR, statusW, data, ...(this.passed ?? [])]);
+    this.sentinelFd = statusR;
+    this.fds.close(childR, statusW, data);
+  }
+
+  /** The server writes the pid once it has forked. */
+  override async launched(): Promise<void> {
+    await wait([this.sentinelFd]);
+    this.readPid();
+  }
+
+  override launchedSync(): void {
+    waitSync([this.sentinelFd]);
+    this.readPid();
+  }
+
+  private readPid(): void {
+    try {
+      this.pid = readSigned(this.sentinelFd);
+    } catch (error) {
+      this.close();
+      if (!(error instanceof EOFError)) throw error;
+      throw new RuntimeError(
+        'the forkserver died while it started this process: start a new Process, a new server comes with it',
+        { cause: error },
+      );
+    }
+    this.traceLaunch();
+  }
+
+  protected override traceLaunch(): void {
+    if (this.pid !== undefined) super.traceLaunch();
+  }
+
+  /** The server reaps the child and writes its exit code; without it (the server was killed) it is 255. */
+  protected override reap(): void {
+    if (poll([this.sentinelFd], 0).length === 0) return;
+    try {
+      this.ended(readSigned(this.sentinelFd));
+    } catch (error) {
+      if (!(error instanceof EOFError)) throw error;
+      this.ended(255);
+    }
+  }
+
+  protected override waitFd(): { fd: number; done: () => void } {
+    return { fd: this.sentinelFd, done: () => {} };
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Counterpart of multiprocessing/spawn.py: what a child that shares no memory with its parent is told, and
+ * how it makes itself ready to run the process object. Deviations: D-013, D-014.
+ */
+import { pathToFileURL } from 'node:url';
+import {
+  type AuthenticationString,
+  type BaseProcess,
+  checkMainPath,
+  currentProcess,
+  ForkingPickler,
+  getReducer,
+  getSpawningPopen,
+  mainPath,
+  rememberModule,
+  RuntimeError,
+  type SpawningPopen,
+  setMainPath,
+  setSpawningPopen,
+  type StartMethod,
+  startMethodState,
+  table,
+  typeError,
+  util,
+} from '@multiprocessing/core';
+import { close } from '@multiprocessing/posix';
+import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
+
+//
+// The executable
+//
+
+let executable: string | undefined;
+
+/**
+ * Sets the program that children run instead of this process's own node; Python's `set_executable`.
+ * @param path of a node; undefined takes the setting back
+ * @throws TypeError for anything else
+ */
+export function setExecutable(path: string | undefined): void {
+  if (path !== undefined && (typeof path !== 'string' || path === '')) {
+    throw typeError('executable must be the path of a node program');
+  }
+  executable = path;
+}
+
+/** Python's `get_executable`. */
+export function getExecutable(): string {
+  return executable ?? process.execPath;
+}
+
+/** Node options that say what to run, or that two processes cannot share. */
+const NOT_INHERITED =
+  /^(-e|--eval|-p|--print|-pe|-i|--interactive|-c|--check|--test|--watch.*|--run|--input-type.*|--inspect.*|--debug.*|--cpu-prof.*|--heap-prof.*)(=|$)/;
+const TAKES_VALUE = /^(-e|--eval|-p|--print|-pe|--input-type|--watch-path|--run|--inspect-port)$/;
+
+/** The options of this node that its children get; Python's `_args_from_interpreter_flags`. */
+export function argsFromInterpreterFlags(execArgv: readonly string[] = process.execArgv): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < execArgv.length; i++) {
+    const arg = execArgv[i] as string;
+    if (!NOT_INHERITED.test(arg)) kept.push(arg);
+    else if (TAKES_VALUE.test(arg)) i++;
+  }
+  return kept;
+}
+
+//
+// Parent side
+//
+
+/** What the child has to know before it can unpickle the process object. */
+export interface PreparationData {
+  name: string;
+  authkey: AuthenticationString;
+  logToStderr: boolean;
+  logLevel: number | undefined;
+  argv: string[];
+  dir: string;
+  startMethod: StartMethod | undefined;
+  executable: string | undefined;
+  mainPath: string | undefined;
+}
+
+/** @throws RuntimeError while this process itself imports its main module, which lacks a guard */
+function checkNotImportingMain(): void {
+  if (!table.inheriting) return;
+  throw new RuntimeError(
+    `An attempt has been made to start a new process before the current process has finished its
+bootstrapping phase.
+
+This probably means that you are not using fork to start your child processes and you have forgotten
+to use the proper idiom in the main module:
+
+    if (mp.isMain(import.meta)) {
+      ...
+    }
+`,
+  );
+}
+
+/** Python's `get_preparation_data`. @throws RuntimeError, OSError (ENOENT: the main file) @internal */
+export function getPreparationData(name: string): PreparationData {
+  checkNotImportingMain();
+  checkMainPath();
+  const { toStderr, level } = util.loggingState();
+  return {
+    name,
+    authkey: currentProcess().authkey,
+    logToStderr: toStderr,
+    logLevel: level,
+    argv: process.argv,
+    dir: process.cwd(),
+    startMethod: startMethodState.actual,
+    executable,
+    mainPath: mainPath(),
+  };
+}
+
+/**
+ * Pickles what the child needs into a file without a name.
+ * @returns the file's fd
+ * @throws PicklingError
+ * @internal
+ */
+export function pickleForChild(popen: SpawningPopen, process: BaseProcess): number {
+  const preparation = getPreparationData(process.name);
+  const outer = getSpawningPopen();
+  setSpawningPopen(popen);
+  try {
+    const object = getReducer().ForkingPickler.dumps(process);
+    return writeAnonymousFile([ForkingPickler.dumps(preparation), object]);
+  } finally {
+    setSpawningPopen(outer);
+  }
+}
+
+//
+// Child side
+//
+
+/**
+ * Reads what the parent pickled, prepares this process, and runs the process object; Python's
+ * `spawn._main`.
+ * @internal
+ */
+export async function _main(dataFd: number, parentSentinel: number): Promise<number> {
+  const chunks = readAnonymousFile(dataFd);
+  table.inheriting = true;
+  let self: BaseProcess;
+  try {
+    await prepare((await unpickleNext(chunks)) as PreparationData);
+    self = (await unpickleNext(chunks)) as BaseProcess;
+  } finally {
+    table.inheriting = false;
+    close(dataFd);
+  }
+  return self._bootstrap(parentSentinel);
+}
+
+function unpickleNext(chunks: Generator<Uint8Array>): Promise<unknown> {
+  const { value, done } = chunks.next();
+  if (done) throw new RuntimeError('the parent sent less than a whole process object');
+  return ForkingPickler.loads(value);
+}
+
+/** Makes this process resemble its parent; Python's `spawn.prepare`. */
+async function prepare(data: PreparationData): Promise<void> {
+  const current = currentProcess();
+  current.name = data.name;
+  current.authkey = data.authkey;
+  if (data.logToStderr) util.logToStderr();
+  if (data.logLevel !== undefined) util.getLogger().setLevel(data.logLevel);
+  process.argv = data.argv;
+  if (process.cwd() !== data.dir) process.chdir(data.dir);
+  executable = data.executable;
+  startMethodState.actual = data.startMethod;
+  await importMainPath(data.mainPath);
+}
+
+let imported: string | undefined;
+
+/**
+ * Imports the main module, in which `isMain` is false then; Python's `import_main_path`. Done once.
+ * @internal
+ */
+export async function importMainPath(path: string | undefined): Promise<void> {
+  if (path !== undefined && path === imported) return;
+  setMainPath(path);
+  if (path === undefined) return;
+  const url = pathToFileURL(path).href;
+  rememberModule(url, (await import(url)) as object);
+  imported = path;
+}
