@@ -56,7 +56,7 @@ interface Holder {
   result?: unknown;
 }
 
-const scripts = processWide('inspect.scripts', () => new Map<string, Script>());
+const scripts = processWide('reduction.scripts', () => new Map<string, Script>());
 /** Sources that came along while the debugger was on, until they are asked for. */
 const sources = new Map<string, string>();
 
@@ -102,9 +102,12 @@ function withScripts<T>(ask: (call: Call) => T): T {
   const session: Session = new Session();
   session.connect();
   session.on('Debugger.scriptParsed', ({ params }) => {
-    const { scriptId, url, embedderName, isModule } = params as typeof params & { embedderName?: string };
+    const { scriptId, url, embedderName, isModule } = params as typeof params & {
+      embedderName?: string;
+    };
     // A `//# sourceURL` (Node writes one into stripped CommonJS TypeScript) hides the URL; the embedder's name does not.
-    const real = embedderName !== undefined && /^(file|data|node):/.test(embedderName) ? embedderName : url;
+    const real =
+      embedderName !== undefined && /^(file|data|node):/.test(embedderName) ? embedderName : url;
     scripts.set(scriptId, { url: real, isModule: isModule === true });
   });
   const call: Call = <R>(method: string, params: object = {}): R => {
@@ -124,7 +127,8 @@ function withScripts<T>(ask: (call: Call) => T): T {
 }
 
 /** The variables' names and values are copied into the holder by a function that runs beside them. */
-const copyScope = 'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = this.object }';
+const copyScope =
+  'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = this.object }';
 const copyArguments =
   'function (...all) { globalThis[Symbol.for("multiprocessing.inspect")].result = all }';
 
@@ -162,7 +166,13 @@ export function locateFunction(fn: AnyFunction): FunctionLocation | undefined {
     });
   }
   const script = scripts.get(id) ?? { url: '', isModule: false };
-  return { script: { id, ...script }, line, column, scopes: found.scopes, moduleScope: found.moduleScope };
+  return {
+    script: { id, ...script },
+    line,
+    column,
+    scopes: found.scopes,
+    moduleScope: found.moduleScope,
+  };
 }
 
 /** A script's source as it was loaded (after transpiling). @internal */
@@ -173,7 +183,9 @@ export function scriptSource(scriptId: string): string {
 }
 
 function readSource(call: Call, scriptId: string): string {
-  const answer = call<{ scriptSource?: string } | undefined>('Debugger.getScriptSource', { scriptId });
+  const answer = call<{ scriptSource?: string } | undefined>('Debugger.getScriptSource', {
+    scriptId,
+  });
   return answer?.scriptSource ?? '';
 }
 
@@ -204,7 +216,8 @@ export function privateMembers(object: object): string[] {
   return withSession(object, (call, _holder, objectId) => {
     const { privateProperties = [], internalProperties = [] } = properties(call, objectId);
     const names = privateProperties.map((p) => p.name);
-    if (internalProperties.some((p) => p.name === '[[PrivateMethods]]')) names.push('private methods');
+    if (internalProperties.some((p) => p.name === '[[PrivateMethods]]'))
+      names.push('private methods');
     return names;
   });
 }
@@ -217,7 +230,9 @@ export function namedProperties(array: readonly unknown[]): string[] {
       ownProperties: true,
       nonIndexedPropertiesOnly: true,
     });
-    return result.map((p) => p.name).filter((name) => Object.prototype.propertyIsEnumerable.call(array, name));
+    return result
+      .map((p) => p.name)
+      .filter((name) => Object.prototype.propertyIsEnumerable.call(array, name));
   });
 }
 

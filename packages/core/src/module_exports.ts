@@ -12,7 +12,9 @@ export interface ModuleExports {
   readonly defaultText: string | undefined;
 }
 
-type Parse = (source: string) => readonly [
+type Parse = (
+  source: string,
+) => readonly [
   unknown,
   ReadonlyArray<{ readonly n: string; readonly ln: string | undefined; readonly e: number }>,
 ];
@@ -40,7 +42,10 @@ function lex(source: string): ModuleExports {
     } else if (name === 'default') {
       defaultText = skipBlank(source.slice(end));
       // `export default f;` keeps a value, not a variable: it is found through the variable of that moment.
-      const identifier = /^([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(;|$|\/\/|\n(?!\s*[.([`?+\-*,=/]))/u.exec(defaultText);
+      const identifier =
+        /^([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(;|$|\/\/|\n(?!\s*[.([`?+\-*,=/]))/u.exec(
+          defaultText,
+        );
       const variable = identifier?.[1];
       if (variable !== undefined) variables.set('default', variable);
     }

@@ -28,12 +28,15 @@ interface State {
   inspectModule: Finder;
 }
 
-const state = processWide('modules', (): State => ({
-  namespaces: new Map(),
-  found: new Map(),
-  importer: (url) => import(url) as Promise<object>,
-  inspectModule: () => undefined,
-}));
+const state = processWide(
+  'reduction.modules',
+  (): State => ({
+    namespaces: new Map(),
+    found: new Map(),
+    importer: (url) => import(url) as Promise<object>,
+    inspectModule: () => undefined,
+  }),
+);
 
 const require = createRequire(import.meta.url);
 
@@ -139,8 +142,9 @@ export function lookUp(namespace: object, qualname: string): unknown {
     }
     if (typeof value === 'function' || (typeof value === 'object' && value !== null)) {
       // `default` of a CommonJS module is module.exports; TypeScript's own default export is one step further.
-      const inner = (value as { __esModule?: unknown; default?: unknown });
-      if (qualname === 'default' && typeof value !== 'function' && inner.__esModule === true) continue;
+      const inner = value as { __esModule?: unknown; default?: unknown };
+      if (qualname === 'default' && typeof value !== 'function' && inner.__esModule === true)
+        continue;
       return value;
     }
   }
@@ -158,7 +162,9 @@ function isNamespace(value: unknown): value is object {
 
 function checkedUrl(module: string): string {
   if (/^(file|data|https?):/.test(module)) return module;
-  throw new UnpicklingError(`a message names the module '${module}', which is not one that can be imported here`);
+  throw new UnpicklingError(
+    `a message names the module '${module}', which is not one that can be imported here`,
+  );
 }
 
 function cannotImport({ module, qualname }: Name, cause: unknown): UnpicklingError {

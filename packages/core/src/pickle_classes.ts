@@ -16,7 +16,10 @@ export type AnyFunction = Function;
 export type Reduced = readonly [callable: AnyFunction, args: readonly unknown[], state?: unknown];
 
 /** Registered reduce functions by prototype. @internal */
-export const reducers = processWide('reducers', () => new Map<object, (value: object) => Reduced>());
+export const reducers = processWide(
+  'reduction.reducers',
+  () => new Map<object, (value: object) => Reduced>(),
+);
 
 /** Prototypes whose instances are known to be nothing but their properties. */
 let plainInstances = new WeakMap<object, AnyFunction>();
@@ -32,11 +35,13 @@ export function registerReducer<T extends object>(
   reduce: (value: T) => Reduced,
 ): void {
   const proto: unknown = typeof cls === 'function' ? cls.prototype : undefined;
-  const reserved = proto === Object.prototype || proto === Array.prototype || proto === Function.prototype;
+  const reserved =
+    proto === Object.prototype || proto === Array.prototype || proto === Function.prototype;
   if (typeof proto !== 'object' || proto === null || reserved) {
     throw typeError('register() takes a class other than Object, Array and Function');
   }
-  if (typeof reduce !== 'function') throw typeError('register() takes a reduce function as its second argument');
+  if (typeof reduce !== 'function')
+    throw typeError('register() takes a reduce function as its second argument');
   reducers.set(proto, reduce as (value: object) => Reduced);
   plainInstances = new WeakMap();
 }
@@ -55,15 +60,22 @@ export function instanceClass(value: object, proto: object): AnyFunction {
   const known = plainInstances.get(proto);
   if (known !== undefined) return known;
   const cls = classOf(value, proto);
-  for (let p: object | null = proto; p !== null && p !== Object.prototype; p = Object.getPrototypeOf(p) as object | null) {
-    const { constructor } = p;
-    if (typeof constructor !== 'function' || isEventEmitter(constructor)) continue;
-    if (isBuiltin(constructor)) throw cannotSend(cls, 'it belongs to this process');
+  for (
+    let p: object | null = proto;
+    p !== null && p !== Object.prototype;
+    p = Object.getPrototypeOf(p) as object | null
+  ) {
+    const ancestor: unknown = p.constructor;
+    if (typeof ancestor !== 'function' || isEventEmitter(ancestor)) continue;
+    if (isBuiltin(ancestor)) throw cannotSend(cls, 'it belongs to this process');
   }
   nameOf(cls);
   const hidden = privateMembers(value);
   if (hidden.length > 0) {
-    throw cannotSend(cls, `its class has private members (${hidden.join(', ')}), which only its constructor can make`);
+    throw cannotSend(
+      cls,
+      `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
+    );
   }
   plainInstances.set(proto, cls);
   return cls;
@@ -74,33 +86,36 @@ export function instanceClass(value: object, proto: object): AnyFunction {
  * @internal
  */
 export function derivedClass(value: object, proto: object): AnyFunction | undefined {
-  const { constructor } = proto;
+  const native: unknown = proto.constructor;
   // From another realm, or an error class that Node keeps to itself: the nearest class that has a name.
-  if (typeof constructor === 'function' && isBuiltin(constructor)) {
+  if (typeof native === 'function' && isBuiltin(native)) {
     const parent = Object.getPrototypeOf(proto) as object | null;
-    const named = (globalThis as Record<string, unknown>)[constructor.name];
-    if (named === constructor || typeof named === 'function' || parent === null) return undefined;
+    const named = (globalThis as Record<string, unknown>)[native.name];
+    if (named === native || typeof named === 'function' || parent === null) return undefined;
     return types.isNativeError(value) ? derivedClass(value, parent) : undefined;
   }
   const cls = classOf(value, proto);
   nameOf(cls);
   const hidden = privateMembers(value);
   if (hidden.length > 0) {
-    throw cannotSend(cls, `its class has private members (${hidden.join(', ')}), which only its constructor can make`);
+    throw cannotSend(
+      cls,
+      `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
+    );
   }
   return cls;
 }
 
 function classOf(value: object, proto: object): AnyFunction {
-  const constructor: unknown = Object.getOwnPropertyDescriptor(proto, 'constructor')?.value;
-  if (typeof constructor !== 'function' || constructor.prototype !== proto) {
+  const cls: unknown = Object.getOwnPropertyDescriptor(proto, 'constructor')?.value;
+  if (typeof cls !== 'function' || cls.prototype !== proto) {
     const tag = Object.prototype.toString.call(value).slice(8, -1);
     throw new PicklingError(
       `${tag === 'Object' ? 'an object with a prototype of its own' : `a '${tag}' object`} cannot be sent:` +
         ' its prototype is not that of a class',
     );
   }
-  return constructor;
+  return cls;
 }
 
 function cannotSend(cls: AnyFunction, why: string): PicklingError {

@@ -40,7 +40,9 @@ function kind<T extends object>(
   return { prototypes, is, write: write as (out: Sink, value: object) => void, own, contentOnly };
 }
 
-const viewPrototypes = code.viewClasses.flatMap((cls) => (cls === undefined ? [] : [cls.prototype]));
+const viewPrototypes = code.viewClasses.flatMap((cls) =>
+  cls === undefined ? [] : [cls.prototype],
+);
 const errorPrototypes = code.errorClasses.map((cls): object => cls.prototype as object);
 
 const kinds: readonly Kind[] = [
@@ -60,7 +62,8 @@ const kinds: readonly Kind[] = [
     out.add(set);
     out.varint(sizeOfSet.call(set));
     let i = 0;
-    for (const item of Set.prototype.values.call(set) as SetIterator<unknown>) out.part(`<element ${i++}>`, item);
+    for (const item of Set.prototype.values.call(set) as SetIterator<unknown>)
+      out.part(`<element ${i++}>`, item);
   }),
   kind<Date>([Date.prototype], types.isDate, (out, date) => {
     out.byte(code.DATE);
@@ -74,20 +77,31 @@ const kinds: readonly Kind[] = [
     out.string(regexp.flags);
     out.number(Number(regexp.lastIndex));
   }),
-  kind<Error>(errorPrototypes, types.isNativeError, writeError, { own: code.errorParts.filter((part) => part !== 'name') }),
-  kind<Buffer>([Buffer.prototype], Buffer.isBuffer, (out, buffer) => {
-    unshared(buffer.buffer);
-    out.byte(code.BUFFER);
-    out.add(buffer);
-    out.bytes(buffer);
-  }, { contentOnly: true }),
-  kind<ArrayBufferView>(viewPrototypes, ArrayBuffer.isView, writeView, { contentOnly: true }),
-  kind<ArrayBuffer>([ArrayBuffer.prototype, SharedArrayBuffer.prototype], types.isAnyArrayBuffer, (out, buffer) => {
-    unshared(buffer);
-    out.byte(code.ARRAY_BUFFER);
-    out.add(buffer);
-    out.bytes(new Uint8Array(buffer));
+  kind<Error>(errorPrototypes, types.isNativeError, writeError, {
+    own: code.errorParts.filter((part) => part !== 'name'),
   }),
+  kind<Buffer>(
+    [Buffer.prototype],
+    Buffer.isBuffer,
+    (out, buffer) => {
+      unshared(buffer.buffer);
+      out.byte(code.BUFFER);
+      out.add(buffer);
+      out.bytes(buffer);
+    },
+    { contentOnly: true },
+  ),
+  kind<ArrayBufferView>(viewPrototypes, ArrayBuffer.isView, writeView, { contentOnly: true }),
+  kind<ArrayBuffer>(
+    [ArrayBuffer.prototype, SharedArrayBuffer.prototype],
+    types.isAnyArrayBuffer,
+    (out, buffer) => {
+      unshared(buffer);
+      out.byte(code.ARRAY_BUFFER);
+      out.add(buffer);
+      out.bytes(new Uint8Array(buffer));
+    },
+  ),
   kind<object>(
     [Boolean, Number, String, BigInt, Symbol].map((cls): object => cls.prototype as object),
     types.isBoxedPrimitive,
@@ -98,26 +112,43 @@ const kinds: readonly Kind[] = [
     },
     { contentOnly: true },
   ),
-  kind<URL>([URL.prototype], (value) => value instanceof URL, (out, url) => {
-    out.byte(code.URL_OBJECT);
-    out.add(url);
-    out.string(url.href);
-  }, { contentOnly: true }),
-  kind<URLSearchParams>([URLSearchParams.prototype], (value) => value instanceof URLSearchParams, (out, params) => {
-    out.byte(code.URL_SEARCH_PARAMS);
-    out.add(params);
-    out.string(params.toString());
-  }, { contentOnly: true }),
-  kind<DOMException>([DOMException.prototype], (value) => value instanceof DOMException, (out, error) => {
-    out.byte(code.DOM_EXCEPTION);
-    out.add(error);
-    out.string(error.message);
-    out.string(error.name);
-    out.string(String(error.stack));
-  }, { contentOnly: true }),
+  kind<URL>(
+    [URL.prototype],
+    (value) => value instanceof URL,
+    (out, url) => {
+      out.byte(code.URL_OBJECT);
+      out.add(url);
+      out.string(url.href);
+    },
+    { contentOnly: true },
+  ),
+  kind<URLSearchParams>(
+    [URLSearchParams.prototype],
+    (value) => value instanceof URLSearchParams,
+    (out, params) => {
+      out.byte(code.URL_SEARCH_PARAMS);
+      out.add(params);
+      out.string(params.toString());
+    },
+    { contentOnly: true },
+  ),
+  kind<DOMException>(
+    [DOMException.prototype],
+    (value) => value instanceof DOMException,
+    (out, error) => {
+      out.byte(code.DOM_EXCEPTION);
+      out.add(error);
+      out.string(error.message);
+      out.string(error.name);
+      out.string(String(error.stack));
+    },
+    { contentOnly: true },
+  ),
 ];
 
-const byPrototype = new Map<object, Kind>(kinds.flatMap((k) => k.prototypes.map((proto) => [proto, k] as const)));
+const byPrototype = new Map<object, Kind>(
+  kinds.flatMap((k) => k.prototypes.map((proto) => [proto, k] as const)),
+);
 
 const sizeOfMap = getter(Map.prototype, 'size');
 const sizeOfSet = getter(Set.prototype, 'size');
@@ -179,7 +210,8 @@ function writeView(out: Sink, view: ArrayBufferView): void {
 
 function writeError(out: Sink, error: Error): void {
   let base: object | null = error;
-  while (base !== null && !errorPrototypes.includes(base)) base = Object.getPrototypeOf(base) as object | null;
+  while (base !== null && !errorPrototypes.includes(base))
+    base = Object.getPrototypeOf(base) as object | null;
   let present = 0;
   code.errorParts.forEach((part, bit) => {
     const own = Object.getOwnPropertyDescriptor(error, part);
@@ -190,6 +222,7 @@ function writeError(out: Sink, error: Error): void {
   out.byte(present);
   out.add(error);
   code.errorParts.forEach((part, bit) => {
-    if ((present & (1 << bit)) !== 0) out.part(`.${part}`, (error as unknown as Record<string, unknown>)[part]);
+    if ((present & (1 << bit)) !== 0)
+      out.part(`.${part}`, (error as unknown as Record<string, unknown>)[part]);
   });
 }

@@ -17,7 +17,9 @@ export class Refusal extends Error {
 
 /** Writes a message around a value. @internal */
 export abstract class PickleMessage extends PickleWriter {
-  private readonly list: (object | undefined)[] = new Array<object | undefined>(listedObjects).fill(undefined);
+  private readonly list: (object | undefined)[] = new Array<object | undefined>(listedObjects).fill(
+    undefined,
+  );
   private map: Map<object, number> | undefined;
   private count = 0;
   private flags = 0;
@@ -116,7 +118,9 @@ export abstract class PickleMessage extends PickleWriter {
 
 /** How a property reads in a path. @internal */
 export function segment(key: string): string {
-  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+  return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key)
+    ? `.${key}`
+    : `[${JSON.stringify(key)}]`;
 }
 
 /** Adds a step to the path of a refusal. @internal */

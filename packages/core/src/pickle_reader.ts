@@ -18,7 +18,9 @@ interface CachedShape extends ReadShape {
 
 const cacheSize = 1024;
 /** Shapes of earlier messages by the hash of their definition: records of one kind are parsed once. */
-const shapeCache: (CachedShape | undefined)[] = new Array<CachedShape | undefined>(cacheSize).fill(undefined);
+const shapeCache: (CachedShape | undefined)[] = new Array<CachedShape | undefined>(cacheSize).fill(
+  undefined,
+);
 
 const doubles = new Float64Array(1);
 const doubleBytes = new Uint8Array(doubles.buffer);
@@ -37,7 +39,9 @@ export abstract class PickleReader {
   }
 
   damaged(how: string): UnpicklingError {
-    return new UnpicklingError(`the message is damaged: it ${how} (at byte ${this.pos} of ${this.buf.length})`);
+    return new UnpicklingError(
+      `the message is damaged: it ${how} (at byte ${this.pos} of ${this.buf.length})`,
+    );
   }
 
   byte(): number {
@@ -87,7 +91,8 @@ export abstract class PickleReader {
 
   string(): string {
     const tag = this.byte();
-    if (tag >= SHORT_STRING && tag <= SHORT_STRING + SHORT_STRING_MAX) return this.latin1(tag - SHORT_STRING);
+    if (tag >= SHORT_STRING && tag <= SHORT_STRING + SHORT_STRING_MAX)
+      return this.latin1(tag - SHORT_STRING);
     if (tag === STRING) return this.latin1(this.varint());
     if (tag === STRING16) return this.utf16(this.varint());
     throw this.damaged('has something else where text should be');
@@ -113,7 +118,9 @@ export abstract class PickleReader {
     if (end - i === 1) return text + String.fromCharCode(buf[i] as number);
     if (end - i === 2) return text + String.fromCharCode(buf[i] as number, buf[i + 1] as number);
     if (end - i === 3) {
-      return text + String.fromCharCode(buf[i] as number, buf[i + 1] as number, buf[i + 2] as number);
+      return (
+        text + String.fromCharCode(buf[i] as number, buf[i + 1] as number, buf[i + 2] as number)
+      );
     }
     return text;
   }
@@ -128,7 +135,9 @@ export abstract class PickleReader {
 
   private asBuffer(): Buffer {
     const { buf } = this;
-    this.buffer ??= Buffer.isBuffer(buf) ? buf : Buffer.from(buf.buffer, buf.byteOffset, buf.length);
+    this.buffer ??= Buffer.isBuffer(buf)
+      ? buf
+      : Buffer.from(buf.buffer, buf.byteOffset, buf.length);
     return this.buffer;
   }
 
@@ -160,7 +169,8 @@ export abstract class PickleReader {
     const count = this.count();
     const keys: string[] = [];
     for (let i = 0; i < count; i++) keys.push(this.string());
-    if (this.pos !== pos + length || keys.includes('__proto__')) throw this.damaged('has a broken shape');
+    if (this.pos !== pos + length || keys.includes('__proto__'))
+      throw this.damaged('has a broken shape');
     const template: Record<string, unknown> = {};
     // Two values of different kinds, so that V8 expects any.
     for (const key of keys) template[key] = 0;

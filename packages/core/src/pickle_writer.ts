@@ -3,9 +3,9 @@
  */
 import {
   FLOAT64,
+  INT8,
   INT16,
   INT32,
-  INT8,
   OBJECT,
   OBJECT_DICT,
   OBJECT_SHAPE,

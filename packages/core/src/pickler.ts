@@ -211,7 +211,10 @@ export class Pickler extends PickleMessage {
     } else if (isPlainInstance(proto)) {
       this.instance(value, proto);
     } else if (Array.isArray(value)) {
-      this.array(value, this.refusing(() => derivedClass(value, proto)));
+      this.array(
+        value,
+        this.refusing(() => derivedClass(value, proto)),
+      );
     } else {
       const kind = this.refusing(() => kindOf(value, proto));
       if (kind === undefined) this.instance(value, proto);
@@ -227,7 +230,9 @@ export class Pickler extends PickleMessage {
       this.byte(code.INSTANCE_STATE);
       this.function(cls);
       this.add(value);
-      this.value(typeof getState === 'function' ? (getState as () => unknown).call(value) : { ...value });
+      this.value(
+        typeof getState === 'function' ? (getState as () => unknown).call(value) : { ...value },
+      );
       return;
     }
     const symbols = enumerableSymbols(value);
@@ -242,10 +247,13 @@ export class Pickler extends PickleMessage {
   /** Objects that the engine made special: their class if it is derived, their content, their properties. */
   private builtin(value: object, proto: object, kind: Kind): void {
     const symbols = kind.contentOnly ? [] : enumerableSymbols(value);
-    const extra = kind.contentOnly ? [] : Object.keys(value).filter((key) => !kind.own.includes(key));
+    const extra = kind.contentOnly
+      ? []
+      : Object.keys(value).filter((key) => !kind.own.includes(key));
     if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
     if (extra.length > 0) this.byte(code.PROPERTIES);
-    if (!kind.prototypes.includes(proto)) this.subclass(this.refusing(() => derivedClass(value, proto)));
+    if (!kind.prototypes.includes(proto))
+      this.subclass(this.refusing(() => derivedClass(value, proto)));
     this.refusing(() => kind.write(this, value));
     if (extra.length > 0) this.properties(value as Record<string, unknown>, extra);
     this.symbolProperties(value, symbols);
@@ -254,11 +262,15 @@ export class Pickler extends PickleMessage {
   private reduced(value: object, result: Reduced): void {
     const [callable, args, state] = Array.isArray(result) ? result : [];
     if (typeof callable !== 'function' || !Array.isArray(args)) {
-      throw new Refusal(`the reduce method of ${nameOfClass(value)} must return [callable, args, state?]`);
+      throw new Refusal(
+        `the reduce method of ${nameOfClass(value)} must return [callable, args, state?]`,
+      );
     }
     this.reducing ??= new Set();
     if (this.reducing.has(value)) {
-      throw new Refusal(`the arguments by which ${nameOfClass(value)} is made again contain itself: use the state`);
+      throw new Refusal(
+        `the arguments by which ${nameOfClass(value)} is made again contain itself: use the state`,
+      );
     }
     this.reducing.add(value);
     if (state !== undefined) this.byte(code.REDUCE_STATE);
@@ -336,7 +348,8 @@ function enumerableSymbols(value: object): readonly symbol[] {
   if (symbols.length === 0) return symbols;
   emitterSymbols ??= Object.getOwnPropertySymbols(new (process.getBuiltinModule('node:events'))());
   return symbols.filter(
-    (key) => Object.prototype.propertyIsEnumerable.call(value, key) && !emitterSymbols?.includes(key),
+    (key) =>
+      Object.prototype.propertyIsEnumerable.call(value, key) && !emitterSymbols?.includes(key),
   );
 }
 

@@ -7,12 +7,18 @@
  * all is synchronous and imports nothing, so that it works while the main module is still evaluating.
  * A function is searched for once; afterwards its name is in a WeakMap.
  */
-import { createRequire, builtinModules } from 'node:module';
+import { builtinModules, createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { PicklingError } from './errors.ts';
 import { type FunctionLocation, locateFunction, scriptSource } from './function_inspector.ts';
-import { type Name, lookUp, rememberFound, rememberedModules, setModuleInspector } from './modules.ts';
 import { exportedVariables } from './module_exports.ts';
+import {
+  lookUp,
+  type Name,
+  rememberedModules,
+  rememberFound,
+  setModuleInspector,
+} from './modules.ts';
 import { processWide } from './state.ts';
 
 // biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
@@ -23,7 +29,7 @@ const maxDepth = 3;
 /** How many objects are looked at before the search gives up. */
 const maxObjects = 5000;
 
-const cache = processWide('qualname', () => ({
+const cache = processWide('reduction.names', () => ({
   names: new WeakMap<object, Name>(),
   /** One known function per ES module: the way into the module's variables. */
   anchors: new Map<string, AnyFunction>(),
@@ -43,7 +49,8 @@ export function nameOf(fn: AnyFunction): Name {
   const remembered = findInRemembered(fn);
   if (remembered !== undefined) return remember(fn, remembered);
   const location = locateFunction(fn);
-  if (location === undefined) throw new PicklingError(`${describe(fn)} cannot be sent: it is native code`);
+  if (location === undefined)
+    throw new PicklingError(`${describe(fn)} cannot be sent: it is native code`);
   const { url, isModule } = location.script;
   if (url.startsWith('node:')) {
     throw new PicklingError(`${describe(fn)} cannot be sent: it is internal to Node.js (${url})`);
@@ -94,7 +101,11 @@ export function describe(fn: AnyFunction): string {
   return `an anonymous function (${short.length > 40 ? `${short.slice(0, 40)}...` : short})`;
 }
 
-function refusal(fn: AnyFunction, location: FunctionLocation, module: string | undefined): PicklingError {
+function refusal(
+  fn: AnyFunction,
+  location: FunctionLocation,
+  module: string | undefined,
+): PicklingError {
   const what = describe(fn);
   const at = `${location.script.url}:${location.line + 1}`;
   const byName = 'functions and classes are sent by name';
@@ -139,18 +150,23 @@ function importableUrl(url: string): string | undefined {
   if (url.startsWith('data:')) {
     // tsx on Node 20 loads CommonJS TypeScript for an ES importer from a data: URL that names the file.
     const file = /^data:text\/javascript,__filename%3D(%22.*?%22)/.exec(url)?.[1];
-    return file === undefined ? url : pathToFileURL(JSON.parse(decodeURIComponent(file)) as string).href;
+    return file === undefined
+      ? url
+      : pathToFileURL(JSON.parse(decodeURIComponent(file)) as string).href;
   }
   if (url.startsWith('file:')) return url;
   return url.startsWith('/') ? pathToFileURL(url).href : undefined;
 }
 
 function findInModule(fn: AnyFunction, location: FunctionLocation): string | undefined {
-  const { variables, defaultText } = exportedVariables(location.script.id, () => scriptSource(location.script.id));
+  const { variables, defaultText } = exportedVariables(location.script.id, () =>
+    scriptSource(location.script.id),
+  );
   const roots = new Map<string, () => unknown>();
   const scope = location.moduleScope as Record<string, unknown> | undefined;
   for (const [name, local] of variables) roots.set(name, () => scope?.[local]);
-  if (defaultText?.startsWith(Function.prototype.toString.call(fn)) && fn.name === 'default') return 'default';
+  if (defaultText?.startsWith(Function.prototype.toString.call(fn)) && fn.name === 'default')
+    return 'default';
   return search(fn, roots);
 }
 
@@ -177,7 +193,8 @@ function commonJsExports(url: string): object | undefined {
   }
   for (const key of keys) {
     const exports: unknown = require.cache[key]?.exports;
-    if ((typeof exports === 'object' && exports !== null) || typeof exports === 'function') return exports;
+    if ((typeof exports === 'object' && exports !== null) || typeof exports === 'function')
+      return exports;
   }
   return undefined;
 }
@@ -228,7 +245,12 @@ function search(fn: AnyFunction, roots: ReadonlyMap<string, () => unknown>): str
 
 function isContainer(value: unknown): value is object {
   if (typeof value === 'function') return true;
-  return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !Array.isArray(value);
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !ArrayBuffer.isView(value) &&
+    !Array.isArray(value)
+  );
 }
 
 function ownKeys(object: object): string[] {
@@ -267,7 +289,13 @@ function builtinName(value: object): Name | undefined {
   const loaded = new Set((process as { moduleLoadList?: string[] }).moduleLoadList);
   for (const module of builtinModules) {
     const url = `node:${module}`;
-    if (module.startsWith('_') || module === 'sys' || module === 'punycode' || cache.indexed.has(url)) continue;
+    if (
+      module.startsWith('_') ||
+      module === 'sys' ||
+      module === 'punycode' ||
+      cache.indexed.has(url)
+    )
+      continue;
     if (!loaded.has(`NativeModule ${module}`)) continue;
     cache.indexed.add(url);
     const exports = process.getBuiltinModule(url) as object | undefined;
@@ -277,7 +305,8 @@ function builtinName(value: object): Name | undefined {
 }
 
 function index(module: string, container: object, depth: number, prefix = ''): void {
-  if (typeof container === 'function' && prefix === '') remember(container, { module, qualname: 'default' });
+  if (typeof container === 'function' && prefix === '')
+    remember(container, { module, qualname: 'default' });
   for (const key of ownKeys(container)) {
     // Own data properties only: Node's lazy globals and modules are getters, and stay unloaded.
     const value: unknown = Object.getOwnPropertyDescriptor(container, key)?.value;
@@ -297,7 +326,10 @@ function index(module: string, container: object, depth: number, prefix = ''): v
 /** Functions, and of the objects those that are namespaces (Math, JSON, Intl, console). */
 function builtinWorthNaming(value: object): boolean {
   if (typeof value === 'function') return true;
-  return value === console || (Symbol.toStringTag in value && Object.getPrototypeOf(value) === Object.prototype);
+  return (
+    value === console ||
+    (Symbol.toStringTag in value && Object.getPrototypeOf(value) === Object.prototype)
+  );
 }
 
 setModuleInspector((module, qualname) => {
@@ -306,7 +338,9 @@ setModuleInspector((module, qualname) => {
   const location = locateFunction(anchor);
   if (location?.moduleScope === undefined) return undefined;
   const scope = location.moduleScope as Record<string, unknown>;
-  const { variables } = exportedVariables(location.script.id, () => scriptSource(location.script.id));
+  const { variables } = exportedVariables(location.script.id, () =>
+    scriptSource(location.script.id),
+  );
   const view: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   for (const [name, local] of variables) {
     Object.defineProperty(view, name, { get: () => scope[local], enumerable: true });

@@ -10,7 +10,7 @@ import { type Reduced, registerReducer } from './pickle_classes.ts';
 import { Pickler } from './pickler.ts';
 import { Unpickler } from './unpickler.ts';
 
-export { rememberModule, setModuleImporter, type Name } from './modules.ts';
+export { type Name, rememberModule, setModuleImporter } from './modules.ts';
 export type { AnyFunction, Reduced } from './pickle_classes.ts';
 export { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts';
 export { nameExports, nameOf } from './qualname.ts';
@@ -85,10 +85,10 @@ export class ForkingPickler {
 }
 
 /** ForkingPickler.register as a function; Python's `reduction.register`. */
-export const register: typeof ForkingPickler.register = (cls, reduce) => registerReducer(cls, reduce);
+export const register: typeof ForkingPickler.register = (cls, reduce) =>
+  registerReducer(cls, reduce);
 
 /** Pickles an object and gives its bytes to `write`; Python's `reduction.dump`. */
 export function dump(obj: unknown, write: (bytes: Uint8Array) => void): void {
   new ForkingPickler(write).dump(obj);
 }
-

@@ -49,14 +49,18 @@ export const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
     (source) => {
       const proto = source.takeProto();
       const primitive = source.value();
-      if (typeof primitive === 'object' && primitive !== null) throw source.damaged('boxes an object');
+      if (typeof primitive === 'object' && primitive !== null)
+        throw source.damaged('boxes an object');
       return source.add(Object(primitive) as object, proto);
     },
   ],
-  [code.BUFFER, (source) => {
-    const bytes = source.bytes();
-    return source.add(Buffer.from(bytes.buffer, 0, bytes.length));
-  }],
+  [
+    code.BUFFER,
+    (source) => {
+      const bytes = source.bytes();
+      return source.add(Buffer.from(bytes.buffer, 0, bytes.length));
+    },
+  ],
   [code.ARRAY_BUFFER, (source) => source.add(source.bytes().buffer)],
   [code.VIEW, readView],
   [
@@ -115,7 +119,8 @@ function readRegExp(source: Source): RegExp {
 
 function viewClass(source: Source): NonNullable<(typeof code.viewClasses)[number]> {
   const cls = code.viewClasses[source.byte()];
-  if (cls === undefined) throw source.damaged('has a typed array that this version of Node does not know');
+  if (cls === undefined)
+    throw source.damaged('has a typed array that this version of Node does not know');
   return cls;
 }
 
@@ -132,7 +137,8 @@ function readSymbol(source: Source): symbol {
   const name = source.string();
   if (!wellKnown) return Symbol.for(name);
   const symbol = code.wellKnownSymbols.get(name);
-  if (symbol === undefined) throw source.damaged(`has a symbol that this version of Node does not know, ${name}`);
+  if (symbol === undefined)
+    throw source.damaged(`has a symbol that this version of Node does not know, ${name}`);
   return symbol;
 }
 
@@ -161,5 +167,10 @@ function bareError(cls: ErrorConstructor): Error {
 }
 
 function hide(object: object, key: string, value: unknown): void {
-  Object.defineProperty(object, key, { value, writable: true, enumerable: false, configurable: true });
+  Object.defineProperty(object, key, {
+    value,
+    writable: true,
+    enumerable: false,
+    configurable: true,
+  });
 }

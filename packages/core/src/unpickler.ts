@@ -29,7 +29,8 @@ export class Unpickler extends PickleReader {
     super(message);
     if (this.byte() !== code.MAGIC) throw new UnpicklingError('this is not a pickled message');
     const flags = this.byte();
-    if (flags > (code.HAS_REFS | code.HAS_NAMES)) throw new UnpicklingError('the message is of an unknown version');
+    if (flags > (code.HAS_REFS | code.HAS_NAMES))
+      throw new UnpicklingError('the message is of an unknown version');
     this.refs = (flags & code.HAS_REFS) === 0 ? undefined : [];
     this.names = (flags & code.HAS_NAMES) === 0 ? [] : this.nameTable();
   }
@@ -54,7 +55,10 @@ export class Unpickler extends PickleReader {
     if (last < body) throw this.damaged('ends too early');
     const { buf } = this;
     const offset =
-      (buf[last] as number) + (buf[last + 1] as number) * 0x100 + (buf[last + 2] as number) * 0x10000 + (buf[last + 3] as number) * 0x1000000;
+      (buf[last] as number) +
+      (buf[last + 1] as number) * 0x100 +
+      (buf[last + 2] as number) * 0x10000 +
+      (buf[last + 3] as number) * 0x1000000;
     if (offset < body || offset >= last) throw this.damaged('has no table of names');
     this.pos = offset;
     this.end = last;
@@ -153,7 +157,8 @@ export class Unpickler extends PickleReader {
 
   private reference(): unknown {
     const index = this.varint();
-    if (this.refs === undefined || index >= this.refs.length) throw this.damaged('refers to nothing');
+    if (this.refs === undefined || index >= this.refs.length)
+      throw this.damaged('refers to nothing');
     return this.refs[index];
   }
 
@@ -176,7 +181,8 @@ export class Unpickler extends PickleReader {
   private properties(object: object): object {
     const tag = this.byte();
     if (tag === code.OBJECT_DICT) return this.dictionary(object);
-    if (tag !== code.OBJECT && tag !== code.OBJECT_SHAPE) throw this.damaged('lacks the properties of an object');
+    if (tag !== code.OBJECT && tag !== code.OBJECT_SHAPE)
+      throw this.damaged('lacks the properties of an object');
     const { keys } = tag === code.OBJECT ? this.knownShape() : this.newShape();
     for (let i = 0; i < keys.length; i++) assign(object, keys[i] as string, this.value());
     return object;
@@ -225,7 +231,8 @@ export class Unpickler extends PickleReader {
 
   private prototypeOfClass(): object {
     const proto: unknown = this.function().prototype;
-    if (typeof proto !== 'object' || proto === null) throw this.damaged('names a class that is none');
+    if (typeof proto !== 'object' || proto === null)
+      throw this.damaged('names a class that is none');
     return proto;
   }
 
@@ -261,7 +268,8 @@ export class Unpickler extends PickleReader {
     if (typeof setState === 'function') {
       this.run(() => Reflect.apply(setState, object, [state]) as unknown);
     } else if (typeof state === 'object' && state !== null) {
-      for (const key of Reflect.ownKeys(state)) assign(object, key, (state as Record<PropertyKey, unknown>)[key]);
+      for (const key of Reflect.ownKeys(state))
+        assign(object, key, (state as Record<PropertyKey, unknown>)[key]);
     }
     return object;
   }
@@ -287,7 +295,12 @@ export class Unpickler extends PickleReader {
 /** Own property, never a setter of the class and never the prototype. */
 function assign(object: object, key: PropertyKey, value: unknown): void {
   if (key in object) {
-    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+    Object.defineProperty(object, key, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
   } else {
     (object as Record<PropertyKey, unknown>)[key] = value;
   }
@@ -302,7 +315,10 @@ function isConstructor(fn: AnyFunction): boolean {
   if (known === undefined) {
     known =
       /^class\b/.test(Function.prototype.toString.call(fn)) ||
-      (/^[A-Z]/.test(fn.name) && typeof fn.prototype === 'object' && !called.has(fn) && isBuiltin(fn));
+      (/^[A-Z]/.test(fn.name) &&
+        typeof fn.prototype === 'object' &&
+        !called.has(fn) &&
+        isBuiltin(fn));
     constructors.set(fn, known);
   }
   return known;

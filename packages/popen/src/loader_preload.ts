@@ -23,12 +23,18 @@ Object.assign(Module, { register });
 syncBuiltinESMExports();
 interceptJavaScript((Module as unknown as { _extensions: Record<string, Extension> })._extensions);
 
-/** A child_process.fork() of the user's inherits process.execArgv, and must not become like us. */
+/**
+ * A child_process.fork() of the user's inherits process.execArgv, and must not become like us. What tells that
+ * this process can fork, --single-threaded, stays visible.
+ */
 function hideOurFlags(): void {
   const { execArgv } = process;
   const here = fileURLToPath(import.meta.url);
   const at = execArgv.findIndex((flag, i) => flag === '--require' && execArgv[i + 1] === here);
-  if (at >= 0) execArgv.splice(at, hosted ? 4 : 3);
+  if (at < 0) return;
+  execArgv.splice(at, 2);
+  const internals = execArgv.indexOf('--expose-internals');
+  if (hosted && internals >= 0) execArgv.splice(internals, 1);
 }
 
 /** In place of `module.register()`, which starts a thread. */

@@ -7,6 +7,7 @@ import { types } from 'node:util';
 import {
   type BaseProcess,
   type Popen as PopenInterface,
+  processWide,
   RuntimeError,
   trace,
   ValueError,
@@ -24,7 +25,6 @@ import {
   ProcessLookupError,
   pidfdOpen,
   pipe,
-  poll,
   WNOHANG,
   waitpid,
   waitstatusToExitcode,
@@ -207,14 +207,14 @@ function checkForkable(process: BaseProcess, { sync }: LaunchOptions): void {
   }
 }
 
-let ended: number | undefined;
+const shared = processWide('endedSentinel', () => ({ fd: undefined as number | undefined }));
 
 /** One pipe without a writer, readable for ever. */
 function endedSentinel(): number {
-  if (ended === undefined || poll([ended], 0).length === 0) {
+  if (shared.fd === undefined) {
     const [readEnd, writeEnd] = pipe();
     close(writeEnd);
-    ended = readEnd;
+    shared.fd = readEnd;
   }
-  return ended;
+  return shared.fd;
 }

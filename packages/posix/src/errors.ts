@@ -3,8 +3,11 @@
  */
 import { constants } from 'node:os';
 
+// Of two names for one number (EAGAIN and EWOULDBLOCK) the first is the one that Node and Python use.
 const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno).map(([name, value]) => [value, name]),
+  Object.entries(constants.errno)
+    .reverse()
+    .map(([name, value]) => [value, name]),
 );
 
 /**

@@ -113,10 +113,14 @@ export function setCloexec(fd: number, on: boolean): void {
   cFcntl(fd, F_SETFD, 'int', on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
 }
 
-/** Sets or clears O_NONBLOCK; Python's `os.set_blocking(fd, not on)`. @throws OSError */
-export function setNonblock(fd: number, on: boolean): void {
-  const flags = cFcntl(fd, F_GETFL);
-  cFcntl(fd, F_SETFL, 'int', on ? flags | platform.O_NONBLOCK : flags & ~platform.O_NONBLOCK);
+/** The fd's file status flags, O_NONBLOCK among them. @throws OSError */
+export function getStatusFlags(fd: number): number {
+  return cFcntl(fd, F_GETFL);
+}
+
+/** Sets the fd's file status flags. @throws OSError */
+export function setStatusFlags(fd: number, flags: number): void {
+  cFcntl(fd, F_SETFL, 'int', flags);
 }
 
 /**
@@ -127,7 +131,7 @@ export function setNonblock(fd: number, on: boolean): void {
 export function signalOnChange(fd: number, signal: number): void {
   cFcntl(fd, F_SETOWN, 'int', process.pid);
   cFcntl(fd, F_SETSIG, 'int', signal);
-  cFcntl(fd, F_SETFL, 'int', cFcntl(fd, F_GETFL) | O_ASYNC);
+  setStatusFlags(fd, getStatusFlags(fd) | O_ASYNC);
 }
 
 /**

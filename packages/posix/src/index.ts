@@ -27,7 +27,6 @@ export {
   read,
   readInto,
   setCloexec,
-  setNonblock,
   signalOnChange,
   write,
   writeAll,

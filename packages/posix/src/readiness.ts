@@ -3,7 +3,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { osError } from './errors.ts';
-import { close, dup } from './fd.ts';
+import { close, dup, getStatusFlags, setStatusFlags } from './fd.ts';
 import { uvPoll } from './ffi.ts';
 
 /**
@@ -34,11 +34,14 @@ export function onReady(
     handle.close();
     close(copy);
   };
+  const flags = getStatusFlags(copy);
   const watched = events === 'readable' ? { readable: true, disconnect: true } : { writable: true };
   const handle = uvPoll(copy, watched, () => {
     if (done) return;
     end();
     callback();
   });
+  // libuv makes the fd non-blocking, for all who share it; watching needs no such thing.
+  setStatusFlags(copy, flags);
   return end;
 }
