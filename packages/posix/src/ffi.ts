@@ -5,6 +5,7 @@
  * koffi is loaded at the first call, not at import (9 ms on Node 20.20): a spawned child that needs
  * no kernel call of its own does not pay for it.
  */
+import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { osError } from './errors.ts';
@@ -15,7 +16,10 @@ let loaded: { koffi: typeof Koffi; libc: ReturnType<typeof Koffi.load> } | undef
 
 function ffi() {
   if (loaded === undefined) {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    const require = createRequire(import.meta.url);
+    // Node 22.23 fails to follow the link of a package right after an fstat of a pipe; koffi then looks
+    // for its binary beside the link.
+    const koffi = require(realpathSync.native(require.resolve('koffi'))) as typeof Koffi;
     loaded = { koffi, libc: koffi.load(null) };
   }
   return loaded;
