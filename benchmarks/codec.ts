@@ -26,7 +26,9 @@ interface Codec {
 }
 
 interface Msgpackr {
-  Packr: new (options?: object) => { pack(value: unknown): Uint8Array; unpack(bytes: Uint8Array): unknown };
+  Packr: new (
+    options?: object,
+  ) => { pack(value: unknown): Uint8Array; unpack(bytes: Uint8Array): unknown };
 }
 
 /** The least walk that finds functions and class instances and keeps cycles and shared references. */
@@ -49,7 +51,8 @@ function walk(value: unknown, seen: Map<object, unknown> = new Map()): unknown {
     }
     return copy ?? value;
   }
-  if (proto !== Object.prototype) return { '\0class': (value as object).constructor.name, state: { ...value } };
+  if (proto !== Object.prototype)
+    return { '\0class': (value as object).constructor.name, state: { ...value } };
   let copy: Record<string, unknown> | undefined;
   const object = value as Record<string, unknown>;
   seen.set(value, value);
@@ -64,7 +67,8 @@ function walk(value: unknown, seen: Map<object, unknown> = new Map()): unknown {
 }
 
 function unwalk(value: unknown, seen: Set<object> = new Set()): unknown {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || seen.has(value)) return value;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || seen.has(value))
+    return value;
   if ('\0name' in value) return Math.max;
   seen.add(value);
   const object = value as Record<string, unknown>;
@@ -85,7 +89,13 @@ async function codecs(): Promise<Codec[]> {
       decode: (bytes) => ForkingPickler.loadsSync(bytes),
       functions: true,
     },
-    { name: 'v8.serialize', load: 'node:v8', encode: v8.serialize, decode: (b) => v8.deserialize(b) as unknown, functions: false },
+    {
+      name: 'v8.serialize',
+      load: 'node:v8',
+      encode: v8.serialize,
+      decode: (b) => v8.deserialize(b) as unknown,
+      functions: false,
+    },
     {
       name: 'v8.serialize + walk',
       load: 'node:v8',
@@ -99,7 +109,13 @@ async function codecs(): Promise<Codec[]> {
     const plain = new msgpackr.Packr();
     const full = new msgpackr.Packr({ structuredClone: true, moreTypes: true });
     all.push(
-      { name: 'msgpackr', load: msgpackrModule, encode: (v) => plain.pack(v), decode: (b) => plain.unpack(b), functions: false },
+      {
+        name: 'msgpackr',
+        load: msgpackrModule,
+        encode: (v) => plain.pack(v),
+        decode: (b) => plain.unpack(b),
+        functions: false,
+      },
       {
         name: 'msgpackr structuredClone',
         load: msgpackrModule,
@@ -135,12 +151,23 @@ function loadTime(specifier: string): number {
   const code = `await import(${JSON.stringify(`${core}errors.js`)}); const t = performance.now();
     await import(${JSON.stringify(specifier)}); process.stdout.write(String(performance.now() - t))`;
   const times = Array.from({ length: 5 }, () =>
-    Number(execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8', cwd: import.meta.dirname })),
+    Number(
+      execFileSync(process.execPath, ['--input-type=module', '-e', code], {
+        encoding: 'utf8',
+        cwd: import.meta.dirname,
+      }),
+    ),
   );
   return Math.min(...times);
 }
 
-const records = Array.from({ length: 10_000 }, (_, i) => ({ id: i, name: `record ${i}`, score: i / 7, tags: ['a', 'b'], ok: i % 2 === 0 }));
+const records = Array.from({ length: 10_000 }, (_, i) => ({
+  id: i,
+  name: `record ${i}`,
+  score: i / 7,
+  tags: ['a', 'b'],
+  ok: i % 2 === 0,
+}));
 const cases: readonly (readonly [string, () => unknown, number])[] = [
   ['{i, s}', () => ({ i: 123_456, s: 'hello world' }), 100_000],
   ['[fn, args]', () => [Math.max, [1, 2, { key: 'value' }]], 50_000],
@@ -148,7 +175,9 @@ const cases: readonly (readonly [string, () => unknown, number])[] = [
   ['8 MB doubles', () => new Float64Array(1_000_000), 20],
 ];
 
-console.log(`${cpus()[0]?.model}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`);
+console.log(
+  `${cpus()[0]?.model}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`,
+);
 console.log('microseconds: encode + decode (bytes); load in ms, after the errors module');
 const rows: Record<string, Record<string, string>> = {};
 for (const codec of await codecs()) {

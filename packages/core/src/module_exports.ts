@@ -66,5 +66,5 @@ function parse(source: string): ReturnType<Parse>[1] {
 }
 
 function skipBlank(text: string): string {
-  return text.replace(/^(?:\s|\/\/[^\n]*\n|\/\*[^]*?\*\/)+/, '');
+  return text.replace(/^(?:\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '');
 }

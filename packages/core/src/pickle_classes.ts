@@ -23,6 +23,8 @@ export const reducers = processWide(
 
 /** Prototypes whose instances are known to be nothing but their properties. */
 let plainInstances = new WeakMap<object, AnyFunction>();
+/** Prototypes of classes derived from built-in ones that have been looked at. */
+const derived = new WeakMap<object, AnyFunction>();
 
 /**
  * Registers how the direct instances of a class are pickled. As in CPython's dispatch table, the class
@@ -69,14 +71,7 @@ export function instanceClass(value: object, proto: object): AnyFunction {
     if (typeof ancestor !== 'function' || isEventEmitter(ancestor)) continue;
     if (isBuiltin(ancestor)) throw cannotSend(cls, 'it belongs to this process');
   }
-  nameOf(cls);
-  const hidden = privateMembers(value);
-  if (hidden.length > 0) {
-    throw cannotSend(
-      cls,
-      `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
-    );
-  }
+  checkClass(cls, value);
   plainInstances.set(proto, cls);
   return cls;
 }
@@ -94,7 +89,16 @@ export function derivedClass(value: object, proto: object): AnyFunction | undefi
     if (named === native || typeof named === 'function' || parent === null) return undefined;
     return types.isNativeError(value) ? derivedClass(value, parent) : undefined;
   }
-  const cls = classOf(value, proto);
+  let cls = derived.get(proto);
+  if (cls === undefined) {
+    cls = classOf(value, proto);
+    checkClass(cls, value);
+    derived.set(proto, cls);
+  }
+  return cls;
+}
+
+function checkClass(cls: AnyFunction, value: object): void {
   nameOf(cls);
   const hidden = privateMembers(value);
   if (hidden.length > 0) {
@@ -103,7 +107,6 @@ export function derivedClass(value: object, proto: object): AnyFunction | undefi
       `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
     );
   }
-  return cls;
 }
 
 function classOf(value: object, proto: object): AnyFunction {

@@ -31,6 +31,8 @@ const maxObjects = 5000;
 
 const cache = processWide('reduction.names', () => ({
   names: new WeakMap<object, Name>(),
+  /** Whether functions without a name are the engine's or Node's. */
+  builtin: new WeakMap<object, boolean>(),
   /** One known function per ES module: the way into the module's variables. */
   anchors: new Map<string, AnyFunction>(),
   /** The built-in modules that were indexed already. */
@@ -88,8 +90,13 @@ export function knownName(value: object): Name | undefined {
 export function isBuiltin(fn: AnyFunction): boolean {
   const name = knownName(fn);
   if (name !== undefined) return name.module === 'globalThis' || name.module.startsWith('node:');
-  const location = locateFunction(fn);
-  return location === undefined || location.script.url.startsWith('node:');
+  let builtin = cache.builtin.get(fn);
+  if (builtin === undefined) {
+    const location = locateFunction(fn);
+    builtin = location === undefined || location.script.url.startsWith('node:');
+    cache.builtin.set(fn, builtin);
+  }
+  return builtin;
 }
 
 /** How a message calls a function. @internal */

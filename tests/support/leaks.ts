@@ -1,0 +1,77 @@
+/**
+ * What a test must not leave behind: children, fds, shared memory, temporary files.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Snapshot {
+  fds: Map<string, string>;
+  children: Set<string>;
+  files: Set<string>;
+}
+
+/** What exists now. The library's own forkserver, which outlives a test by design, does not count. */
+export async function takeSnapshot(): Promise<Snapshot> {
+  const { serverPid, ownFds } = await libraryState();
+  const children = childPids().filter((pid) => pid !== serverPid);
+  const fds = openFds().filter(([fd]) => !ownFds.has(fd));
+  return { fds: new Map(fds), children: new Set(children), files: new Set(temporaryFiles()) };
+}
+
+/**
+ * Throws unless everything that was made since is gone. What is being closed gets a moment: the event loop
+ * closes handles in its next turn, and the kernel reaps when it comes to it.
+ */
+export async function waitUntilClean(before: Snapshot): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  let left: string[];
+  do {
+    left = leftovers(before, await takeSnapshot());
+    if (left.length === 0) return;
+    await sleep(5);
+  } while (performance.now() < deadline);
+  throw new Error(`the test left behind: ${left.join(', ')}`);
+}
+
+function leftovers(before: Snapshot, now: Snapshot): string[] {
+  return [
+    ...[...now.children].filter((pid) => !before.children.has(pid)).map((pid) => `child ${pid}`),
+    ...[...now.fds]
+      .filter(([fd, what]) => before.fds.get(fd) !== what)
+      .map(([fd, what]) => `fd ${fd} (${what})`),
+    ...[...now.files].filter((file) => !before.files.has(file)).map((file) => `file ${file}`),
+  ];
+}
+
+function openFds(): [string, string][] {
+  return readdirSync('/proc/self/fd').flatMap((fd): [string, string][] => {
+    try {
+      return [[fd, readlinkSync(`/proc/self/fd/${fd}`)]];
+    } catch {
+      return []; // the fd of the listing itself
+    }
+  });
+}
+
+function childPids(): string[] {
+  return readdirSync('/proc/self/task').flatMap((task) => {
+    return readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean);
+  });
+}
+
+function temporaryFiles(): string[] {
+  const ours = readdirSync(tmpdir()).filter((name) => /^(pymp-|mp-|psm_)/.test(name));
+  return [...ours, ...readdirSync('/dev/shm')];
+}
+
+/** The forkserver and the fds by which this process holds it. */
+async function libraryState(): Promise<{ serverPid: string; ownFds: Set<string> }> {
+  const state = (globalThis as { [key: symbol]: unknown })[Symbol.for('multiprocessing.state')];
+  const server = (state as Map<string, Record<string, unknown>> | undefined)?.get('forkserver');
+  const ended = (state as Map<string, Record<string, unknown>> | undefined)?.get('endedSentinel');
+  return {
+    serverPid: String(server?._forkserverPid),
+    ownFds: new Set([String(server?._socket), String(ended?.fd)]),
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * Runs the same tests under each start method.
+ */
+import * as mp from 'multiprocessing';
+import { forkAvailable } from 'multiprocessing/os';
+import { describe } from 'vitest';
+
+export type Method = 'spawn' | 'fork' | 'forkserver';
+export type Context = mp.SpawnContext | mp.ForkContext | mp.ForkServerContext;
+
+const all: readonly Method[] = ['spawn', 'fork', 'forkserver'];
+
+type Body = (ctx: Context, method: Method) => void;
+
+/**
+ * Declares a suite per start method.
+ * @param methods those to which the tests apply; all, without
+ */
+export function forEachStartMethod(body: Body): void;
+export function forEachStartMethod(methods: readonly Method[], body: Body): void;
+export function forEachStartMethod(first: readonly Method[] | Body, second?: Body): void {
+  const methods = typeof first === 'function' ? all : first;
+  const body = typeof first === 'function' ? first : (second as Body);
+  for (const method of methods) {
+    const reason = whyNot(method);
+    if (reason !== undefined) console.warn(`no tests under ${method}: ${reason}`);
+    describe.skipIf(reason !== undefined)(method, () => {
+      if (reason === undefined) body(mp.getContext(method), method);
+    });
+  }
+}
+
+function whyNot(method: Method): string | undefined {
+  if (method === 'fork') return forkAvailable().reason;
+  if (method === 'forkserver' && process.platform !== 'linux') return 'needs Linux';
+  return undefined;
+}

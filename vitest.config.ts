@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['tests/**/*.test.ts'],
+    setupFiles: ['tests/support/setup.ts'],
+    // Real processes on a small, noisy machine: limits are generous, tests assert order and state.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    // Tests of `fork` run in this process: it must be able to.
+    execArgv: process.platform === 'linux' ? ['--single-threaded'] : [],
+    maxWorkers: 2,
+    server: {
+      deps: {
+        // Children load the same files natively: there must be one copy of each.
+        external: [/\/packages\/[^/]+\/dist\//, /\/tests\/fixtures\/dist\//],
+      },
+    },
+  },
+});
