@@ -151,9 +151,10 @@ export abstract class BaseContext {
 
   /**
    * Sets the program that children run instead of this process's own node; Python's `set_executable`.
-   * @throws TypeError for anything but a path or undefined
+   * @param path a path, also as bytes or as a file URL; undefined takes the setting back
+   * @throws TypeError for anything else
    */
-  setExecutable(path: string | undefined): void {
+  setExecutable(path: string | Uint8Array | URL | undefined): void {
     setExecutable(path);
   }
 

@@ -1,7 +1,7 @@
 /**
  * The key by which the processes of one family know each other; Python's `AuthenticationString`.
  */
-import { randomFillSync } from 'node:crypto';
+import { urandom } from '@multiprocessing/posix';
 import { typeError } from './errors.ts';
 import { getSpawningPopen } from './spawning.ts';
 
@@ -25,5 +25,5 @@ export function rebuildAuthenticationString(bytes: number[]): AuthenticationStri
 
 /** 32 random bytes. @internal */
 export function randomAuthkey(): AuthenticationString {
-  return randomFillSync(new AuthenticationString(32));
+  return AuthenticationString.from(urandom(32)) as AuthenticationString;
 }

@@ -404,11 +404,11 @@ export class BaseProcess<T extends Target = Target> {
     trace('process', 'bootstrap', this._name, () => ({ parentSentinel }));
     process.exitCode = undefined;
     this._starting = false;
-    table.counter = 0;
     for (const sibling of table.children) sibling._popen?.closeInherited();
     table.children.clear();
     table.current = this as unknown as BaseProcess;
     table.parent = new ParentProcess(this._parentName, this._parentPid, parentSentinel);
+    table.counter = 0; // the objects made so far, the parent's among them, were no children of this process
     _closeStdin();
     reportUncaught(`Process ${this._name}:`);
     watchThreads();

@@ -5,7 +5,7 @@
  */
 import { isMainThread } from 'node:worker_threads';
 import { isChildProcess, trace } from '@multiprocessing/core';
-import { forkSafeExecArgv, loaderOf } from '@multiprocessing/popen';
+import { forkSafeExecArgv, isForkSafeProcess, loaderOf } from '@multiprocessing/popen';
 import { execve, forkAvailable, setCloexec } from '@multiprocessing/posix';
 
 /** Set in the new program, so that it cannot start itself for ever. */
@@ -15,7 +15,10 @@ function reexecute(): void {
   const again = process.env[ONCE] === String(process.pid);
   delete process.env[ONCE];
   if (again || process.platform !== 'linux' || !isMainThread || isChildProcess()) return;
-  if (forkAvailable().available || !loaderOf().forkSafe) return;
+  const loader = loaderOf();
+  if (!loader.forkSafe) return;
+  // Under tsx, a program that can fork already may still load its modules by a thread.
+  if (forkAvailable().available && (loader.kind === 'native' || isForkSafeProcess())) return;
   const env: NodeJS.ProcessEnv = { ...process.env, [ONCE]: String(process.pid), ...ipcChannel() };
   trace('forkable', 'execve', 'MainProcess');
   const argv = [process.argv0, ...forkSafeExecArgv(), ...process.argv.slice(1)];

@@ -1,5 +1,4 @@
 /** `multiprocessing/os`: Python's `os`, as far as processes need it, synchronous as there. */
-import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 
 export {
@@ -13,6 +12,7 @@ export {
   kill,
   pipe,
   read,
+  urandom,
   WNOHANG,
   waitpid,
   waitstatusToExitcode,
@@ -22,9 +22,4 @@ export {
 /** How many processes can run at once; Python's `os.cpu_count`. */
 export function cpuCount(): number {
   return availableParallelism();
-}
-
-/** Random bytes; Python's `os.urandom`. @param size bytes */
-export function urandom(size: number): Buffer {
-  return randomBytes(size);
 }

@@ -13,4 +13,4 @@ export { type LaunchOptions, Popen as PopenFork } from './popen_fork.ts';
 export { Popen as PopenForkServer } from './popen_forkserver.ts';
 export { Popen as PopenSpawn } from './popen_spawn_posix.ts';
 export { getExecutable, getPreparationData, setExecutable } from './spawn.ts';
-export { failOffThreadImports, forkSafeExecArgv, loaderOf } from './loader.ts';
+export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader.ts';

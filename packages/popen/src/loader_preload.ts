@@ -5,10 +5,9 @@
 import { readFileSync } from 'node:fs';
 import Module, { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { PreloadMark } from './loader.js';
-import { ForkUnsafeLoaderError } from './loader_errors.js';
-import { hostTsx, internalsExposed } from './tsx_in_thread.js';
+import type { PreloadMark } from './loader.ts';
+import { ForkUnsafeLoaderError } from './loader_errors.ts';
+import { hostTsx, internalsExposed } from './tsx_in_thread.ts';
 
 interface CjsModule {
   exports: unknown;
@@ -29,8 +28,9 @@ interceptJavaScript((Module as unknown as { _extensions: Record<string, Extensio
  */
 function hideOurFlags(): void {
   const { execArgv } = process;
-  const here = fileURLToPath(import.meta.url);
-  const at = execArgv.findIndex((flag, i) => flag === '--require' && execArgv[i + 1] === here);
+  const at = execArgv.findIndex(
+    (flag, i) => flag === '--require' && execArgv[i + 1] === import.meta.filename,
+  );
   if (at < 0) return;
   execArgv.splice(at, 2);
   const internals = execArgv.indexOf('--expose-internals');

@@ -30,6 +30,7 @@ import {
   waitstatusToExitcode,
 } from '@multiprocessing/posix';
 import { leaveForked } from './forked.ts';
+import { failOffThreadImports, isForkSafeProcess, loaderOf } from './loader.ts';
 import { OwnedFds } from './owned_fds.ts';
 
 /** How `start` and `startSync` launch. */
@@ -77,9 +78,11 @@ export class Popen implements PopenInterface {
     const [parentR, childW] = this.fds.addPair(pipe());
     const [childR, parentW] = this.fds.addPair(pipe());
     trace('popen_fork', 'pipes', this.name, () => ({ parentR, childW, childR, parentW }));
+    const loadsInThread = isForkSafeProcess() || loaderOf().kind === 'native';
     this.pid = fork();
     if (this.pid === 0) {
       this.inChild = true;
+      if (!loadsInThread) failOffThreadImports();
       const inherited = inheritedLoop();
       this.fds.close(parentR, parentW);
       leaveForked(process, childR, { inherited, canWait: !options.sync });

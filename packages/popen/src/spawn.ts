@@ -2,7 +2,7 @@
  * Counterpart of multiprocessing/spawn.py: what a child that shares no memory with its parent is told, and
  * how it makes itself ready to run the process object. Deviations: D-013, D-014.
  */
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   type AuthenticationString,
   type BaseProcess,
@@ -34,19 +34,27 @@ let executable: string | undefined;
 
 /**
  * Sets the program that children run instead of this process's own node; Python's `set_executable`.
- * @param path of a node; undefined takes the setting back
+ * @param path of a node, also as bytes or as a file URL; undefined takes the setting back
  * @throws TypeError for anything else
  */
-export function setExecutable(path: string | undefined): void {
-  if (path !== undefined && (typeof path !== 'string' || path === '')) {
+export function setExecutable(path: string | Uint8Array | URL | undefined): void {
+  const text =
+    path instanceof URL
+      ? fileURLToPath(path)
+      : path instanceof Uint8Array
+        ? Buffer.from(path).toString()
+        : path;
+  if (text !== undefined && (typeof text !== 'string' || text === '')) {
     throw typeError('executable must be the path of a node program');
   }
-  executable = path;
+  executable = text;
 }
 
-/** Python's `get_executable`. */
+/** Python's `get_executable`. @throws RuntimeError when nobody knows it */
 export function getExecutable(): string {
-  return executable ?? process.execPath;
+  const path: string | undefined = executable ?? process.execPath;
+  if (path) return path;
+  throw new RuntimeError("process.execPath is not set: say by setExecutable() where node is");
 }
 
 /** Node options that say what to run, or that two processes cannot share. */

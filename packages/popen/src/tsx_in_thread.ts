@@ -8,8 +8,8 @@
  */
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { MessagePort } from 'node:worker_threads';
-import { ForkUnsafeLoaderError } from './loader_errors.js';
+import type { MessagePort } from 'node:worker_threads';
+import { ForkUnsafeLoaderError } from './loader_errors.ts';
 
 interface Resolved {
   url: string;
@@ -55,7 +55,7 @@ export function internalsExposed(): boolean {
  * @param data what it was given for their `initialize`
  * @param transferList what it was to transfer to the thread
  */
-export function hostTsx(url: URL, data: unknown, transferList: readonly unknown[] = []): void {
+export function hostTsx(url: URL, data: unknown, transferList: readonly object[] = []): void {
   if ((data as { namespace?: string } | undefined)?.namespace !== undefined) {
     throw new ForkUnsafeLoaderError(
       "tsx's tsImport() and scoped register() need a thread on this version of Node, and this process forks",
@@ -77,7 +77,8 @@ export function hostTsx(url: URL, data: unknown, transferList: readonly unknown[
   url.search = ''; // the module that is registering itself, not another instance of it
   const ready = loader.import(url.href, import.meta.url, {}).then(async (namespace) => {
     await hooks.addCustomLoader(url.href, namespace, data);
-    for (const item of transferList) if (item instanceof MessagePort) item.unref();
+    // Listening on a port would keep the process alive, as it does not in the hooks thread.
+    for (const port of transferList as MessagePort[]) port.unref?.();
   });
   ready.catch(() => {}); // whoever imports next is told
   loader.setCustomizations(inThread(hooks, loader, ready));

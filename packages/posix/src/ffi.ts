@@ -102,6 +102,9 @@ export function uvPoll(
   return ffi().koffi.node.poll(fd, events, callback);
 }
 
+/** koffi knows a prototype by its name: a forked child has its parent's already. */
+const prototypes = new Map<string, Koffi.TypeObject>();
+
 /**
  * Lets C call a JavaScript function while a native call is under way; valid until `free` is called.
  * @param signature the callback's C prototype, e.g. `'void Walk(void *handle, void *arg)'`
@@ -111,6 +114,8 @@ export function callback(
   fn: (...args: never[]) => void,
 ): { pointer: bigint; free(): void } {
   const { koffi } = ffi();
-  const pointer = koffi.register(fn, koffi.pointer(koffi.proto(signature)));
+  const prototype = prototypes.get(signature) ?? koffi.proto(signature);
+  prototypes.set(signature, prototype);
+  const pointer = koffi.register(fn, koffi.pointer(prototype));
   return { pointer, free: () => koffi.unregister(pointer) };
 }

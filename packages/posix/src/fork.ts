@@ -8,7 +8,6 @@
  * started with V8's --single-threaded, so that V8 hands no work to any.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { isMainThread } from 'node:worker_threads';
 import { MADV_DOFORK } from './constants.ts';
 import { ForkUnavailableError, osError } from './errors.ts';
 import { pipe } from './fd.ts';
@@ -27,6 +26,8 @@ const FLAG = /(^|[\s"'])--single[-_]threaded($|[\s"'])/;
 export function forkAvailable(): { available: boolean; reason?: string } {
   const no = (reason: string) => ({ available: false, reason });
   if (process.platform !== 'linux') return no(`fork() needs Linux, this is ${process.platform}`);
+  // Asked for here, not imported: it takes 2 ms to load in every process.
+  const { isMainThread } = process.getBuiltinModule('node:worker_threads');
   if (!isMainThread) return no('fork() works in the main thread only, this is a worker thread');
   if (
     !process.execArgv.some((arg) => FLAG.test(arg)) &&

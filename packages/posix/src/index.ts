@@ -41,6 +41,7 @@ export {
   pidExists,
   pidfdOpen,
   setParentDeathSignal,
+  urandom,
   WNOHANG,
   waitpid,
   waitstatusToExitcode,

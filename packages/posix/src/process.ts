@@ -1,6 +1,7 @@
 /**
  * Processes: Python's `os.waitpid`, `kill`, `_exit`, `getpid`, `getppid`, prctl(2), pidfd_open(2).
  */
+import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
 import { PR_SET_PDEATHSIG, syscallNumbers } from './constants.ts';
 import { ProcessLookupError } from './errors.ts';
@@ -99,4 +100,17 @@ export function pidfdOpen(pid: number): number {
 /** Sets a signal to be ignored (true) or to its default action (false). @param signal its number */
 export function ignoreSignal(signal: number, ignore: boolean): void {
   cSignal(signal, ignore ? 1 : 0);
+}
+
+/** Random bytes from the kernel, fit for keys; Python's `os.urandom`. @param size bytes */
+export function urandom(size: number): Buffer {
+  // node:crypto would do, but takes 3 ms to load in every process.
+  const fd = openSync('/dev/urandom', 'r');
+  try {
+    const bytes = Buffer.alloc(size);
+    for (let done = 0; done < size; ) done += readSync(fd, bytes, done, size - done, null);
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
 }
