@@ -29,7 +29,6 @@ import {
 import {
   _forkserver,
   checkForkserverAvailable,
-  exitWithoutHandlers,
   ForkServerUnavailableError,
   type LaunchOptions,
   type OnPreloadError,
@@ -38,7 +37,7 @@ import {
   PopenSpawn,
   setExecutable,
 } from '@multiprocessing/popen';
-import { forkAvailable } from '@multiprocessing/posix';
+import { forkAvailable, replaceExitHandlers } from '@multiprocessing/posix';
 
 /** Until the package that brings it lands. */
 function later(name: string): never {
@@ -237,7 +236,7 @@ export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T
   override _afterFork(): void {
     startMethodState.actual = 'fork';
     util.resetExit();
-    exitWithoutHandlers();
+    replaceExitHandlers(util._exitFunction);
     util._runAfterForkers();
   }
 }

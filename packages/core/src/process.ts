@@ -10,7 +10,7 @@ import { AuthenticationString, randomAuthkey } from './authkey.ts';
 import { wait, waitSync } from './connection.ts';
 import { assert, SystemExit, typeError, ValueError } from './errors.ts';
 import { _cleanup, table } from './process_table.ts';
-import { pendingThreads, watchThreads } from './threads.ts';
+import { forgetThreads, pendingThreads, watchThreads } from './threads.ts';
 import { trace } from './trace.ts';
 import { _closeStdin, _exitFunction, _flushStdStreams, info, needsFlush } from './util.ts';
 
@@ -407,10 +407,12 @@ export class BaseProcess<T extends Target = Target> {
     for (const sibling of table.children) sibling._popen?.closeInherited();
     table.children.clear();
     table.current = this as unknown as BaseProcess;
-    table.parent = new ParentProcess(this._parentName, this._parentPid, parentSentinel);
+    const { _parentName: name, _parentPid: pid } = this;
+    table.parent = () => new ParentProcess(name, pid, parentSentinel);
     table.counter = 0; // the objects made so far, the parent's among them, were no children of this process
     _closeStdin();
     reportUncaught(`Process ${this._name}:`);
+    forgetThreads();
     watchThreads();
     if (this.daemon) dieWithParent(parentSentinel);
     this._afterFork();
@@ -474,6 +476,7 @@ export class ParentProcess extends BaseProcess {
 
   constructor(name: string | undefined, pid: number | undefined, sentinel: number) {
     super({ name: name ?? 'MainProcess' });
+    table.counter--; // it is no child of this process
     this._identity = [];
     this._parentPid = undefined;
     this._config = {};

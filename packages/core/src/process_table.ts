@@ -8,7 +8,8 @@ import { processWide } from './state.ts';
 /** The variables of process.py. A forked child has its own copy and resets them. @internal */
 export const table = processWide('process', () => ({
   current: undefined as BaseProcess | undefined,
-  parent: undefined as BaseProcess | undefined,
+  /** Made when somebody asks for it: few children do. */
+  parent: undefined as BaseProcess | (() => BaseProcess) | undefined,
   children: new Set<BaseProcess>(),
   counter: 0,
   /** True while a child imports the main module: it must not start processes then. */
@@ -22,6 +23,7 @@ export function currentProcess(): BaseProcess {
 
 /** The Process object of the parent, or undefined in the main process; Python's `parent_process`. */
 export function parentProcess(): BaseProcess | undefined {
+  if (typeof table.parent === 'function') table.parent = table.parent();
   return table.parent;
 }
 

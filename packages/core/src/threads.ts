@@ -7,9 +7,13 @@ import type { Worker } from 'node:worker_threads';
 const running = new Set<Worker>();
 let watching = false;
 
+/** Forgets the workers noted so far: a forked child has none of its parent's threads. @internal */
+export function forgetThreads(): void {
+  running.clear();
+}
+
 /** Begins to note the workers that this process starts. @internal */
 export function watchThreads(): void {
-  running.clear(); // a forked child has none of its parent's threads
   if (watching) return;
   watching = true;
   process.on('worker', (worker) => {

@@ -116,13 +116,14 @@ export function registerExitFunction(): void {
   process.on('exit', _exitFunction);
 }
 
-/**
- * Makes the end of a forked child its own: its parent's finalizers and 'exit' handlers are not run here.
- * @internal
- */
+/** Makes the end of a forked child its own: its parent's finalizers are not run here. @internal */
 export function resetExit(): void {
   state.exiting = false;
   clearFinalizers();
+}
+
+/** Forgets the 'exit' handlers of the program: the forkserver runs none, nor do its children. @internal */
+export function forgetExitHandlers(): void {
   process.removeAllListeners('exit');
   registerExitFunction();
 }

@@ -2,7 +2,7 @@
  * The way out of a forked child: bootstrap, then `_exit`, with or without a turn of the event loop.
  */
 import { inspect } from 'node:util';
-import { type BaseProcess, currentProcess, util } from '@multiprocessing/core';
+import { type BaseProcess, currentProcess } from '@multiprocessing/core';
 import {
   _exit,
   type InheritedLoop,
@@ -44,14 +44,6 @@ export function exitWithoutWork(): void {
   process.once('beforeExit', () => {
     writeStderr(`Process ${currentProcess().name}:\nits target's promise never settled, and nothing is left to do\n`);
     process.exit(13); // Node's own code for an unsettled top-level await
-  });
-}
-
-/** Has exit handlers of the child run nothing but the end of this library. @internal */
-export function exitWithoutHandlers(): void {
-  process.prependListener('exit', (code) => {
-    util._exitFunction();
-    _exit(Number(process.exitCode ?? code));
   });
 }
 

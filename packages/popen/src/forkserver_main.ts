@@ -45,6 +45,7 @@ async function main(settings: ServerSettings): Promise<void> {
     write(REPORT, inspect(error));
     process.exit(1);
   }
+  util.forgetExitHandlers();
   util._closeStdin();
   ignoreSignal(SIGINT, true);
   write(REPORT, 'ready');

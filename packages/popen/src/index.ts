@@ -7,7 +7,6 @@ export {
   ForkServerUnavailableError,
   type OnPreloadError,
 } from './forkserver.ts';
-export { exitWithoutHandlers } from './forked.ts';
 export { getInheritedFds } from './inherited_fds.ts';
 export { type LaunchOptions, Popen as PopenFork } from './popen_fork.ts';
 export { Popen as PopenForkServer } from './popen_forkserver.ts';

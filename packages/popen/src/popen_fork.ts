@@ -13,6 +13,7 @@ import {
   ValueError,
   wait,
   waitSync,
+  watchThreads,
 } from '@multiprocessing/core';
 import {
   ChildProcessError,
@@ -79,6 +80,7 @@ export class Popen implements PopenInterface {
     const [childR, parentW] = this.fds.addPair(pipe());
     trace('popen_fork', 'pipes', this.name, () => ({ parentR, childW, childR, parentW }));
     const loadsInThread = isForkSafeProcess() || loaderOf().kind === 'native';
+    watchThreads(); // here, so that no child has to
     this.pid = fork();
     if (this.pid === 0) {
       this.inChild = true;

@@ -31,10 +31,25 @@ function ffi() {
  */
 export function native(signature: string): NativeFunction {
   let resolved: NativeFunction | undefined;
-  return (...args) => {
+  const resolve = () => {
     resolved ??= ffi().libc.func(signature) as NativeFunction;
-    return resolved(...args);
+    return resolved;
   };
+  declared.push(resolve);
+  return (...args) => (resolved ?? resolve())(...args);
+}
+
+const declared: (() => unknown)[] = [];
+
+/** Resolves all declared functions, so that forked children need not, each for itself. */
+export function resolveNatives(): void {
+  for (const resolve of declared.splice(0)) {
+    try {
+      resolve();
+    } catch {
+      // not there on this system; whoever calls it is told
+    }
+  }
 }
 
 /** Whether the process exports a C symbol of that name. */
@@ -77,9 +92,19 @@ export function addressOf(buffer: Uint8Array): bigint {
   return ffi().koffi.address(buffer);
 }
 
-/** An ArrayBuffer over foreign memory. @param length in bytes */
-export function viewMemory(address: bigint, length: number): ArrayBuffer {
-  return ffi().koffi.view(address, length);
+/** Reads a pointer of this process's memory. */
+export function readPointer(address: bigint): bigint {
+  return BigInt(ffi().koffi.decode.uint64(address));
+}
+
+/** Writes a pointer to this process's memory. */
+export function writePointer(address: bigint, value: bigint): void {
+  ffi().koffi.encode(address, 'uint64_t', value);
+}
+
+/** Reads an int of this process's memory. */
+export function readInt(address: bigint): number {
+  return ffi().koffi.decode.int32(address);
 }
 
 /** A watch on an fd in the event loop of the calling thread (libuv's uv_poll). */

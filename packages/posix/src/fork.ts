@@ -11,7 +11,7 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { MADV_DOFORK } from './constants.ts';
 import { ForkUnavailableError, osError } from './errors.ts';
 import { pipe } from './fd.ts';
-import { errno, native } from './ffi.ts';
+import { errno, native, resolveNatives } from './ffi.ts';
 import { adoptForkedProcess } from './forked_child.ts';
 import { _exit, kill, waitpid } from './process.ts';
 
@@ -59,6 +59,7 @@ let after = Buffer.alloc(1 << 18);
 export function fork(): number {
   const { available, reason } = forkAvailable();
   if (!available) throw new ForkUnavailableError(reason as string);
+  resolveNatives();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const pid = tryFork();
     if (pid !== undefined) return pid;
@@ -81,6 +82,7 @@ function tryFork(): number | undefined {
   }
   const failed = pid < 0 ? errno() : 0;
   const unchanged = failed === 0 && mapsAreStill(length);
+  lastGood = unchanged ? length : -1;
   if (unchanged) writeSync(goWrite, 'g');
   closeSync(goRead);
   closeSync(goWrite);
@@ -102,12 +104,20 @@ function waitForGo(goRead: number, goWrite: number): void {
   closeSync(goRead);
 }
 
-/** Takes MADV_DONTFORK back everywhere; returns the length of the memory map's text in `before`. */
+/** The length of the map's text at the last good fork: `after` still holds it. */
+let lastGood = -1;
+
+/**
+ * Takes MADV_DONTFORK back everywhere; returns the length of the memory map's text in `before`. The advice
+ * itself may change the map (neighbours merge), so it is read again until it rests; a map that is the same
+ * as at the last fork rests already.
+ */
 function markForkable(): number {
   for (;;) {
     const length = readMaps('before');
+    const known = length === lastGood && before.compare(after, 0, length, 0, length) === 0;
     adviseDoFork(before, length);
-    if (mapsAreStill(length)) return length;
+    if (known || mapsAreStill(length)) return length;
   }
 }
 

@@ -31,6 +31,7 @@ export {
   write,
   writeAll,
 } from './fd.ts';
+export { replaceExitHandlers } from './forked_child.ts';
 export { fork, forkAvailable, forkStatistics } from './fork.ts';
 export {
   _exit,

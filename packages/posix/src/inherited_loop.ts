@@ -13,7 +13,7 @@
 import { EventEmitter } from 'node:events';
 import { AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks';
 import type { Agent as HttpsAgent } from 'node:https';
-import { callback, native, syscall, viewMemory } from './ffi.ts';
+import { callback, native, readInt, readPointer, syscall, writePointer } from './ffi.ts';
 
 const uvDefaultLoop = native('uintptr_t uv_default_loop()');
 const uvWalk = native('void uv_walk(uintptr_t loop, uintptr_t callback, void *arg)');
@@ -47,21 +47,54 @@ const O_CLOEXEC = 0o2000000;
 
 /** Which part of the event loop came from the parent: taken right after the fork. */
 export interface InheritedLoop {
+  /** Address of the uv_loop_t. */
+  loop: bigint;
   /** Addresses of uv_handle_t. */
   handles: bigint[];
   /** Every async id up to this one is the parent's. */
   lastAsyncId: number;
 }
 
+// Offsets in uv_loop_t and uv_handle_t (uv.h, uv/unix.h): the same since libuv 1.0 on 64-bit Unix.
+const LOOP_HANDLE_QUEUE = 16n;
+const LOOP_BACKEND_FD = 64n;
+const LOOP_WQ = 120n;
+const HANDLE_LOOP = 8n;
+const HANDLE_QUEUE = 32n;
+
 /** Notes what the loop holds now. To be called in the child before any of its own code runs. */
 export function inheritedLoop(): InheritedLoop {
+  const loop = BigInt(uvDefaultLoop());
+  const lastAsyncId = new AsyncResource('multiprocessing.fork').asyncId();
+  return { loop, handles: listHandles(loop) ?? walkHandles(loop), lastAsyncId };
+}
+
+/** Follows the loop's list of handles; undefined if its layout is not as we know it. */
+function listHandles(loop: bigint): bigint[] | undefined {
+  if (!isKnownLayout(loop)) return undefined;
+  const handles: bigint[] = [];
+  const head = loop + LOOP_HANDLE_QUEUE;
+  for (let node = readPointer(head); node !== head; node = readPointer(node)) {
+    const handle = node - HANDLE_QUEUE;
+    if (readPointer(handle + HANDLE_LOOP) !== loop) return undefined;
+    handles.push(handle);
+  }
+  return handles;
+}
+
+function isKnownLayout(loop: bigint): boolean {
+  return readInt(loop + LOOP_BACKEND_FD) === uvBackendFd(loop);
+}
+
+/** The same by libuv's own means; a callback from C costs half a millisecond more. */
+function walkHandles(loop: bigint): bigint[] {
   const handles: bigint[] = [];
   const visit = callback('void UvWalk(uintptr_t handle, void *arg)', (handle: number | bigint) => {
     handles.push(BigInt(handle));
   });
-  uvWalk(uvDefaultLoop(), visit.pointer, null);
+  uvWalk(loop, visit.pointer, null);
   visit.free();
-  return { handles, lastAsyncId: new AsyncResource('multiprocessing.fork').asyncId() };
+  return handles;
 }
 
 /**
@@ -71,7 +104,7 @@ export function inheritedLoop(): InheritedLoop {
 export function quietInheritedLoop(loop: InheritedLoop, keepFds: ReadonlySet<number>): void {
   const never = epollCreate(O_CLOEXEC);
   for (const handle of loop.handles) quietHandle(handle, never, keepFds);
-  dropFinishedWork();
+  dropFinishedWork(loop.loop);
   freshConnectionPools();
   createHook({
     before(asyncId) {
@@ -96,17 +129,12 @@ function quietHandle(handle: bigint, never: number, keepFds: ReadonlySet<number>
   uvUnref(handle);
 }
 
-// uv_loop_t up to its queue of finished work (uv/unix.h, the same since libuv 1.0 on 64-bit).
-const LOOP_BACKEND_FD = 64;
-const LOOP_WQ = 120;
-
 /** Thread-pool work that was finished but not delivered at the fork would call back in the child too. */
-function dropFinishedWork(): void {
-  const loop = BigInt(uvDefaultLoop());
-  const memory = new DataView(viewMemory(loop, LOOP_WQ + 16));
-  if (memory.getInt32(LOOP_BACKEND_FD, true) !== uvBackendFd(loop)) return; // another layout
-  memory.setBigUint64(LOOP_WQ, loop + BigInt(LOOP_WQ), true);
-  memory.setBigUint64(LOOP_WQ + 8, loop + BigInt(LOOP_WQ), true);
+function dropFinishedWork(loop: bigint): void {
+  if (!isKnownLayout(loop)) return;
+  const queue = loop + LOOP_WQ;
+  writePointer(queue, queue); // its next and its previous are itself: empty
+  writePointer(queue + 8n, queue);
 }
 
 /** Where fetch keeps its connections: undici's global dispatcher, by its interface's version. */

@@ -5,7 +5,7 @@
 import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
 
-let heading: string | undefined;
+const state = { heading: 'Uncaught error:', listening: false };
 
 /**
  * Reports an uncaught error under this heading and ends the process with exit code 1, unless the program
@@ -13,13 +13,22 @@ let heading: string | undefined;
  * @param text the line above the stack, such as `Process Process-1:`
  */
 export function reportUncaught(text: string): void {
-  if (heading === undefined) process.on('uncaughtException', report);
-  heading = text;
+  state.heading = text;
+  if (state.listening) return;
+  state.listening = true;
+  process.on('uncaughtException', (error) => {
+    if (process.listenerCount('uncaughtException') === 1) dieOfUncaught(error);
+  });
 }
 
-function report(error: unknown): void {
-  if (process.listenerCount('uncaughtException') > 1) return;
-  writeStderr(`${heading}\n${inspect(error)}\n`);
+/** Has a forked child report without a listener: its `process.emit` sees to it. @internal */
+export function reportUncaughtByEmit(): void {
+  state.listening = true;
+}
+
+/** @internal */
+export function dieOfUncaught(error: unknown): never {
+  writeStderr(`${state.heading}\n${inspect(error)}\n`);
   process.exit(1);
 }
 
