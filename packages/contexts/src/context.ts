@@ -12,6 +12,7 @@ import {
   BufferTooShort,
   currentProcess,
   getReducer,
+  nameExports,
   NotImplementedError,
   type Popen,
   ProcessError,
@@ -269,6 +270,8 @@ export class ForkServerProcess<T extends Target = () => unknown> extends BasePro
   }
 }
 
+nameExports(import.meta.url, { ForkProcess, SpawnProcess, ForkServerProcess });
+
 //
 // Contexts with a fixed start method
 //
@@ -333,6 +336,8 @@ export class Process<T extends Target = () => unknown> extends BaseProcess<T> {
     return defaultContext.getContext().Process.prototype as BaseProcess;
   }
 }
+
+nameExports(import.meta.url, { Process });
 
 /** Set where the default method, and not the program, chose the forkserver. */
 let chosenByDefault = false;

@@ -3,6 +3,7 @@
  */
 import { urandom } from '@multiprocessing/posix';
 import { typeError } from './errors.ts';
+import { nameExports } from './qualname.ts';
 import { getSpawningPopen } from './spawning.ts';
 
 /** Bytes that do not leave the process by accident: only a child that is being launched gets them. */
@@ -22,6 +23,8 @@ export class AuthenticationString extends Uint8Array {
 export function rebuildAuthenticationString(bytes: number[]): AuthenticationString {
   return AuthenticationString.from(bytes) as AuthenticationString;
 }
+
+nameExports(import.meta.url, { rebuildAuthenticationString });
 
 /** 32 random bytes. @internal */
 export function randomAuthkey(): AuthenticationString {

@@ -2,6 +2,7 @@
  * The worker threads of a child: it waits for those that it started before it ends, as Python waits for
  * threads that are no daemons. A worker that was unref()ed is a daemon here.
  */
+import { subscribe } from 'node:diagnostics_channel';
 import type { Worker } from 'node:worker_threads';
 
 const running = new Set<Worker>();
@@ -16,7 +17,9 @@ export function forgetThreads(): void {
 export function watchThreads(): void {
   if (watching) return;
   watching = true;
-  process.on('worker', (worker) => {
+  // Told at once: the process's 'worker' event comes a tick later, when a target may have returned.
+  subscribe('worker_threads', (message) => {
+    const { worker } = message as { worker: Worker };
     running.add(worker);
     worker.once('exit', () => running.delete(worker));
     const { ref, unref } = worker;

@@ -34,7 +34,7 @@ import {
 } from '@multiprocessing/posix';
 import { forkSafeExecArgv, loaderOf } from './loader.ts';
 import { OwnedFds } from './owned_fds.ts';
-import { argsFromInterpreterFlags, getExecutable } from './spawn.ts';
+import { argsFromInterpreterFlags, checkNotImportingMain, getExecutable } from './spawn.ts';
 
 const ENTRY = fileURLToPath(new URL('./forkserver_main.js', import.meta.url));
 
@@ -95,11 +95,12 @@ class ForkServer {
   /**
    * Makes sure that a server runs; Python's `ensure_running`. A process that the server forked uses the same
    * server.
-   * @throws ForkServerUnavailableError (a ValueError)
+   * @throws ForkServerUnavailableError (a ValueError); RuntimeError from a main module without guard
    */
   ensureRunning(): void {
     if (this.#isAlive()) return;
     this.#forget();
+    checkNotImportingMain(); // a server that preloads a main module without guard must not start another
     checkForkserverAvailable();
     const fds = new OwnedFds();
     try {

@@ -66,7 +66,9 @@ export class Popen extends popen_fork.Popen {
   protected override reap(): void {
     if (poll([this.sentinelFd], 0).length === 0) return;
     try {
-      this.ended(readSigned(this.sentinelFd));
+      const returncode = readSigned(this.sentinelFd);
+      poll([this.sentinelFd], 1); // the server closes its end next: then the sentinel is readable for good
+      this.ended(returncode);
     } catch (error) {
       if (!(error instanceof EOFError)) throw error;
       this.ended(255);

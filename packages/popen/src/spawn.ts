@@ -90,8 +90,8 @@ export interface PreparationData {
   mainPath: string | undefined;
 }
 
-/** @throws RuntimeError while this process itself imports its main module, which lacks a guard */
-function checkNotImportingMain(): void {
+/** @throws RuntimeError while this process itself imports its main module, which lacks a guard @internal */
+export function checkNotImportingMain(): void {
   if (!table.inheriting) return;
   throw new RuntimeError(
     `An attempt has been made to start a new process before the current process has finished its
