@@ -24,6 +24,8 @@ import {
   util,
 } from '@multiprocessing/core';
 import { close } from '@multiprocessing/posix';
+import { exitWithoutWork, reportAndExit } from './forked.ts';
+import { setInheritedFds } from './inherited_fds.ts';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 
 //
@@ -146,6 +148,23 @@ export function pickleForChild(popen: SpawningPopen, process: BaseProcess): numb
 //
 // Child side
 //
+
+// A spawned child's fds: 3, the parent's sentinel; 4, the end of its own sentinel, which it only holds;
+// 5, the pickled process; 6 and up, what duplicateForChild passed.
+const PARENT_SENTINEL = 3;
+const DATA = 5;
+const FIRST_INHERITED = 6;
+
+/**
+ * The program of a spawned child; Python's `spawn_main`.
+ * @param inheritedFds how many fds duplicateForChild passed
+ * @internal
+ */
+export function spawnMain(inheritedFds: number): void {
+  setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
+  exitWithoutWork();
+  _main(DATA, PARENT_SENTINEL).then((code) => process.exit(code), reportAndExit);
+}
 
 /**
  * Reads what the parent pickled, prepares this process, and runs the process object; Python's
