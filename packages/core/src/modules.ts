@@ -8,6 +8,7 @@
  */
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { importModule } from './bundle.ts';
 import { UnpicklingError } from './errors.ts';
 import { processWide } from './state.ts';
 
@@ -33,7 +34,7 @@ const state = processWide(
   (): State => ({
     namespaces: new Map(),
     found: new Map(),
-    importer: (url) => import(url) as Promise<object>,
+    importer: importModule,
     inspectModule: () => undefined,
   }),
 );

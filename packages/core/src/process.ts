@@ -516,10 +516,25 @@ class MainProcess extends BaseProcess {
   constructor() {
     super({ name: 'MainProcess' });
     this._parentPid = undefined;
-    this._config = { authkey: randomAuthkey(), semprefix: '/mp' };
+    this._config = { semprefix: '/mp' };
+    makeWhenUsed(this._config, 'authkey', randomAuthkey);
   }
 
   override close(): void {}
+}
+
+/** Most children get their parent's key and never need one of their own. */
+function makeWhenUsed<K extends string, V>(object: { [key in K]?: V }, key: K, make: () => V): void {
+  const define = (value: V) => {
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true });
+    return value;
+  };
+  Object.defineProperty(object, key, {
+    get: () => define(make()),
+    set: define,
+    enumerable: true,
+    configurable: true,
+  });
 }
 
 table.current ??= new MainProcess();

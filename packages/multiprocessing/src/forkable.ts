@@ -3,17 +3,18 @@
  * one that can fork: same pid, arguments, environment, standard streams. Where that cannot be done
  * (not Linux, a worker thread, a module loader with threads) it does nothing, and `fork` says why.
  */
-import { isMainThread } from 'node:worker_threads';
-import { isChildProcess, trace } from '@multiprocessing/core';
+import { isChildProcess, loadedBundle, trace } from '@multiprocessing/core';
 import { forkSafeExecArgv, isForkSafeProcess, loaderOf } from '@multiprocessing/popen';
 import { execve, forkAvailable, setCloexec } from '@multiprocessing/posix';
 
 /** Set in the new program, so that it cannot start itself for ever. */
 const ONCE = 'MULTIPROCESSING_FORKABLE';
 
-function reexecute(): void {
+/** @internal */
+export function reexecute(): void {
   const again = process.env[ONCE] === String(process.pid);
   delete process.env[ONCE];
+  const { isMainThread } = process.getBuiltinModule('node:worker_threads');
   if (again || process.platform !== 'linux' || !isMainThread || isChildProcess()) return;
   const loader = loaderOf();
   if (!loader.forkSafe) return;
@@ -33,4 +34,4 @@ function ipcChannel(): NodeJS.ProcessEnv {
   return { NODE_CHANNEL_FD: String(fd) };
 }
 
-reexecute();
+if (loadedBundle() === undefined) reexecute();

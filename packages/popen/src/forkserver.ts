@@ -7,7 +7,6 @@
  * the server reads the end of file and goes too.
  */
 import { inspect } from 'node:util';
-import { fileURLToPath } from 'node:url';
 import {
   mainPath,
   processWide,
@@ -32,11 +31,10 @@ import {
   WNOHANG,
   waitpid,
 } from '@multiprocessing/posix';
+import { entryPath } from './entries.ts';
 import { forkSafeExecArgv, loaderOf } from './loader.ts';
 import { OwnedFds } from './owned_fds.ts';
 import { argsFromInterpreterFlags, checkNotImportingMain, getExecutable } from './spawn.ts';
-
-const ENTRY = fileURLToPath(new URL('./forkserver_main.js', import.meta.url));
 
 /** What a preload that fails does: nothing, a warning on stderr, or the end of the server. */
 export type OnPreloadError = 'ignore' | 'warn' | 'fail';
@@ -114,7 +112,7 @@ class ForkServer {
         mainPath: mainPath(),
         argv: process.argv,
       };
-      const argv = [executable, ...execArgv, ENTRY, JSON.stringify(settings)];
+      const argv = [executable, ...execArgv, entryPath('forkserver_main'), JSON.stringify(settings)];
       this._forkserverPid = util.spawnvPassfds(executable, argv, [server, reportW]);
       fds.close(server, reportW);
       this._socket = client;

@@ -7,7 +7,7 @@ import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { pathToFileURL } from 'node:url';
-import { ForkingPickler, rememberModule, table, util } from '@multiprocessing/core';
+import { ForkingPickler, importModule, rememberModule, table, util } from '@multiprocessing/core';
 import {
   close,
   fork,
@@ -72,7 +72,7 @@ async function preload({ preload, onError, mainPath }: ServerSettings): Promise<
       if (name === '__main__') await importMainPath(mainPath);
       else {
         const url = /^\.{0,2}\//.test(name) ? pathToFileURL(resolve(name)).href : name;
-        rememberModule(url, (await import(url)) as object);
+        rememberModule(url, await importModule(url));
       }
     } catch (error) {
       if (onError === 'fail') throw error;

@@ -7,9 +7,10 @@ export {
   ForkServerUnavailableError,
   type OnPreloadError,
 } from './forkserver.ts';
+export { forkserverMain } from './forkserver_server.ts';
 export { getInheritedFds } from './inherited_fds.ts';
 export { type LaunchOptions, Popen as PopenFork } from './popen_fork.ts';
 export { Popen as PopenForkServer } from './popen_forkserver.ts';
 export { Popen as PopenSpawn } from './popen_spawn_posix.ts';
-export { getExecutable, getPreparationData, setExecutable } from './spawn.ts';
+export { getExecutable, getPreparationData, setExecutable, spawnMain } from './spawn.ts';
 export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader.ts';

@@ -8,8 +8,9 @@
  * in the thread (loader_preload.ts). `module.register()` (tsx on older Nodes) does not: tsx is hosted in the
  * thread there (tsx_in_thread.ts), any other such loader is refused.
  */
-import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
+import { loadedBundle } from '@multiprocessing/core';
+import { entryPath } from './entries.ts';
 import { ForkUnsafeLoaderError } from './loader_errors.ts';
 
 export { ForkUnsafeLoaderError };
@@ -31,7 +32,6 @@ export interface PreloadMark {
 }
 
 const preloadMark = Symbol.for('multiprocessing.loader_preload');
-const preloadPath = fileURLToPath(new URL('./loader_preload.js', import.meta.url));
 
 function mark(): PreloadMark | undefined {
   return (globalThis as { [preloadMark]?: PreloadMark })[preloadMark];
@@ -88,7 +88,7 @@ export function forkSafeExecArgv(
     if (flag === '--inspect-port' || flag === '--debug-port') i++;
     else if (!/^--(inspect|debug-port=)/.test(flag)) kept.push(flag);
   }
-  const ours = ['--require', preloadPath, '--single-threaded'];
+  const ours = ['--require', entryPath('loader_preload'), '--single-threaded'];
   if (loader.hosted) ours.push('--expose-internals');
   return [...ours, ...kept];
 }
@@ -155,7 +155,9 @@ function hasOffThreadHooks(): boolean {
     throw new Error('only asking');
   });
   try {
-    import.meta.resolve('node:module');
+    const bundle = loadedBundle();
+    if (bundle === undefined) import.meta.resolve('node:module');
+    else bundle.resolve?.('node:module');
   } catch {
     // Our own error, or that import.meta.resolve is not there: `asked` tells.
   } finally {

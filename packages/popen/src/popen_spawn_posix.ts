@@ -1,14 +1,14 @@
 /**
  * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node.
  */
-import { fileURLToPath } from 'node:url';
 import { type BaseProcess, trace, util } from '@multiprocessing/core';
-import { pipe } from '@multiprocessing/posix';
+import { FIRST_PASSED_FD, pipe } from '@multiprocessing/posix';
+import { codeCacheFd } from './code_cache.ts';
+import { entryPath } from './entries.ts';
 import * as popen_fork from './popen_fork.ts';
 import { argsFromInterpreterFlags, getExecutable, pickleForChild } from './spawn.ts';
 
-/** The child's entry, and how it knows that it is one: behind the flag stands the number of passed fds. */
-const ENTRY = fileURLToPath(new URL('./spawn_main.js', import.meta.url));
+/** How a child knows that it is one. Behind it stand the number of passed fds and the fd of the code cache. */
 const FLAG = '--multiprocessing-fork';
 
 /** Launches a child by posix_spawn(3); Python's `popen_spawn_posix.Popen`. */
@@ -33,8 +33,12 @@ export class Popen extends popen_fork.Popen {
     trace('popen_spawn', 'pipes', this.name, () => ({ parentR, childW, childR, parentW }));
     const executable = getExecutable();
     const passed = this.passed ?? [];
-    const argv = [executable, ...argsFromInterpreterFlags(), ENTRY, FLAG, String(passed.length)];
-    this.pid = util.spawnvPassfds(executable, argv, [childR, childW, data, ...passed]);
+    const fds = [childR, childW, data, ...passed];
+    const argv = [executable, ...argsFromInterpreterFlags(), entryPath('spawn_main'), FLAG];
+    argv.push(String(passed.length));
+    const codeCache = codeCacheFd();
+    if (codeCache !== undefined) argv.push(String(FIRST_PASSED_FD + fds.push(codeCache) - 1));
+    this.pid = util.spawnvPassfds(executable, argv, fds);
     this.sentinelFd = parentR;
     this.fds.close(childR, childW, data);
   }

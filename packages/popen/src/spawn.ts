@@ -11,6 +11,7 @@ import {
   ForkingPickler,
   getReducer,
   getSpawningPopen,
+  importModule,
   mainPath,
   rememberModule,
   RuntimeError,
@@ -216,6 +217,6 @@ export async function importMainPath(path: string | undefined): Promise<void> {
   setMainPath(path);
   if (path === undefined) return;
   const url = pathToFileURL(path).href;
-  rememberModule(url, (await import(url)) as object);
+  rememberModule(url, await importModule(url));
   imported = path;
 }

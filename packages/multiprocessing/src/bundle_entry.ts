@@ -1,0 +1,10 @@
+/** What the bundle exports: the package's sub-paths, and the programs of children. */
+export * as connection from './connection.ts';
+export * as context from './context.ts';
+export * as forkable from './forkable.ts';
+export * as index from './index.ts';
+export * as os from './os.ts';
+export * as process from './process.ts';
+export * as reduction from './reduction.ts';
+export * as util from './util.ts';
+export { forkserverMain, spawnMain } from '@multiprocessing/popen';
