@@ -1,0 +1,160 @@
+/**
+ * A tour: runs the examples beside this file as programs of their own, and says what to see in each.
+ *
+ *     npx tsx examples/demo.ts
+ *
+ * Its exit code is 1 if one of them fails.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { getAllStartMethods } from 'multiprocessing';
+
+interface Stop {
+  readonly heading: string;
+  /** What is run: a file, then its arguments. */
+  readonly command: readonly [file: string, ...args: string[]];
+  readonly see: string;
+}
+
+const example = (name: string) => fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+const home = new URL('../packages/multiprocessing/', import.meta.url);
+const { bin } = JSON.parse(readFileSync(new URL('package.json', home), 'utf8'));
+const cli = fileURLToPath(new URL(bin.multiprocessing, home));
+const forks = process.platform === 'linux';
+const forkserver = getAllStartMethods().includes('forkserver');
+const methods = ['spawn', ...(forks ? ['fork'] : []), ...(forkserver ? ['forkserver'] : [])];
+
+/** The same program under each start method. */
+function under(
+  heading: string,
+  name: string,
+  see: Readonly<Record<string, string>>,
+): readonly Stop[] {
+  return methods.map((method) => ({
+    heading: `${heading}, ${method}`,
+    command: [example(name), method],
+    see: see[method] ?? '',
+  }));
+}
+
+/** Programs that call fork(2) themselves. */
+const raw: readonly Stop[] = [
+  {
+    heading: 'os.waitpid',
+    command: [example('os_waitpid')],
+    see: 'Two children. Nothing has ended twice, then one ended child at a time, then ECHILD.',
+  },
+  {
+    heading: 'os.pipe, a child and its parent',
+    command: [example('os_pipe_parent_child')],
+    see: 'The same fd numbers in both processes: a fork copies the table of open files.',
+  },
+  {
+    heading: 'os.pipe, two siblings',
+    command: [example('os_pipe_siblings')],
+    see: 'One child wrote it, another child printed it.',
+  },
+  {
+    heading: 'os.pipe, many children',
+    command: [example('os_pipe_many')],
+    see: 'A new pipe for each child: the numbers grow because the parent keeps its ends open.',
+  },
+];
+
+const tour: readonly Stop[] = [
+  ...(forks ? raw : []),
+  ...under('A function in a process', 'process_hello', {
+    spawn: 'Printed by a fresh Node that imported the function by its name.',
+    fork: 'Printed by a copy of the parent: nothing was imported, nothing was sent.',
+    forkserver: 'Printed by a copy of a server that had imported the program before.',
+  }),
+  {
+    heading: 'A class derived from Process',
+    command: [example('process_subclass')],
+    see: 'The child has its own copy of the object, under every start method: it never sees the 2.',
+  },
+  ...under('The main guard', 'start_method_guard', {
+    spawn: 'Each spawned child executes the main module again, with isMain() false.',
+    fork: 'A fork executes nothing again.',
+    forkserver: 'The server executes the main module once, for all its children.',
+  }),
+  ...under('os._exit and exit handlers', 'os_exit', {
+    spawn: 'A spawned child ends as a program does: its exit handler runs.',
+    fork: 'Nothing printed: a forked child leaves by _exit(2), and its handler does not run.',
+    forkserver: 'Its handler runs.',
+  }),
+  {
+    heading: 'Daemons',
+    command: [example('daemon_process')],
+    see: 'task1 is a daemon and dies with the main program. task2 is none and is waited for.',
+  },
+  {
+    heading: 'The life of a process, by `multiprocessing trace`',
+    command: [cli, 'trace', example('process_hello'), forkserver ? 'forkserver' : 'spawn'],
+    see: 'Milliseconds, pid, process, layer (a source file), event: from start() to the reap.',
+  },
+];
+
+interface Result {
+  readonly output: string;
+  readonly failure: string | undefined;
+}
+
+/** Runs a program to its end, 20 seconds at most. */
+function run({ command }: Stop): Promise<Result> {
+  const child = spawn(process.execPath, [...process.execArgv, ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  });
+  const chunks: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      const failure = code === 0 ? undefined : `it ended with ${signal ?? `exit code ${code}`}`;
+      resolve({ output: Buffer.concat(chunks).toString(), failure });
+    });
+  });
+}
+
+function print({ heading, command, see }: Stop, { output, failure }: Result): void {
+  const [file, ...args] = command.map((word) => relative(process.cwd(), word) || word);
+  const shown =
+    command[0] === cli ? ['npx multiprocessing', ...args] : [`npx tsx ${file}`, ...args];
+  const indented = output
+    .trimEnd()
+    .split('\n')
+    .map((line) => `    ${line}`.trimEnd());
+  console.log(
+    `\n== ${heading}\n   $ ${shown.join(' ')}\n\n${indented.join('\n') || '    (no output)'}\n`,
+  );
+  console.log(failure === undefined ? `   ${see}` : `   FAILED: ${failure}`);
+}
+
+console.log(
+  `multiprocessing on Node ${process.versions.node}, start methods: ${methods.join(', ')}`,
+);
+if (!forks) console.log('fork(2) needs Linux: its examples are left out');
+
+// A few at a time, printed in their order.
+const AT_ONCE = 3;
+const results: (Promise<Result> | undefined)[] = [];
+const failed: string[] = [];
+for (const [i, stop] of tour.entries()) {
+  for (const [ahead, next] of tour.slice(0, i + AT_ONCE).entries()) results[ahead] ??= run(next);
+  const result = (await results[i]) as Result;
+  print(stop, result);
+  if (result.failure !== undefined) failed.push(`${stop.heading} (${basename(stop.command[0])})`);
+}
+
+if (failed.length > 0) {
+  console.log(`\nFAILED: ${failed.join('; ')}`);
+  process.exitCode = 1;
+} else {
+  console.log('\nWhat stands behind it: docs/start-methods.md and docs/design.md.');
+}

@@ -1,0 +1,148 @@
+/**
+ * Runs what a newcomer runs: every program in examples/, and every program in README.md and docs/ whose
+ * code fence says `ts runnable`. What they print must be what is written beside them: in examples/NAME.out,
+ * or examples/NAME.METHOD.out where a start method makes a difference, and for the pages in the `text` fence
+ * behind the program.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runNode } from './support/programs.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const tsx = createRequire(import.meta.url).resolve('tsx/cli');
+const forks = process.platform === 'linux';
+const methods = forks ? (['spawn', 'fork', 'forkserver'] as const) : (['spawn'] as const);
+
+interface Example {
+  /** The start methods that it takes as its argument; none: it takes no argument. */
+  readonly methods?: readonly string[];
+  /** Whether it calls fork(2) itself. */
+  readonly forks?: boolean;
+  /** Whether a parent and its child print at the same time, so that lines may change places. */
+  readonly unordered?: boolean;
+}
+
+const examples: Readonly<Record<string, Example>> = {
+  daemon_process: {},
+  os_exit: { methods },
+  os_pipe_many: { forks: true, unordered: true },
+  os_pipe_parent_child: { forks: true, unordered: true },
+  os_pipe_siblings: { forks: true },
+  os_waitpid: { forks: true },
+  process_hello: { methods },
+  process_subclass: { methods: methods.filter((method) => method !== 'fork') },
+  start_method_guard: { methods },
+};
+
+/** Runs a TypeScript program as `npx tsx` does. */
+function run(file: string, ...args: string[]) {
+  return runNode([tsx, join(root, file), ...args]);
+}
+
+/** Pids become PID, and fds count from 3 in the order of their appearance, as Python's do. */
+function normalise(output: string): string {
+  const fds = new Map<string, number>();
+  return output
+    .replace(/\([1-9]\d*, 0\)/g, '(PID, 0)')
+    .replace(/(?<=(?:read|write)_end: )\d+/g, (fd) => {
+      if (!fds.has(fd)) fds.set(fd, 3 + fds.size);
+      return String(fds.get(fd));
+    });
+}
+
+const sortLines = (text: string) => text.split('\n').sort().join('\n');
+
+function expectedOutput(name: string, method: string | undefined): string {
+  const own = join(root, `examples/${name}.${method}.out`);
+  return readFileSync(existsSync(own) ? own : join(root, `examples/${name}.out`), 'utf8');
+}
+
+describe('examples', () => {
+  test('all are in the table of this test', () => {
+    const names = readdirSync(join(root, 'examples'))
+      .filter((file) => file.endsWith('.ts') && file !== 'demo.ts')
+      .map((file) => file.slice(0, -3));
+    expect(names.sort()).toEqual(Object.keys(examples).sort());
+  });
+
+  for (const [name, { methods: taken, forks: needsFork = false, unordered }] of Object.entries(
+    examples,
+  )) {
+    for (const method of taken ?? [undefined]) {
+      test.skipIf(needsFork && !forks)(`${name} ${method ?? ''}`.trimEnd(), async () => {
+        const args = method === undefined ? [] : [method];
+        const { stdout, stderr, code } = await run(`examples/${name}.ts`, ...args);
+        const order = unordered ? sortLines : (text: string) => text;
+        expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+        expect(order(normalise(stdout))).toBe(order(expectedOutput(name, method)));
+      });
+    }
+  }
+
+  test('the demo runs them and ends with exit code 0', async () => {
+    const { stdout, stderr, code } = await run('examples/demo.ts');
+    expect({ stderr, code }, stdout).toEqual({ stderr: '', code: 0 });
+    const shown = Object.entries(examples).filter(
+      ([, { forks: needsFork }]) => forks || !needsFork,
+    );
+    for (const [name] of shown) expect(stdout).toContain(`examples/${name}.ts`);
+    expect(stdout).not.toContain('FAILED');
+  });
+});
+
+interface Program {
+  readonly title: string;
+  readonly source: string;
+  readonly expected: string | undefined;
+}
+
+/** The programs of a page, each with the fence of its output. */
+function programsOf(page: string): Program[] {
+  const text = readFileSync(join(root, page), 'utf8');
+  const fences = text.matchAll(
+    /^```ts runnable\n([\s\S]*?)^```\n(?:\s*^```text\n([\s\S]*?)^```$)?/gm,
+  );
+  return [...fences].map(({ 1: source = '', 2: expected, index }) => {
+    const line = text.slice(0, index).split('\n').length;
+    return { title: `${page}, line ${line}`, source, expected };
+  });
+}
+
+describe('programs in the pages', () => {
+  const pages = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+  const programs = ['README.md', ...pages.map((file) => `docs/${file}`)].flatMap(programsOf);
+  let folder = '';
+
+  beforeAll(() => {
+    // Inside of the project, so that `multiprocessing` is found as from any program.
+    mkdirSync(join(root, '.cache'), { recursive: true });
+    folder = relative(root, mkdtempSync(join(root, '.cache/pages-')));
+  });
+  afterAll(() => rmSync(join(root, folder), { recursive: true }));
+
+  test('there is one in README.md, of at most 20 lines', () => {
+    const [first] = programsOf('README.md');
+    expect(first?.source.trimEnd().split('\n').length).toBeLessThanOrEqual(20);
+  });
+
+  for (const [i, { title, source, expected }] of programs.entries()) {
+    test.skipIf(!forks && source.includes('fork'))(title, async () => {
+      const file = join(folder, `program${i}.ts`);
+      writeFileSync(join(root, file), source);
+      const { stdout, stderr, code } = await run(file);
+      expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+      expect(normalise(stdout)).toBe(expected);
+    });
+  }
+});
