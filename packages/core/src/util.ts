@@ -1,6 +1,6 @@
 /**
  * Counterpart of multiprocessing/util.py: logging (logging.ts), finalizers (finalize.ts), the end of a
- * process, and small helpers. Deviations: D-009, D-010.
+ * process, and small helpers. Deviations: D-009, D-010, D-011, D-038.
  */
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

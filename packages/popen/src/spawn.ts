@@ -1,6 +1,7 @@
 /**
  * Counterpart of multiprocessing/spawn.py: what a child that shares no memory with its parent is told, and
- * how it makes itself ready to run the process object. Deviations: D-013, D-014.
+ * how it makes itself ready to run the process object. Deviations: D-013, D-014, D-021, D-026,
+ * D-027.
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
