@@ -1,6 +1,6 @@
 /**
  * Counterpart of multiprocessing/process.py: the Process object, in the parent and in the child.
- * Deviations: D-001, D-002, D-003, D-004, D-005.
+ * Deviations: D-001, D-002, D-003, D-004, D-005, D-012, D-020, D-028, D-029, D-030, D-031, D-032, D-037.
  */
 import { constants } from 'node:os';
 import { inspect, types } from 'node:util';

@@ -1,6 +1,7 @@
 /**
  * Counterpart of multiprocessing/popen_fork.py: a child by fork(2), and what all start methods share once
- * the child is there: waiting, signals, closing. Deviations: D-006, D-007, D-008.
+ * the child is there: waiting, signals, closing. Deviations: D-006, D-007, D-008,
+ * D-022, D-023, D-024, D-033.
  */
 import { constants } from 'node:os';
 import { types } from 'node:util';
