@@ -381,12 +381,16 @@ export class BaseProcess<T extends Target = Target> {
    * The life of the child, from its first line to its exit code; Python's `BaseProcess._bootstrap`.
    * A number when the target was synchronous; a promise of it when there is something to wait for.
    * @param parentSentinel an fd that becomes readable when the parent ends
+   * @param waitUntilWhole called before anything that others can see
    * @internal
    */
-  _bootstrap(parentSentinel: number): number | Promise<number> {
+  _bootstrap(parentSentinel: number, waitUntilWhole?: () => void): number | Promise<number> {
     let result: unknown;
     try {
       this._enterChild(parentSentinel);
+      waitUntilWhole?.();
+      this._afterFork();
+      trace('process', 'bootstrap', this._name, () => ({ parentSentinel }));
       info('child process calling run()');
       trace('process', 'run', this._name);
       result = this.run();
@@ -401,7 +405,6 @@ export class BaseProcess<T extends Target = Target> {
   }
 
   private _enterChild(parentSentinel: number): void {
-    trace('process', 'bootstrap', this._name, () => ({ parentSentinel }));
     process.exitCode = undefined;
     this._starting = false;
     for (const sibling of table.children) sibling._popen?.closeInherited();
@@ -415,7 +418,6 @@ export class BaseProcess<T extends Target = Target> {
     forgetThreads();
     watchThreads();
     if (this.daemon) dieWithParent(parentSentinel);
-    this._afterFork();
   }
 
   private _leaveChild(exitcode: number): number | Promise<number> {

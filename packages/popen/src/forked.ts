@@ -10,19 +10,27 @@ import {
   writeStderr,
 } from '@multiprocessing/posix';
 
+interface ForkedOptions {
+  /** What of the event loop is the parent's. */
+  inherited: InheritedLoop;
+  /** To be called before the child does what others can see (posix/src/fork.ts). */
+  waitUntilWhole: () => void;
+  /** False when the stack below is the parent's own: then there is no loop to return to. */
+  canWait: boolean;
+}
+
 /**
  * Runs the process object to its end. A synchronous target ends the process inside this call. For an
  * asynchronous one it returns, and the caller must let the stack unwind into the event loop.
- * @param canWait false when the stack below is the parent's own: then there is no loop to return to
  * @internal
  */
 export function leaveForked(
   processObject: BaseProcess,
   parentSentinel: number,
-  { inherited, canWait }: { inherited: InheritedLoop; canWait: boolean },
+  { inherited, waitUntilWhole, canWait }: ForkedOptions,
 ): void {
   const keep = fdsIn(processObject._args ?? []);
-  const result = guarded(() => processObject._bootstrap(parentSentinel));
+  const result = guarded(() => processObject._bootstrap(parentSentinel, waitUntilWhole));
   if (typeof result === 'number') _exit(result);
   if (!canWait) {
     writeStderr(

@@ -19,8 +19,8 @@ import {
 import {
   ChildProcessError,
   close,
-  fork,
   forkAvailable,
+  forkUnconfirmed,
   inheritedLoop,
   kill,
   OSError,
@@ -82,13 +82,14 @@ export class Popen implements PopenInterface {
     trace('popen_fork', 'pipes', this.name, () => ({ parentR, childW, childR, parentW }));
     const loadsInThread = isForkSafeProcess() || loaderOf().kind === 'native';
     watchThreads(); // here, so that no child has to
-    this.pid = fork();
-    if (this.pid === 0) {
+    const inherited = inheritedLoop();
+    const { pid, waitUntilWhole } = forkUnconfirmed();
+    this.pid = pid;
+    if (pid === 0) {
       this.inChild = true;
       if (!loadsInThread) failOffThreadImports();
-      const inherited = inheritedLoop();
       this.fds.close(parentR, parentW);
-      leaveForked(process, childR, { inherited, canWait: !options.sync });
+      leaveForked(process, childR, { inherited, waitUntilWhole, canWait: !options.sync });
     } else {
       this.fds.close(childW, childR);
       this.sentinelFd = parentR;

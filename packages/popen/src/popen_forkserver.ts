@@ -2,7 +2,7 @@
  * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks.
  */
 import { type BaseProcess, EOFError, RuntimeError, trace, wait, waitSync } from '@multiprocessing/core';
-import { pipe, poll } from '@multiprocessing/posix';
+import { close, dup, pipe, poll } from '@multiprocessing/posix';
 import { _forkserver } from './forkserver.ts';
 import * as popen_fork from './popen_fork.ts';
 import { pickleForChild } from './spawn.ts';
@@ -75,7 +75,9 @@ export class Popen extends popen_fork.Popen {
     }
   }
 
+  /** A duplicate: while somebody waits, a poll() elsewhere (start() reaps) may close the sentinel. */
   protected override waitFd(): { fd: number; done: () => void } {
-    return { fd: this.sentinelFd, done: () => {} };
+    const fd = dup(this.sentinelFd);
+    return { fd, done: () => close(fd) };
   }
 }

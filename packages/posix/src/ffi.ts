@@ -5,7 +5,7 @@
  * koffi is loaded at the first call, not at import (9 ms on Node 20.20): a spawned child that needs
  * no kernel call of its own does not pay for it.
  */
-import { realpathSync } from 'node:fs';
+import { fstatSync, openSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { osError } from './errors.ts';
@@ -21,8 +21,29 @@ function ffi() {
     // for its binary beside the link.
     const koffi = require(realpathSync.native(require.resolve('koffi'))) as typeof Koffi;
     loaded = { koffi, libc: koffi.load(null) };
+    process.on('exit', openClosedOutput);
   }
   return loaded;
+}
+
+/** koffi 3.3 flushes stdout and stderr when Node ends it, and hangs when stderr is closed. */
+function openClosedOutput(): void {
+  for (const fd of [1, 2]) {
+    try {
+      while (!isOpen(fd)) openSync('/dev/null', 'r+');
+    } catch {
+      return; // no fd is left: then there is nothing that could be done
+    }
+  }
+}
+
+function isOpen(fd: number): boolean {
+  try {
+    fstatSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -57,28 +57,47 @@ let after = Buffer.alloc(1 << 18);
  * @throws ForkUnavailableError when this process cannot fork, with the reason; OSError (EAGAIN, ENOMEM)
  */
 export function fork(): number {
+  const { pid, waitUntilWhole } = forkUnconfirmed();
+  waitUntilWhole();
+  return pid;
+}
+
+/** A fork whose copy may still turn out to have holes. */
+export interface UnconfirmedFork {
+  /** 0 in the child. */
+  pid: number;
+  /** To be called in the child before it does anything that others can see; ends a copy with holes. */
+  waitUntilWhole: () => void;
+}
+
+/**
+ * As `fork`, but the child goes on while the parent still checks that the copy is whole: what the child prepares
+ * in the meantime costs nothing.
+ * @throws ForkUnavailableError, OSError
+ * @internal
+ */
+export function forkUnconfirmed(): UnconfirmedFork {
   const { available, reason } = forkAvailable();
   if (!available) throw new ForkUnavailableError(reason as string);
   resolveNatives();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-    const pid = tryFork();
-    if (pid !== undefined) return pid;
+    const forked = tryFork();
+    if (forked !== undefined) return forked;
     forkStatistics.retries++;
   }
   throw osError(11 /* EAGAIN */, 'fork', 'the memory map did not come to rest');
 }
 
 /** Forks once. Undefined: the memory map changed meanwhile, and the child is gone again. */
-function tryFork(): number | undefined {
+function tryFork(): UnconfirmedFork | undefined {
   const length = markForkable();
   const [goRead, goWrite] = pipe();
   const pid = cFork();
   if (pid === 0) {
-    waitForGo(goRead, goWrite);
     forkStatistics.forks = 0;
     forkStatistics.retries = 0;
     adoptForkedProcess();
-    return 0;
+    return { pid, waitUntilWhole: () => waitForGo(goRead, goWrite) };
   }
   const failed = pid < 0 ? errno() : 0;
   const unchanged = failed === 0 && mapsAreStill(length);
@@ -89,12 +108,14 @@ function tryFork(): number | undefined {
   if (failed !== 0) throw osError(failed, 'fork');
   if (unchanged) {
     forkStatistics.forks++;
-    return pid;
+    return { pid, waitUntilWhole: nothing };
   }
   kill(pid, 9);
   waitpid(pid, 0);
   return undefined;
 }
+
+function nothing(): void {}
 
 /** In the child: sleeps until the parent says that this copy is whole. */
 function waitForGo(goRead: number, goWrite: number): void {

@@ -32,7 +32,7 @@ export {
   writeAll,
 } from './fd.ts';
 export { replaceExitHandlers } from './forked_child.ts';
-export { fork, forkAvailable, forkStatistics } from './fork.ts';
+export { fork, forkAvailable, forkStatistics, forkUnconfirmed } from './fork.ts';
 export {
   _exit,
   getpid,

@@ -45,7 +45,7 @@ const UNREFERENCED = new Set<number>(Object.values(UV));
 const STREAMS = new Set<number>([UV.NAMED_PIPE, UV.TCP, UV.TTY, UV.UDP]);
 const O_CLOEXEC = 0o2000000;
 
-/** Which part of the event loop came from the parent: taken right after the fork. */
+/** Which part of the event loop came from the parent. */
 export interface InheritedLoop {
   /** Address of the uv_loop_t. */
   loop: bigint;
@@ -62,7 +62,7 @@ const LOOP_WQ = 120n;
 const HANDLE_LOOP = 8n;
 const HANDLE_QUEUE = 32n;
 
-/** Notes what the loop holds now. To be called in the child before any of its own code runs. */
+/** Notes what the loop holds now. To be called in the parent, right before the fork. */
 export function inheritedLoop(): InheritedLoop {
   const loop = BigInt(uvDefaultLoop());
   const lastAsyncId = new AsyncResource('multiprocessing.fork').asyncId();
