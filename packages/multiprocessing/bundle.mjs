@@ -34,7 +34,8 @@ await build({
 });
 await build({
   ...common,
-  entryPoints: { load_bundle: here('dist/load_bundle.js'), loader_preload: here('../popen/dist/loader_preload.js') },
+  entryPoints: { load_bundle: here('dist/load_bundle.js'),
+    loader_preload: here('../popen/dist/loader_preload.js') },
   outdir,
   outExtension: { '.js': '.cjs' },
 });
@@ -42,8 +43,8 @@ await build({
 // The loader is written into the programs: another file to find and read would cost a child 1 ms.
 const programs = {
   spawn_main:
-    'const [passed, cacheFd] = process.argv.slice(3).map(Number); loadBundle(__dirname, { cacheFd }).spawnMain(passed);',
-  forkserver_main: 'loadBundle(__dirname).forkserverMain(process.argv[2]);',
+    'const [passed, cacheFd] = process.argv.slice(3).map(Number); loadBundle({ cacheFd }).spawnMain(passed);',
+  forkserver_main: 'loadBundle().forkserverMain(process.argv[2]);',
 };
 for (const [name, call] of Object.entries(programs)) {
   const contents = `const { loadBundle } = require('./load_bundle.js'); ${call}`;
@@ -55,7 +56,7 @@ for (const [name, call] of Object.entries(programs)) {
 }
 
 const { loadBundle } = createRequire(import.meta.url)('./dist/bundle/load_bundle.cjs');
-const parts = loadBundle(outdir);
+const parts = loadBundle();
 for (const [name, part] of Object.entries(parts)) {
   if (typeof part === 'function') continue;
   const names = Object.keys(part);
@@ -66,15 +67,8 @@ for (const [name, part] of Object.entries(parts)) {
 function facade(name, names) {
   const lines = [
     `import { createRequire } from 'node:module';`,
-    `let bundle = globalThis[Symbol.for('multiprocessing.bundle')];`,
-    `if (bundle) bundle.resolve ??= import.meta.resolve;`,
-    `else {`,
-    `  createRequire(import.meta.url)('./load_bundle.cjs').loadBundle(import.meta.dirname, {`,
-    `    resolve: import.meta.resolve,`,
-    `  });`,
-    `  bundle = globalThis[Symbol.for('multiprocessing.bundle')];`,
-    `}`,
-    `const part = bundle.exports.${name};`,
+    `const { loadBundle } = createRequire(import.meta.url)('./load_bundle.cjs');`,
+    `const part = loadBundle({ resolve: import.meta.resolve }).${name};`,
   ];
   if (name === 'forkable') lines.push('part.reexecute();');
   else lines.push(`export const { ${names.join(', ')} } = part;`);

@@ -1,6 +1,7 @@
 /**
  * The little of Python's `logging` that multiprocessing uses: one logger, levels, stream handlers.
  */
+import { basename } from 'node:path';
 import { format } from 'node:util';
 import { writeStderr } from '@multiprocessing/posix';
 import { typeError } from './errors.ts';
@@ -29,6 +30,8 @@ export interface LogRecord {
   readonly levelname: string;
   readonly processName: string;
   readonly message: string;
+  /** The name, without its directory, of the file that logged. */
+  readonly filename: string;
 }
 
 export type LogHandler = (record: LogRecord) => void;
@@ -73,31 +76,53 @@ export class Logger {
 
   /** Logs a message; `args` are put in as by Node's util.format. */
   log(level: number, message: string, ...args: unknown[]): void {
-    if (!this.isEnabledFor(level)) return;
+    this._log(this.log, level, message, args);
+  }
+
+  debug(message: string, ...args: unknown[]): void {
+    this._log(this.debug, DEBUG, message, args);
+  }
+
+  info(message: string, ...args: unknown[]): void {
+    this._log(this.info, INFO, message, args);
+  }
+
+  warning(message: string, ...args: unknown[]): void {
+    this._log(this.warning, WARNING, message, args);
+  }
+
+  error(message: string, ...args: unknown[]): void {
+    this._log(this.error, ERROR, message, args);
+  }
+
+  /** @param entry the function that the user called: the file is that of its caller @internal */
+  _log(
+    entry: (...args: never[]) => unknown,
+    level: number,
+    message: string,
+    args: readonly unknown[],
+  ): void {
+    if (!this.isEnabledFor(level) || this.#handlers.length === 0) return;
     const record: LogRecord = {
       levelno: level,
       levelname: levelNames.get(level) ?? `Level ${level}`,
       processName: this.#processName(),
       message: format(message, ...args),
+      filename: callerOf(entry),
     };
     for (const handler of this.#handlers) handler(record);
   }
+}
 
-  debug(message: string, ...args: unknown[]): void {
-    this.log(DEBUG, message, ...args);
-  }
-
-  info(message: string, ...args: unknown[]): void {
-    this.log(INFO, message, ...args);
-  }
-
-  warning(message: string, ...args: unknown[]): void {
-    this.log(WARNING, message, ...args);
-  }
-
-  error(message: string, ...args: unknown[]): void {
-    this.log(ERROR, message, ...args);
-  }
+/** The base name of the file from which a function was called. */
+function callerOf(entry: (...args: never[]) => unknown): string {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 1;
+  const at: { stack?: string } = {};
+  Error.captureStackTrace(at, entry);
+  Error.stackTraceLimit = stackTraceLimit;
+  const file = /\(?([^\s(]+?)(?::\d+)*\)?$/.exec(at.stack ?? '')?.[1];
+  return basename(file ?? '<unknown>');
 }
 
 /** Writes `[LEVEL/PROCESS] message` to stderr at once. */
@@ -135,20 +160,20 @@ export function loggingState(): { toStderr: boolean; level: number | undefined }
 
 /** Logs below debug level, once logging is on; Python's `util.sub_debug`. */
 export function subDebug(message: string, ...args: unknown[]): void {
-  state.logger?.log(SUBDEBUG, message, ...args);
+  state.logger?._log(subDebug, SUBDEBUG, message, args);
 }
 
 /** Python's `util.debug`. */
 export function debug(message: string, ...args: unknown[]): void {
-  state.logger?.log(DEBUG, message, ...args);
+  state.logger?._log(debug, DEBUG, message, args);
 }
 
 /** Python's `util.info`. */
 export function info(message: string, ...args: unknown[]): void {
-  state.logger?.log(INFO, message, ...args);
+  state.logger?._log(info, INFO, message, args);
 }
 
 /** Logs between info and warning; Python's `util.sub_warning`. */
 export function subWarning(message: string, ...args: unknown[]): void {
-  state.logger?.log(SUBWARNING, message, ...args);
+  state.logger?._log(subWarning, SUBWARNING, message, args);
 }

@@ -7,13 +7,15 @@ import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { BUNDLE, type LoadedBundle } from '@multiprocessing/core/bundle';
 
+/** The folder of the CommonJS file that esbuild makes of this one. */
+declare const __dirname: string;
+
 /**
- * @param folder where bundle.cjs is
+ * Loads the bundle that lies beside this file.
  * @param options.cacheFd of a file that holds V8's code cache of it; closed
  * @param options.resolve `import.meta.resolve` of an ES module
  */
 export function loadBundle(
-  folder: string,
   { cacheFd, resolve }: { cacheFd?: number; resolve?: LoadedBundle['resolve'] } = {},
 ): LoadedBundle['exports'] {
   const holder = globalThis as { [BUNDLE]?: LoadedBundle };
@@ -21,7 +23,7 @@ export function loadBundle(
     holder[BUNDLE].resolve ??= resolve;
     return holder[BUNDLE].exports;
   }
-  const filename = join(folder, 'bundle.cjs');
+  const filename = join(__dirname, 'bundle.cjs');
   const source = readFileSync(filename, 'utf8');
   let cachedData: Buffer | undefined;
   if (cacheFd) {
@@ -37,7 +39,7 @@ export function loadBundle(
     },
     script,
     importModule: (url) => import(url) as Promise<object>,
-    folder,
+    folder: __dirname,
     resolve,
   };
   holder[BUNDLE] = loaded;

@@ -59,11 +59,21 @@ export function loaderOf(
   const tsx = preloads.some(isTsx);
   const kind = tsx ? 'tsx' : 'native';
   if (mark()?.hosted === true) return { kind, forkSafe: true, hosted: true };
-  if (!hasOffThreadHooks()) return { kind, forkSafe: true, hosted: false };
+  const resolve = loadedBundle()?.resolve ?? import.meta.resolve;
+  // A copy that tsx makes for a CommonJS program has no import.meta.resolve to ask by.
+  const offThreadHooks = resolve ? hasOffThreadHooks(resolve) : tsx && !tsxRunsInThread();
+  if (!offThreadHooks) return { kind, forkSafe: true, hosted: false };
   if (!tsx) return offThread(preloads.length > 0 ? preloads.join(', ') : 'module.register()');
   const major = Number.parseInt(process.versions.node, 10);
   if (major >= 24) return offThread('tsx here; tsx 4.23 with Node 24.11.1 or newer does not');
   return { kind, forkSafe: true, hosted: true };
+}
+
+/** Whether tsx uses `module.registerHooks()` here; the same versions as in tsx itself. */
+function tsxRunsInThread(): boolean {
+  const [major = 0, minor = 0, patch = 0] = process.versions.node.split('.').map(Number);
+  const since: Record<number, number> = { 22: 22.003, 24: 11.001, 25: 1 };
+  return major >= 26 || minor + patch / 1000 >= (since[major] ?? Infinity);
 }
 
 function offThread(what: string): ModuleLoader {
@@ -147,7 +157,7 @@ function interceptPost(before: (worker: Worker, message: unknown) => void): () =
  * Whether `module.register()` hooks are at work here. Node does not say; but it asks them when a
  * specifier is resolved, and that request is caught before it is sent.
  */
-function hasOffThreadHooks(): boolean {
+function hasOffThreadHooks(resolve: (specifier: string) => string): boolean {
   let asked = false;
   const restore = interceptPost((worker, message) => {
     if (!isHooksRequest(worker, message)) return;
@@ -155,9 +165,7 @@ function hasOffThreadHooks(): boolean {
     throw new Error('only asking');
   });
   try {
-    const bundle = loadedBundle();
-    if (bundle === undefined) import.meta.resolve('node:module');
-    else bundle.resolve?.('node:module');
+    resolve('node:module');
   } catch {
     // Our own error, or that import.meta.resolve is not there: `asked` tells.
   } finally {

@@ -20,6 +20,7 @@ const uvWalk = native('void uv_walk(uintptr_t loop, uintptr_t callback, void *ar
 const uvUnref = native('void uv_unref(uintptr_t handle)');
 const uvFileno = native('int uv_fileno(uintptr_t handle, _Out_ int *fd)');
 const uvHandleGetType = native('int uv_handle_get_type(uintptr_t handle)');
+const uvHasRef = native('int uv_has_ref(uintptr_t handle)');
 const uvIsClosing = native('int uv_is_closing(uintptr_t handle)');
 const uvPollStop = native('int uv_poll_stop(uintptr_t handle)');
 const uvFsEventStop = native('int uv_fs_event_stop(uintptr_t handle)');
@@ -51,6 +52,11 @@ export interface InheritedLoop {
   loop: bigint;
   /** Addresses of uv_handle_t. */
   handles: bigint[];
+  /**
+   * Those that did not keep the loop alive. One that does later is used by the child: a worker thread
+   * references a handle that Node has made at its own start.
+   */
+  idle: ReadonlySet<bigint>;
   /** Every async id up to this one is the parent's. */
   lastAsyncId: number;
 }
@@ -66,7 +72,8 @@ const HANDLE_QUEUE = 32n;
 export function inheritedLoop(): InheritedLoop {
   const loop = BigInt(uvDefaultLoop());
   const lastAsyncId = new AsyncResource('multiprocessing.fork').asyncId();
-  return { loop, handles: listHandles(loop) ?? walkHandles(loop), lastAsyncId };
+  const handles = listHandles(loop) ?? walkHandles(loop);
+  return { loop, handles, idle: new Set(handles.filter((handle) => !uvHasRef(handle))), lastAsyncId };
 }
 
 /** Follows the loop's list of handles; undefined if its layout is not as we know it. */
@@ -103,17 +110,26 @@ function walkHandles(loop: bigint): bigint[] {
  */
 export function quietInheritedLoop(loop: InheritedLoop, keepFds: ReadonlySet<number>): void {
   const never = epollCreate(O_CLOEXEC);
-  for (const handle of loop.handles) quietHandle(handle, never, keepFds);
+  for (const handle of loop.handles) quietHandle(handle, loop.idle.has(handle), never, keepFds);
   dropFinishedWork(loop.loop);
   freshConnectionPools();
   createHook({
     before(asyncId) {
-      if (asyncId <= loop.lastAsyncId && asyncId > 1) takeCallbackOut(executionAsyncResource());
+      if (asyncId > loop.lastAsyncId || asyncId <= 1) return;
+      const resource = executionAsyncResource() as { fd?: unknown };
+      // The handle of a socket or server that stays in use has an fd.
+      if (keepFds.has(resource.fd as number)) return;
+      takeCallbackOut(resource);
     },
   }).enable();
 }
 
-function quietHandle(handle: bigint, never: number, keepFds: ReadonlySet<number>): void {
+function quietHandle(
+  handle: bigint,
+  wasIdle: boolean,
+  never: number,
+  keepFds: ReadonlySet<number>,
+): void {
   const type = uvHandleGetType(handle);
   if (!UNREFERENCED.has(type) || uvIsClosing(handle)) return;
   if (STREAMS.has(type)) {
@@ -126,7 +142,7 @@ function quietHandle(handle: bigint, never: number, keepFds: ReadonlySet<number>
   if (type === UV.POLL) uvPollStop(handle);
   if (type === UV.FS_EVENT) uvFsEventStop(handle);
   if (type === UV.FS_POLL) uvFsPollStop(handle);
-  uvUnref(handle);
+  if (!wasIdle) uvUnref(handle);
 }
 
 /** Thread-pool work that was finished but not delivered at the fork would call back in the child too. */
