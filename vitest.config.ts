@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
+    globalSetup: ['tests/support/bundle.ts'],
     setupFiles: ['tests/support/setup.ts'],
     // Real processes on a small, noisy machine: limits are generous, tests assert order and state.
     testTimeout: 60_000,

@@ -1,15 +1,18 @@
 /**
  * Makes of the five packages' dist/ what the package exports point at, in dist/bundle/: the library as one
  * script, an ES module per sub-path that exports its part of it, and the programs of children. A spawned child
- * loads the library anew, and 70 small ES modules take 60 ms where this takes 5 (docs/benchmarks.md).
+ * loads the library anew, and 70 small ES modules take 60 ms where this takes 4 (docs/benchmarks.md).
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const outdir = here('dist/bundle');
+const target = here('dist/bundle');
+// Beside it first: programs that run meanwhile see whole files only.
+const outdir = `${target}-${process.pid}`;
+
 const common = {
   bundle: true,
   format: 'cjs',
@@ -18,27 +21,15 @@ const common = {
   external: ['koffi', 'es-module-lexer'],
   legalComments: 'none',
   logLevel: 'warning',
-  // CommonJS has no import.meta.
-  define: { 'import.meta.url': '__url', 'import.meta.filename': '__filename' },
+  outExtension: { '.js': '.cjs' },
+  // CommonJS has no import.meta. What resolve is for, load_bundle.ts hands over.
+  define: {
+    'import.meta.url': '__url',
+    'import.meta.filename': '__filename',
+    'import.meta.resolve': 'undefined',
+  },
   banner: { js: 'var __url = require("node:url").pathToFileURL(__filename).href;' },
 };
-
-rmSync(outdir, { recursive: true, force: true });
-mkdirSync(outdir, { recursive: true });
-await build({
-  ...common,
-  entryPoints: { bundle: here('dist/bundle_entry.js') },
-  outdir,
-  outExtension: { '.js': '.cjs' },
-  sourcemap: 'linked',
-});
-await build({
-  ...common,
-  entryPoints: { load_bundle: here('dist/load_bundle.js'),
-    loader_preload: here('../popen/dist/loader_preload.js') },
-  outdir,
-  outExtension: { '.js': '.cjs' },
-});
 
 // The loader is written into the programs: another file to find and read would cost a child 1 ms.
 const programs = {
@@ -46,31 +37,60 @@ const programs = {
     'const [passed, cacheFd] = process.argv.slice(3).map(Number); loadBundle({ cacheFd }).spawnMain(passed);',
   forkserver_main: 'loadBundle().forkserverMain(process.argv[2]);',
 };
-for (const [name, call] of Object.entries(programs)) {
-  const contents = `const { loadBundle } = require('./load_bundle.js'); ${call}`;
+
+mkdirSync(outdir, { recursive: true });
+try {
   await build({
     ...common,
-    stdin: { contents, resolveDir: here('dist') },
-    outfile: here(`dist/bundle/${name}.cjs`),
+    outdir,
+    sourcemap: 'linked',
+    entryPoints: { bundle: here('dist/bundle_entry.js') },
   });
-}
-
-const { loadBundle } = createRequire(import.meta.url)('./dist/bundle/load_bundle.cjs');
-const parts = loadBundle();
-for (const [name, part] of Object.entries(parts)) {
-  if (typeof part === 'function') continue;
-  const names = Object.keys(part);
-  writeFileSync(here(`dist/bundle/${name}.js`), facade(name, names));
+  await build({
+    ...common,
+    outdir,
+    entryPoints: {
+      load_bundle: here('dist/load_bundle.js'),
+      loader_preload: here('../popen/dist/loader_preload.js'),
+    },
+  });
+  for (const [name, call] of Object.entries(programs)) {
+    const contents = `const { loadBundle } = require('./load_bundle.js'); ${call}`;
+    await build({
+      ...common,
+      stdin: { contents, resolveDir: here('dist') },
+      outfile: `${outdir}/${name}.cjs`,
+    });
+  }
+  const { loadBundle } = createRequire(import.meta.url)(`${outdir}/load_bundle.cjs`);
+  for (const [name, part] of Object.entries(loadBundle())) {
+    if (typeof part !== 'function') writeFileSync(`${outdir}/${name}.js`, facade(name, part));
+  }
+  mkdirSync(target, { recursive: true });
+  for (const file of readdirSync(outdir)) publish(file);
+} finally {
+  rmSync(outdir, { recursive: true, force: true });
 }
 
 /** An ES module with the exports of one part of the bundle. */
-function facade(name, names) {
+function facade(name, part) {
   const lines = [
     `import { createRequire } from 'node:module';`,
     `const { loadBundle } = createRequire(import.meta.url)('./load_bundle.cjs');`,
     `const part = loadBundle({ resolve: import.meta.resolve }).${name};`,
   ];
   if (name === 'forkable') lines.push('part.reexecute();');
-  else lines.push(`export const { ${names.join(', ')} } = part;`);
+  else lines.push(`export const { ${Object.keys(part).join(', ')} } = part;`);
   return `${lines.join('\n')}\n`;
+}
+
+/** Puts a file in its place at once, unless the same is there already. */
+function publish(file) {
+  const made = `${outdir}/${file}`;
+  try {
+    if (readFileSync(made).equals(readFileSync(`${target}/${file}`))) return;
+  } catch {
+    // not there yet
+  }
+  renameSync(made, `${target}/${file}`);
 }

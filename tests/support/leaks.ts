@@ -65,13 +65,13 @@ function temporaryFiles(): string[] {
   return [...ours, ...readdirSync('/dev/shm')];
 }
 
-/** The forkserver and the fds by which this process holds it. */
+type Registry = Map<string, Record<string, unknown>>;
+
+/** The forkserver, and the fds that the library keeps once per process. */
 async function libraryState(): Promise<{ serverPid: string; ownFds: Set<string> }> {
-  const state = (globalThis as { [key: symbol]: unknown })[Symbol.for('multiprocessing.state')];
-  const server = (state as Map<string, Record<string, unknown>> | undefined)?.get('forkserver');
-  const ended = (state as Map<string, Record<string, unknown>> | undefined)?.get('endedSentinel');
-  return {
-    serverPid: String(server?._forkserverPid),
-    ownFds: new Set([String(server?._socket), String(ended?.fd)]),
-  };
+  const globals = globalThis as { [key: symbol]: Registry | undefined };
+  const state = globals[Symbol.for('multiprocessing.state')];
+  const server = state?.get('forkserver');
+  const fds = [server?._socket, state?.get('endedSentinel')?.fd, state?.get('codeCache')?.fd];
+  return { serverPid: String(server?._forkserverPid), ownFds: new Set(fds.map(String)) };
 }

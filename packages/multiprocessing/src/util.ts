@@ -1,7 +1,5 @@
 /** `multiprocessing/util`: logging, finalizers, and what happens when a process ends. */
-import { util } from '@multiprocessing/core';
-
-export const {
+export {
   _exitFunction,
   _runAfterForkers,
   _runFinalizers,
@@ -18,4 +16,4 @@ export const {
   SUBWARNING,
   subDebug,
   subWarning,
-} = util;
+} from '@multiprocessing/core/util';
