@@ -20,6 +20,7 @@ import { errno, native, syscall } from './ffi.ts';
 const cPipe2 = syscall('int pipe2(_Out_ int *fds, int flags)');
 const cPipe = syscall('int pipe(_Out_ int *fds)');
 const cFcntl = syscall('int fcntl(int fd, int cmd, ...)');
+const cClose = syscall('int close(int fd)');
 const cPoll = native('int poll(void *fds, unsigned long nfds, int timeout)');
 const cMemfd = syscall('int memfd_create(const char *name, unsigned int flags)');
 
@@ -88,8 +89,16 @@ export function writeAll(fd: number, data: Uint8Array): void {
   for (let done = 0; done < data.length; ) done += write(fd, data.subarray(done));
 }
 
+/** Node takes away from worker threads what would change the whole process, and marks it so. */
+const inWorker = (process.chdir as { disabled?: boolean }).disabled === true;
+
 /** Closes an fd; Python's `os.close`. @throws OSError */
 export function close(fd: number): void {
+  // In a worker Node counts the fds that node:fs opened, and warns of closing any other.
+  if (inWorker) {
+    cClose(fd);
+    return;
+  }
   try {
     closeSync(fd);
   } catch (error) {
