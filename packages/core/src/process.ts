@@ -73,8 +73,6 @@ export interface Popen {
   terminate(): void;
   kill(): void;
   close(): void;
-  /** Closes what a forked child has of its sibling: its fds. */
-  closeInherited(): void;
 }
 
 const OPTIONS = ['target', 'name', 'args', 'kwargs', 'daemon'];
@@ -407,7 +405,6 @@ export class BaseProcess<T extends Target = Target> {
   private _enterChild(parentSentinel: number): void {
     process.exitCode = undefined;
     this._starting = false;
-    for (const sibling of table.children) sibling._popen?.closeInherited();
     table.children.clear();
     table.current = this as unknown as BaseProcess;
     const { _parentName: name, _parentPid: pid } = this;

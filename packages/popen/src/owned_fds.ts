@@ -1,8 +1,20 @@
 /**
  * The fds that a Popen holds until its child is reaped, it is closed, or it is collected.
  */
-import { util } from '@multiprocessing/core';
+import { processWide, util } from '@multiprocessing/core';
 import { close } from '@multiprocessing/posix';
+
+const live = processWide('ownedFds', () => new Set<OwnedFds>());
+
+/**
+ * Closes what a forked child has of all launches of its parent: the ends that tell other children whether
+ * their parent lives, and the parent whether they do.
+ * @param own those of the child's own launch that it goes on to use
+ */
+export function closeInheritedFds(own: readonly number[]): void {
+  for (const fds of live) fds.closeExcept(own);
+  live.clear();
+}
 
 /** A set of open fds with one owner. */
 export class OwnedFds {
@@ -11,6 +23,7 @@ export class OwnedFds {
   /** Takes over the fd and returns it. */
   add(fd: number): number {
     this.#fds.add(fd);
+    live.add(this);
     return fd;
   }
 
@@ -23,6 +36,14 @@ export class OwnedFds {
   close(...fds: number[]): void {
     for (const fd of fds.length > 0 ? fds : this.#fds) {
       if (this.#fds.delete(fd)) close(fd);
+    }
+    if (this.#fds.size === 0) live.delete(this);
+  }
+
+  /** Closes all but these. */
+  closeExcept(kept: readonly number[]): void {
+    for (const fd of this.#fds) {
+      if (!kept.includes(fd)) this.close(fd);
     }
   }
 

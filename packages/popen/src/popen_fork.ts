@@ -33,7 +33,7 @@ import {
 } from '@multiprocessing/posix';
 import { leaveForked } from './forked.ts';
 import { failOffThreadImports, isForkSafeProcess, loaderOf } from './loader.ts';
-import { OwnedFds } from './owned_fds.ts';
+import { closeInheritedFds, OwnedFds } from './owned_fds.ts';
 
 /** How `start` and `startSync` launch. */
 export interface LaunchOptions {
@@ -88,7 +88,7 @@ export class Popen implements PopenInterface {
     if (pid === 0) {
       this.inChild = true;
       if (!loadsInThread) failOffThreadImports();
-      this.fds.close(parentR, parentW);
+      closeInheritedFds([childR, childW]);
       leaveForked(process, childR, { inherited, waitUntilWhole, canWait: !options.sync });
     } else {
       this.fds.close(childW, childR);
@@ -195,10 +195,6 @@ export class Popen implements PopenInterface {
   close(): void {
     this.fds.close();
     this.sentinelFd = -1;
-  }
-
-  closeInherited(): void {
-    this.fds.close();
   }
 }
 
