@@ -19,9 +19,12 @@ export function checkTimeout(timeout: unknown): void {
 /**
  * An options object has only known names.
  * @param where for the message, e.g. `'Process'`
- * @throws TypeError that names the unknown option
+ * @throws TypeError that names the unknown option, or says that it is no object
  */
 export function checkOptions(options: object, known: readonly string[], where: string): void {
+  if (options === null || typeof options !== 'object') {
+    throw typeError(`${where}: options must be an object, not ${inspect(options)}`);
+  }
   for (const name of Object.keys(options)) {
     if (!known.includes(name)) {
       throw typeError(`${where}: unknown option '${name}', expected one of ${known.join(', ')}`);

@@ -17,10 +17,10 @@ function filenoOf(object: Waitable): number {
  * @throws ValueError for a timeout that is NaN, OSError EBADF for a closed fd
  */
 export async function wait<T extends Waitable>(objects: Iterable<T>, timeout?: number): Promise<T[]> {
+  checkTimeout(timeout);
   const list = [...objects];
   const ready = waitSync(list, 0);
   if (ready.length > 0 || (timeout !== undefined && timeout <= 0)) return ready;
-  checkTimeout(timeout);
   await new Promise<void>((resolve) => {
     const stops: (() => void)[] = [];
     const wake = () => {

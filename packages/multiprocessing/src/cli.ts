@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * `multiprocessing trace [--json FILE] main.ts [args]`: runs a program and shows the life of its processes.
  */
@@ -113,10 +112,7 @@ interface ChromeEvent {
   args: Readonly<Record<string, unknown>>;
 }
 
-/**
- * The events in the Trace Event Format: an instant for each, and slices from `start` to `reap` in the parent
- * and from `bootstrap` to `exit` in the child.
- */
+/** The events in the Trace Event Format: an instant for each, and a slice from `bootstrap` to `exit`. */
 function chromeEvents(events: readonly TraceEvent[]): ChromeEvent[] {
   const slices: Record<string, string> = { bootstrap: 'B', exit: 'E' };
   const names = new Map(events.map(({ pid, name }) => [pid, name]));

@@ -19,6 +19,7 @@ import {
 import {
   ChildProcessError,
   close,
+  dropInheritedWork,
   forkAvailable,
   forkUnconfirmed,
   inheritedLoop,
@@ -89,6 +90,7 @@ export class Popen implements PopenInterface {
       this.inChild = true;
       if (!loadsInThread) failOffThreadImports();
       closeInheritedFds([childR, childW]);
+      dropInheritedWork(inherited);
       leaveForked(process, childR, { inherited, waitUntilWhole, canWait: !options.sync });
     } else {
       this.fds.close(childW, childR);

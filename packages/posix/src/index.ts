@@ -51,4 +51,9 @@ export { reportUncaught, writeStderr } from './uncaught.ts';
 export { onReady } from './readiness.ts';
 export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
-export { type InheritedLoop, inheritedLoop, quietInheritedLoop } from './inherited_loop.ts';
+export {
+  dropInheritedWork,
+  type InheritedLoop,
+  inheritedLoop,
+  quietInheritedLoop,
+} from './inherited_loop.ts';

@@ -42,7 +42,7 @@ const UV = {
   UDP: 15,
   SIGNAL: 16,
 } as const;
-const UNREFERENCED = new Set<number>(Object.values(UV));
+const UNREFERENCED = new Set<number>(Object.values(UV).filter((type) => type !== UV.ASYNC));
 const STREAMS = new Set<number>([UV.NAMED_PIPE, UV.TCP, UV.TTY, UV.UDP]);
 const O_CLOEXEC = 0o2000000;
 
@@ -105,13 +105,24 @@ function walkHandles(loop: bigint): bigint[] {
 }
 
 /**
+ * Lets go of what the child's own first lines would otherwise be mixed up with: thread-pool work that is done, and
+ * the reference that the parent's handles for messages from other threads hold. To be called in the child
+ * before any of its own code runs.
+ */
+export function dropInheritedWork({ loop, handles }: InheritedLoop): void {
+  dropFinishedWork(loop);
+  for (const handle of handles) {
+    if (uvHandleGetType(handle) === UV.ASYNC && !uvIsClosing(handle)) uvUnref(handle);
+  }
+}
+
+/**
  * Keeps everything that came from the parent from running here.
  * @param keepFds fds whose handles go on to work in the child
  */
 export function quietInheritedLoop(loop: InheritedLoop, keepFds: ReadonlySet<number>): void {
   const never = epollCreate(O_CLOEXEC);
   for (const handle of loop.handles) quietHandle(handle, loop.idle.has(handle), never, keepFds);
-  dropFinishedWork(loop.loop);
   freshConnectionPools();
   createHook({
     before(asyncId) {
