@@ -3,6 +3,7 @@
  */
 export * from './arguments.ts';
 export { importModule, loadedBundle } from './bundle.ts';
+export { bootstrap } from './bootstrap.ts';
 export * from './connection.ts';
 export * from './errors.ts';
 export * from './main_module.ts';

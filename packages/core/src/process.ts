@@ -1,95 +1,25 @@
 /**
- * Counterpart of multiprocessing/process.py: the Process object, in the parent and in the child.
- * Deviations: D-001, D-002, D-003, D-004, D-005, D-012, D-020, D-028, D-029, D-030, D-031, D-032, D-037.
+ * Counterpart of multiprocessing/process.py: the Process object. What it does in the child is in bootstrap.ts.
+ * Deviations: D-001, D-020, D-028, D-029, D-030, D-031, D-037.
  */
 import { constants } from 'node:os';
-import { inspect, types } from 'node:util';
-import { reportUncaught, signalOnChange, writeStderr } from '@multiprocessing/posix';
-import { checkOptions, checkTimeout } from './arguments.ts';
+import { inspect } from 'node:util';
+import { checkTimeout } from './arguments.ts';
 import { AuthenticationString, randomAuthkey } from './authkey.ts';
-import { wait, waitSync } from './connection.ts';
-import { assert, SystemExit, typeError, ValueError } from './errors.ts';
+import { assert, ValueError } from './errors.ts';
+import {
+  checkProcessOptions,
+  type Popen,
+  type ProcessConfig,
+  type ProcessOptions,
+  type Target,
+} from './process_options.ts';
 import { _cleanup, table } from './process_table.ts';
-import { forgetThreads, pendingThreads, watchThreads } from './threads.ts';
 import { trace } from './trace.ts';
-import { _closeStdin, _exitFunction, _flushStdStreams, info, needsFlush } from './util.ts';
 
 export { AuthenticationString } from './authkey.ts';
+export type { Popen, ProcessOptions, Target } from './process_options.ts';
 export { _cleanup, activeChildren, currentProcess, parentProcess } from './process_table.ts';
-
-//
-// Types
-//
-
-/** A function to run in a child. */
-export type Target = (...args: never[]) => unknown;
-
-type Init<A extends readonly unknown[]> = A extends readonly [...infer I, infer _Last] ? I : A;
-
-/** Arguments for a target: a tuple of what it takes, or all but the last with kwargs as the last. */
-type Arguments<T extends Target> =
-  | (Parameters<T> extends []
-      ? { args?: readonly []; kwargs?: Record<string, never> }
-      : [] extends Parameters<T>
-        ? { args?: Readonly<Parameters<T>>; kwargs?: Record<string, never> }
-        : { args: Readonly<Parameters<T>>; kwargs?: Record<string, never> })
-  | { args?: Readonly<Init<Parameters<T>>>; kwargs: object };
-
-/** What `new Process(...)` takes. */
-export type ProcessOptions<T extends Target = () => unknown> = {
-  /** Runs in the child; what it returns or resolves to is dropped. Nothing runs without one. */
-  target?: T | undefined;
-  /** The default is `Process-1`, `Process-1:2` ...: class name and identity. */
-  name?: string | undefined;
-  /** A daemon is terminated when its parent ends; the default is the creating process's own. */
-  daemon?: boolean | undefined;
-} & Arguments<T>;
-
-/** Inherited by descendants; Python's `_config`. @internal */
-export interface ProcessConfig {
-  authkey?: AuthenticationString;
-  semprefix?: string;
-  daemon?: boolean;
-  tempdir?: string;
-}
-
-/** A launched child, as the popen package makes it: Python's `Popen` classes. */
-export interface Popen {
-  readonly method: string;
-  /** Undefined until the launch is over. */
-  readonly pid: number | undefined;
-  readonly sentinel: number;
-  readonly returncode: number | undefined;
-  /** True in a forked child whose target goes on asynchronously: its caller must never be resumed. */
-  readonly inChild: boolean;
-  /** Waits until the child has a pid. */
-  launched(): Promise<void>;
-  launchedSync(): void;
-  /** Reaps the child if it has ended. @returns the exit code */
-  poll(): number | undefined;
-  wait(timeout?: number): Promise<number | undefined>;
-  waitSync(timeout?: number): number | undefined;
-  interrupt(): void;
-  terminate(): void;
-  kill(): void;
-  close(): void;
-}
-
-const OPTIONS = ['target', 'name', 'args', 'kwargs', 'daemon'];
-
-function checkProcessOptions(options: Record<string, unknown>): void {
-  checkOptions(options, OPTIONS, 'Process');
-  const { target, args, kwargs, name, daemon } = options;
-  const wrong = (option: string, wanted: string, value: unknown) =>
-    typeError(`Process: ${option} must be ${wanted}, not ${inspect(value)}`);
-  if (target !== undefined && typeof target !== 'function') throw wrong('target', 'a function', target);
-  if (args !== undefined && !Array.isArray(args)) throw wrong('args', 'an array', args);
-  if (kwargs !== undefined && (kwargs === null || typeof kwargs !== 'object')) {
-    throw wrong('kwargs', 'an object', kwargs);
-  }
-  if (name !== undefined && typeof name !== 'string') throw wrong('name', 'a string', name);
-  if (daemon !== undefined && typeof daemon !== 'boolean') throw wrong('daemon', 'a boolean', daemon);
-}
 
 //
 // The Process class
@@ -368,93 +298,12 @@ export class BaseProcess<T extends Target = Target> {
     this.close();
   }
 
-  //
-  // In the child
-  //
-
   /** What start methods do in the child before anything else of it runs. @internal */
   _afterFork(): void {}
-
-  /**
-   * The life of the child, from its first line to its exit code; Python's `BaseProcess._bootstrap`.
-   * A number when the target was synchronous; a promise of it when there is something to wait for.
-   * @param parentSentinel an fd that becomes readable when the parent ends
-   * @param waitUntilWhole called before anything that others can see
-   * @internal
-   */
-  _bootstrap(parentSentinel: number, waitUntilWhole?: () => void): number | Promise<number> {
-    let result: unknown;
-    try {
-      this._enterChild(parentSentinel);
-      waitUntilWhole?.();
-      this._afterFork();
-      trace('process', 'bootstrap', this._name, () => ({ parentSentinel }));
-      info('child process calling run()');
-      trace('process', 'run', this._name);
-      result = this.run();
-    } catch (error) {
-      return this._leaveChild(this._exitcodeOf(error));
-    }
-    if (!isThenable(result)) return this._leaveChild(0);
-    return Promise.resolve(result).then(
-      () => this._leaveChild(0),
-      (error: unknown) => this._leaveChild(this._exitcodeOf(error)),
-    );
-  }
-
-  private _enterChild(parentSentinel: number): void {
-    process.exitCode = undefined;
-    this._starting = false;
-    table.children.clear();
-    table.current = this as unknown as BaseProcess;
-    const { _parentName: name, _parentPid: pid } = this;
-    table.parent = () => new ParentProcess(name, pid, parentSentinel);
-    table.counter = 0; // the objects made so far, the parent's among them, were no children of this process
-    _closeStdin();
-    reportUncaught(`Process ${this._name}:`);
-    forgetThreads();
-    watchThreads();
-    if (this.daemon) dieWithParent(parentSentinel);
-  }
-
-  private _leaveChild(exitcode: number): number | Promise<number> {
-    const threads = pendingThreads();
-    if (threads !== undefined) return threads.then(() => this._leaveChild(exitcode));
-    _exitFunction();
-    const code = exitcode === 0 ? Number(process.exitCode ?? 0) : exitcode;
-    info('process exiting with exitcode %d', code);
-    trace('process', 'exit', this._name, () => ({ exitcode: code }));
-    return needsFlush() ? _flushStdStreams().then(() => code) : code;
-  }
-
-  /** What an error thrown by the target makes of the exit code; prints it where Python does. */
-  private _exitcodeOf(error: unknown): number {
-    if (!(error instanceof SystemExit)) {
-      writeStderr(`Process ${this._name}:\n${inspect(error)}\n`);
-      return 1;
-    }
-    const code = error.exitcode;
-    if (code === undefined || code === null) return 0;
-    if (typeof code === 'boolean') return Number(code);
-    if (typeof code === 'number' && Number.isInteger(code)) return code;
-    writeStderr(`${typeof code === 'string' ? code : inspect(code)}\n`);
-    return 1;
-  }
 }
 
 /** Awaited where a forked child must not go on: the rest of the function is its parent's. */
 const never = new Promise<never>(() => {});
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return types.isPromise(value) || typeof (value as { then?: unknown } | null)?.then === 'function';
-}
-
-/** Has the kernel kill this process when its parent ends, also in the middle of a busy loop (D-003). */
-function dieWithParent(parentSentinel: number): void {
-  if (process.platform === 'linux') signalOnChange(parentSentinel, constants.signals.SIGKILL);
-  else void wait([parentSentinel]).then(() => process.kill(process.pid, 'SIGKILL'));
-  if (waitSync([parentSentinel], 0).length > 0) process.kill(process.pid, 'SIGKILL');
-}
 
 const signalNames = new Map<number, string>(
   Object.entries(constants.signals).map(([name, number]) => [-number, `-${name}`]),
@@ -462,48 +311,6 @@ const signalNames = new Map<number, string>(
 
 function exitcodeName(exitcode: number): string {
   return signalNames.get(exitcode) ?? String(exitcode);
-}
-
-//
-// The parent process, as its child sees it
-//
-
-/** Python's `_ParentProcess`: what `parentProcess()` returns. */
-export class ParentProcess extends BaseProcess {
-  readonly #pid: number | undefined;
-  readonly #sentinel: number;
-
-  constructor(name: string | undefined, pid: number | undefined, sentinel: number) {
-    super({ name: name ?? 'MainProcess' });
-    table.counter--; // it is no child of this process
-    this._identity = [];
-    this._parentPid = undefined;
-    this._config = {};
-    this.#pid = pid;
-    this.#sentinel = sentinel;
-  }
-
-  override isAlive(): boolean {
-    return waitSync([this.#sentinel], 0).length === 0;
-  }
-
-  override get ident(): number | undefined {
-    return this.#pid;
-  }
-
-  /** An fd number that `wait` finds ready once the parent has ended. */
-  override get sentinel(): number {
-    return this.#sentinel;
-  }
-
-  /** Waits until the parent has ended. @param timeout seconds */
-  override async join(timeout?: number): Promise<void> {
-    await wait([this.#sentinel], timeout);
-  }
-
-  override joinSync(timeout?: number): void {
-    waitSync([this.#sentinel], timeout);
-  }
 }
 
 //

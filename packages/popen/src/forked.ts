@@ -2,7 +2,7 @@
  * The way out of a forked child: bootstrap, then `_exit`, with or without a turn of the event loop.
  */
 import { inspect } from 'node:util';
-import { type BaseProcess, currentProcess } from '@multiprocessing/core';
+import { type BaseProcess, bootstrap, currentProcess } from '@multiprocessing/core';
 import {
   _exit,
   type InheritedLoop,
@@ -30,7 +30,7 @@ export function leaveForked(
   { inherited, waitUntilWhole, canWait }: ForkedOptions,
 ): void {
   const keep = fdsIn(processObject._args ?? []);
-  const result = guarded(() => processObject._bootstrap(parentSentinel, waitUntilWhole));
+  const result = guarded(() => bootstrap(processObject, parentSentinel, waitUntilWhole));
   if (typeof result === 'number') _exit(result);
   if (!canWait) {
     writeStderr(

@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   type AuthenticationString,
   type BaseProcess,
+  bootstrap,
   checkMainPath,
   currentProcess,
   ForkingPickler,
@@ -184,7 +185,7 @@ export async function _main(dataFd: number, parentSentinel: number): Promise<num
     table.inheriting = false;
     close(dataFd);
   }
-  return self._bootstrap(parentSentinel);
+  return bootstrap(self, parentSentinel);
 }
 
 function unpickleNext(chunks: Generator<Uint8Array>): Promise<unknown> {
