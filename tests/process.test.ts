@@ -59,10 +59,7 @@ forEachStartMethod((ctx, method) => {
     // The space makes the file's URL differ from its path.
     const script = scratchFile('a node');
     const forms = [script, Buffer.from(script), pathToFileURL(script)];
-    writeFileSync(
-      script,
-      `#!/bin/sh\necho started >> '${log}'\nexec '${process.execPath}' "$@"\n`,
-    );
+    writeFileSync(script, `#!/bin/sh\necho started >> '${log}'\nexec '${process.execPath}' "$@"\n`);
     chmodSync(script, 0o755);
     try {
       for (const [i, form] of forms.entries()) {

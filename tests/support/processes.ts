@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { wait } from 'multiprocessing/connection';
-import { close, pidfdOpen, ProcessLookupError } from '../../packages/posix/dist/index.js';
+import { close, ProcessLookupError, pidfdOpen } from '../../packages/posix/dist/index.js';
 
 /** Waits until a process has ended, whoever its parent is. Throws if it stays. */
 export async function untilGone(pid: number): Promise<void> {

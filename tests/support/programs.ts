@@ -1,7 +1,7 @@
 /**
  * Runs the programs in tests/fixtures/programs as main modules of their own.
  */
-import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Method } from './start_methods.ts';
