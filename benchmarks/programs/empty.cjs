@@ -1,0 +1,1 @@
+// What child_process.fork() is measured with.
