@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import * as mp from 'multiprocessing';
 import { wait, waitSync } from 'multiprocessing/connection';
+import { ForkingPickler } from 'multiprocessing/reduction';
 import { describe, expect, test } from 'vitest';
 import { _forkserver } from '../packages/popen/dist/index.js';
 import { report } from './fixtures/dist/report.js';
@@ -27,6 +28,16 @@ test('the main process has a name, no parent and no exit code', () => {
   expect(String(main)).toBe("<MainProcess name='MainProcess' parent=None started>");
   main.close();
   expect(main.isAlive()).toBe(true);
+});
+
+test('an authkey does not leave the process, except to a child that is being started', () => {
+  const { authkey } = mp.currentProcess();
+  for (const value of [authkey, { deep: [authkey] }]) {
+    expect(() => ForkingPickler.dumps(value)).toThrow(TypeError);
+    expect(() => ForkingPickler.dumps(value)).toThrow(
+      'Pickling an AuthenticationString object is disallowed for security reasons',
+    );
+  }
 });
 
 forEachStartMethod((ctx, method) => {

@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 export function setup(): void {
-  const script = fileURLToPath(new URL('../../packages/multiprocessing/bundle.mjs', import.meta.url));
+  const script = fileURLToPath(
+    new URL('../../packages/multiprocessing/bundle.mjs', import.meta.url),
+  );
   execFileSync(process.execPath, [script], { stdio: 'inherit' });
 }

@@ -72,6 +72,7 @@ async function libraryState(): Promise<{ serverPid: string; ownFds: Set<string> 
   const globals = globalThis as { [key: symbol]: Registry | undefined };
   const state = globals[Symbol.for('multiprocessing.state')];
   const server = state?.get('forkserver');
-  const fds = [server?._socket, state?.get('endedSentinel')?.fd, state?.get('codeCache')?.fd];
+  const shared = [state?.get('endedSentinel')?.fd, state?.get('codeCache')?.fd];
+  const fds = [server?._socket, server?._pidfd, ...shared];
   return { serverPid: String(server?._forkserverPid), ownFds: new Set(fds.map(String)) };
 }

@@ -31,7 +31,7 @@ export interface Running {
 }
 
 /** The path of a compiled program. */
-export function programPath(name: string): string {
+function programPath(name: string): string {
   return fileURLToPath(new URL(`../fixtures/dist/programs/${name}.js`, import.meta.url));
 }
 

@@ -6,20 +6,20 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import {
-  activeChildren,
   AuthenticationError,
+  activeChildren,
   BaseProcess,
   BufferTooShort,
   currentProcess,
   getReducer,
-  nameExports,
   NotImplementedError,
+  nameExports,
   type Popen,
   ProcessError,
   parentProcess,
   type Reducer,
-  setReducer,
   type StartMethod,
+  setReducer,
   startMethodState,
   type Target,
   TimeoutError,

@@ -9,11 +9,12 @@ import { getSpawningPopen } from './spawning.ts';
 /** Bytes that do not leave the process by accident: only a child that is being launched gets them. */
 export class AuthenticationString extends Uint8Array {
   /** How it is pickled. @throws TypeError unless a child is being launched */
-  [Symbol.for('multiprocessing.reduce')](): [(bytes: number[]) => AuthenticationString, [number[]]] {
+  [Symbol.for('multiprocessing.reduce')](): [
+    (bytes: number[]) => AuthenticationString,
+    [number[]],
+  ] {
     if (getSpawningPopen() === undefined) {
-      throw typeError(
-        'Pickling an AuthenticationString object is disallowed for security reasons',
-      );
+      throw typeError('Pickling an AuthenticationString object is disallowed for security reasons');
     }
     return [rebuildAuthenticationString, [[...this]]];
   }

@@ -13,7 +13,7 @@ import type { BaseProcess } from './process.ts';
 import { table } from './process_table.ts';
 import { forgetThreads, pendingThreads, watchThreads } from './threads.ts';
 import { trace } from './trace.ts';
-import { _closeStdin, _exitFunction, _flushStdStreams, info, needsFlush } from './util.ts';
+import { _closeStdin, _exitFunction, _flushStdStreams, info, needsFlush, writeOwnOutput } from './util.ts';
 
 /**
  * Runs a process object in its child, from the first line to the exit code. Returns a number when the target
@@ -75,6 +75,7 @@ function leaveChild(self: BaseProcess, exitcode: number): number | Promise<numbe
   const code = exitcode === 0 ? Number(process.exitCode ?? 0) : exitcode;
   info('process exiting with exitcode %d', code);
   trace('process', 'exit', self.name, () => ({ exitcode: code }));
+  writeOwnOutput();
   return needsFlush() ? _flushStdStreams().then(() => code) : code;
 }
 

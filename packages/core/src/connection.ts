@@ -16,7 +16,10 @@ function filenoOf(object: Waitable): number {
  * @param timeout seconds; undefined waits for ever, 0 and less do not wait
  * @throws ValueError for a timeout that is NaN, OSError EBADF for a closed fd
  */
-export async function wait<T extends Waitable>(objects: Iterable<T>, timeout?: number): Promise<T[]> {
+export async function wait<T extends Waitable>(
+  objects: Iterable<T>,
+  timeout?: number,
+): Promise<T[]> {
   checkTimeout(timeout);
   const list = [...objects];
   const ready = waitSync(list, 0);

@@ -2,8 +2,8 @@
  * @multiprocessing/core: one file per CPython module, under the same names.
  */
 export * from './arguments.ts';
-export { importModule, loadedBundle } from './bundle.ts';
 export { bootstrap } from './bootstrap.ts';
+export { importModule, loadedBundle } from './bundle.ts';
 export * from './connection.ts';
 export * from './errors.ts';
 export * from './main_module.ts';

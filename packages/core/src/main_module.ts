@@ -37,7 +37,10 @@ export function isChildProcess(): boolean {
 
 /** Node finds `node main` and `node folder` as CommonJS does, and follows links. */
 function findMain(script: string | undefined): string | undefined {
-  if (script === undefined || process.execArgv.some((arg) => /^(-e|--eval|-p|--print|-pe)$/.test(arg))) {
+  if (
+    script === undefined ||
+    process.execArgv.some((arg) => /^(-e|--eval|-p|--print|-pe)$/.test(arg))
+  ) {
     return undefined;
   }
   const path = resolve(script);

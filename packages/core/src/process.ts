@@ -16,6 +16,7 @@ import {
 } from './process_options.ts';
 import { _cleanup, table } from './process_table.ts';
 import { trace } from './trace.ts';
+import { _flushStdStreams, needsFlush } from './util.ts';
 
 export { AuthenticationString } from './authkey.ts';
 export type { Popen, ProcessOptions, Target } from './process_options.ts';
@@ -93,6 +94,7 @@ export class BaseProcess<T extends Target = Target> {
     this._starting = true;
     try {
       const pid = process.pid;
+      if (needsFlush()) await _flushStdStreams(); // a forked child would have a copy of what still waits
       await this._beforeLaunch();
       if (process.pid !== pid) await never; // a sibling forked meanwhile: this is its child
       const popen = this._Popen({ sync: false });

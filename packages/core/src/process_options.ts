@@ -68,11 +68,13 @@ export function checkProcessOptions(options: Record<string, unknown>): void {
   const { target, args, kwargs, name, daemon } = options;
   const wrong = (option: string, wanted: string, value: unknown) =>
     typeError(`Process: ${option} must be ${wanted}, not ${inspect(value)}`);
-  if (target !== undefined && typeof target !== 'function') throw wrong('target', 'a function', target);
+  if (target !== undefined && typeof target !== 'function')
+    throw wrong('target', 'a function', target);
   if (args !== undefined && !Array.isArray(args)) throw wrong('args', 'an array', args);
   if (kwargs !== undefined && (kwargs === null || typeof kwargs !== 'object')) {
     throw wrong('kwargs', 'an object', kwargs);
   }
   if (name !== undefined && typeof name !== 'string') throw wrong('name', 'a string', name);
-  if (daemon !== undefined && typeof daemon !== 'boolean') throw wrong('daemon', 'a boolean', daemon);
+  if (daemon !== undefined && typeof daemon !== 'boolean')
+    throw wrong('daemon', 'a boolean', daemon);
 }

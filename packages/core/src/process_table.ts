@@ -39,6 +39,7 @@ export function activeChildren(): BaseProcess[] {
 /** Reaps the children that have ended. @internal */
 export function _cleanup(): void {
   for (const child of [...table.children]) {
-    if (child._popen !== undefined && child._popen.poll() !== undefined) table.children.delete(child);
+    if (child._popen !== undefined && child._popen.poll() !== undefined)
+      table.children.delete(child);
   }
 }

@@ -20,7 +20,9 @@ export function getReducer(): Reducer {
 /** @throws TypeError unless it has ForkingPickler.dumps @internal */
 export function setReducer(reducer: Reducer): void {
   if (typeof reducer?.ForkingPickler?.dumps !== 'function') {
-    throw typeError('reducer must have a ForkingPickler with a dumps method, as multiprocessing/reduction');
+    throw typeError(
+      'reducer must have a ForkingPickler with a dumps method, as multiprocessing/reduction',
+    );
   }
   state.current = reducer;
 }

@@ -5,7 +5,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { close, posixSpawn } from '@multiprocessing/posix';
+import { close, POLLOUT, poll, posixSpawn, write } from '@multiprocessing/posix';
 import { _runFinalizers, clearFinalizers, Finalize } from './finalize.ts';
 import { debug, info } from './logging.ts';
 import { activeChildren, currentProcess } from './process_table.ts';
@@ -120,6 +120,7 @@ export function registerExitFunction(): void {
 export function resetExit(): void {
   state.exiting = false;
   clearFinalizers();
+  forgetOutput();
 }
 
 /** Forgets the 'exit' handlers of the program: the forkserver runs none, nor do its children. @internal */
@@ -164,10 +165,47 @@ function watchStream(name: 'stdout' | 'stderr'): void {
 watchStream('stdout');
 watchStream('stderr');
 
+/** What a forked child has inherited of each stream's waiting output, which its parent writes. */
+const inherited = new Map<NodeJS.WriteStream, number>();
+
 /** The standard streams that hold data which the kernel did not take at once (a full pipe). */
 function unflushed(): NodeJS.WriteStream[] {
   const used = (['stdout', 'stderr'] as const).filter((name) => streams[name]);
-  return used.map((name) => process[name]).filter((stream) => stream.writableLength > 0);
+  const made = used.map((name) => process[name]).filter((stream) => stream !== undefined);
+  return made.filter((stream) => stream.writableLength > 0 && !inherited.has(stream));
+}
+
+interface Backlog {
+  _writableState?: { getBuffer?(): { chunk: Uint8Array | string }[] };
+}
+
+function backlog(stream: NodeJS.WriteStream): { chunk: Uint8Array | string }[] {
+  return (stream as Backlog)._writableState?.getBuffer?.() ?? [];
+}
+
+/** In a forked child: what its parent had still to write is not written here again. @internal */
+export function forgetOutput(): void {
+  for (const stream of unflushed()) inherited.set(stream, backlog(stream).length);
+}
+
+/** In a forked child: writes what it has itself put behind its parent's waiting output. @internal */
+export function writeOwnOutput(): void {
+  for (const [stream, count] of inherited) {
+    for (const { chunk } of backlog(stream).slice(count)) writeWaiting((stream as { fd?: number }).fd ?? 1, chunk);
+  }
+}
+
+/** Writes everything, also to a pipe that is full and does not block; a broken one is ignored. */
+function writeWaiting(fd: number, chunk: Uint8Array | string): void {
+  let rest = Buffer.from(chunk as string);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(write(fd, rest));
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EAGAIN') return;
+      poll([fd], undefined, POLLOUT);
+    }
+  }
 }
 
 /** Whether `_flushStdStreams` has to wait. @internal */

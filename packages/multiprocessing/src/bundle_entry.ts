@@ -1,4 +1,6 @@
 /** What the bundle exports: the package's sub-paths, and the programs of children. */
+
+export { forkserverMain, spawnMain } from '@multiprocessing/popen';
 export * as connection from './connection.ts';
 export * as context from './context.ts';
 export * as forkable from './forkable.ts';
@@ -7,4 +9,3 @@ export * as os from './os.ts';
 export * as process from './process.ts';
 export * as reduction from './reduction.ts';
 export * as util from './util.ts';
-export { forkserverMain, spawnMain } from '@multiprocessing/popen';

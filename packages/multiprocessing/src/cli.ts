@@ -63,7 +63,9 @@ function run(nodeArgs: string[], file: string): Promise<number> {
   process.on('SIGINT', () => {});
   return new Promise((done, fail) => {
     child.once('error', fail);
-    child.once('exit', (code, signal) => done(code ?? 128 + constants.signals[signal ?? 'SIGKILL']));
+    child.once('exit', (code, signal) =>
+      done(code ?? 128 + constants.signals[signal ?? 'SIGKILL']),
+    );
   });
 }
 
@@ -117,7 +119,15 @@ function chromeEvents(events: readonly TraceEvent[]): ChromeEvent[] {
   const slices: Record<string, string> = { bootstrap: 'B', exit: 'E' };
   const names = new Map(events.map(({ pid, name }) => [pid, name]));
   const meta = [...names].map(([pid, name]): ChromeEvent => {
-    return { name: 'process_name', cat: '__metadata', ph: 'M', ts: 0, pid, tid: pid, args: { name } };
+    return {
+      name: 'process_name',
+      cat: '__metadata',
+      ph: 'M',
+      ts: 0,
+      pid,
+      tid: pid,
+      args: { name },
+    };
   });
   const all = events.map(({ layer, event, name, pid, time, detail }): ChromeEvent => {
     const base = { cat: layer, ts: time * 1000, pid, tid: pid, args: { process: name, ...detail } };

@@ -1,8 +1,8 @@
 /** `multiprocessing/context`: the contexts, their Process classes, and the errors of context.py. */
 export * from '@multiprocessing/contexts';
 export {
-  assertSpawning,
   AuthenticationError,
+  assertSpawning,
   BufferTooShort,
   getSpawningPopen,
   ProcessError,

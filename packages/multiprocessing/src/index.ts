@@ -66,6 +66,7 @@ export const setExecutable = bound('setExecutable');
 export const setForkserverPreload = bound('setForkserverPreload');
 export const setStartMethod = bound('setStartMethod');
 
+// biome-ignore lint/suspicious/noShadowRestrictedNames: multiprocessing.Array
 export const Array = bound('Array');
 export const Barrier = bound('Barrier');
 export const BoundedSemaphore = bound('BoundedSemaphore');

@@ -15,9 +15,13 @@ declare const __dirname: string;
  * @param options.cacheFd of a file that holds V8's code cache of it; closed
  * @param options.resolve `import.meta.resolve` of an ES module
  */
-export function loadBundle(
-  { cacheFd, resolve }: { cacheFd?: number; resolve?: LoadedBundle['resolve'] } = {},
-): LoadedBundle['exports'] {
+export function loadBundle({
+  cacheFd,
+  resolve,
+}: {
+  cacheFd?: number;
+  resolve?: LoadedBundle['resolve'];
+} = {}): LoadedBundle['exports'] {
   const holder = globalThis as { [BUNDLE]?: LoadedBundle };
   if (holder[BUNDLE] !== undefined) {
     holder[BUNDLE].resolve ??= resolve;
@@ -31,7 +35,10 @@ export function loadBundle(
     closeSync(cacheFd);
   }
   const wrapped = `(function (module, require, __filename) {${source}\n})`;
-  const script = new Script(wrapped, cachedData === undefined ? { filename } : { filename, cachedData });
+  const script = new Script(
+    wrapped,
+    cachedData === undefined ? { filename } : { filename, cachedData },
+  );
   const module: { exports: LoadedBundle['exports'] } = { exports: {} };
   const loaded: LoadedBundle = {
     get exports() {

@@ -1,10 +1,10 @@
 /** `multiprocessing/process`: the Process object and what belongs to it. */
 export {
-  activeChildren,
   AuthenticationString,
+  activeChildren,
   BaseProcess,
   currentProcess,
-  parentProcess,
   type ProcessOptions,
+  parentProcess,
   type Target,
 } from '@multiprocessing/core';

@@ -66,7 +66,11 @@ function guarded<T>(body: () => T): T {
 /** The end of a child that fails outside of its target. @internal */
 export function reportAndExit(error: unknown): never {
   writeStderr(`Process ${currentProcess().name}:\n${inspect(error)}\n`);
-  process.exit(1);
+  try {
+    process.exit(1);
+  } finally {
+    _exit(1); // a test runner's process.exit() throws
+  }
 }
 
 /** Sockets and servers among the arguments go on to work in the child. */

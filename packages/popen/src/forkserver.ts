@@ -24,12 +24,12 @@ import {
   ChildProcessError,
   close,
   MAX_FDS_PER_MESSAGE,
+  pidfdOpen,
   pipe,
   poll,
   read,
   sendmsg,
   socketpair,
-  WNOHANG,
   waitpid,
 } from '@multiprocessing/posix';
 import { entryPath } from './entries.ts';
@@ -57,6 +57,8 @@ class ForkServer {
   _socket: number | undefined;
   /** The server, when this process has started it. @internal */
   _forkserverPid: number | undefined;
+  /** A pidfd of that server. @internal */
+  _pidfd: number | undefined;
   /** Where the server says that it is ready, or why it is not; undefined once read. */
   #report: number | undefined;
   #preload = ['__main__'];
@@ -67,7 +69,7 @@ class ForkServer {
     const pid = this._forkserverPid;
     this._forkserverPid = undefined;
     this.#forget();
-    if (pid !== undefined) reap(pid, 0);
+    if (pid !== undefined) reap(pid);
   }
 
   /**
@@ -115,9 +117,11 @@ class ForkServer {
       };
       const argv = [executable, ...execArgv, entryPath('forkserver_main'), JSON.stringify(settings)];
       this._forkserverPid = util.spawnvPassfds(executable, argv, [server, reportW]);
+      this._pidfd = pidfdOpen(this._forkserverPid);
       fds.close(server, reportW);
       this._socket = client;
       this.#report = reportR;
+      fds.release(client, reportR);
     } catch (error) {
       fds.close();
       throw error;
@@ -174,26 +178,33 @@ class ForkServer {
     }
   }
 
-  /** The server never writes to the socket: it is readable when the server is gone. */
+  /**
+   * The server never writes to the socket: it is readable when the server is gone. A child that the server was
+   * forking when it was killed holds the other end a moment longer; whoever started the server has a pidfd, too.
+   */
   #isAlive(): boolean {
-    return this._socket !== undefined && poll([this._socket], 0).length === 0;
+    if (this._socket === undefined) return false;
+    const fds = this._pidfd === undefined ? [this._socket] : [this._socket, this._pidfd];
+    return poll(fds, 0).length === 0;
   }
 
   #forget(): void {
     if (this._socket !== undefined) close(this._socket);
     if (this.#report !== undefined) close(this.#report);
+    if (this._pidfd !== undefined) close(this._pidfd);
     const pid = this._forkserverPid;
     this._socket = undefined;
     this.#report = undefined;
+    this._pidfd = undefined;
     this._forkserverPid = undefined;
-    // It ends when its last client has closed the socket, and we may not be the last.
-    if (pid !== undefined) reap(pid, WNOHANG);
+    // It has closed its fds, and so has ended or is about to.
+    if (pid !== undefined) reap(pid);
   }
 }
 
-function reap(pid: number, options: number): void {
+function reap(pid: number): void {
   try {
-    waitpid(pid, options);
+    waitpid(pid, 0);
   } catch (error) {
     if (!(error instanceof ChildProcessError)) throw error;
   }

@@ -5,8 +5,8 @@
  */
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import { inspect } from 'node:util';
 import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import { ForkingPickler, importModule, rememberModule, table, util } from '@multiprocessing/core';
 import {
   close,
@@ -76,15 +76,15 @@ async function preload({ preload, onError, mainPath }: ServerSettings): Promise<
       }
     } catch (error) {
       if (onError === 'fail') throw error;
-      if (onError === 'warn') writeStderr(`forkserver: cannot preload ${name}: ${inspect(error)}\n`);
+      if (onError === 'warn')
+        writeStderr(`forkserver: cannot preload ${name}: ${inspect(error)}\n`);
     } finally {
       table.inheriting = false;
     }
   }
   // Whatever the first use of the pickler compiles or loads, no child has to.
-  await ForkingPickler.loads(ForkingPickler.dumps({ args: [1, "a"], kwargs: {} }));
+  await ForkingPickler.loads(ForkingPickler.dumps({ args: [1, 'a'], kwargs: {} }));
 }
-
 
 /** A child that runs: the fd that tells its end, and where its exit code goes. */
 interface Served {
@@ -121,7 +121,12 @@ function reap({ pid, pidfd, status }: Served): void {
 
 /** Forks once. In the parent the child is noted; in the child the request is returned. */
 function forkChild(fds: number[], children: Map<number, Served>): Request | undefined {
-  const [client, parentSentinel, status, data, ...inherited] = fds as [number, number, number, number];
+  const [client, parentSentinel, status, data, ...inherited] = fds as [
+    number,
+    number,
+    number,
+    number,
+  ];
   let pid: number;
   try {
     pid = fork();

@@ -9,8 +9,8 @@ export {
 } from './forkserver.ts';
 export { forkserverMain } from './forkserver_server.ts';
 export { getInheritedFds } from './inherited_fds.ts';
+export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader.ts';
 export { type LaunchOptions, Popen as PopenFork } from './popen_fork.ts';
 export { Popen as PopenForkServer } from './popen_forkserver.ts';
 export { Popen as PopenSpawn } from './popen_spawn_posix.ts';
 export { getExecutable, getPreparationData, setExecutable, spawnMain } from './spawn.ts';
-export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader.ts';

@@ -50,7 +50,7 @@ export function isForkSafeProcess(): boolean {
  */
 export function loaderOf(
   execArgv: readonly string[] = process.execArgv,
-  nodeOptions: string = process.env['NODE_OPTIONS'] ?? '',
+  nodeOptions: string = process.env.NODE_OPTIONS ?? '',
 ): ModuleLoader {
   const flags = [...nodeOptions.split(/\s+/), ...execArgv];
   const [loaderFlag] = valuesOf(flags, ['--loader', '--experimental-loader']);

@@ -84,11 +84,11 @@ function interceptJavaScript(extensions: Record<string, Extension>): void {
 
 /** Its transformSync hides a thread unless told not to; its transform shares a process and a pipe. */
 function loadEsbuild(load: Extension, module: CjsModule, filename: string): void {
-  const before = process.env['ESBUILD_WORKER_THREADS'];
-  process.env['ESBUILD_WORKER_THREADS'] = '0';
+  const before = process.env.ESBUILD_WORKER_THREADS;
+  process.env.ESBUILD_WORKER_THREADS = '0';
   load(module, filename);
-  if (before === undefined) delete process.env['ESBUILD_WORKER_THREADS'];
-  else process.env['ESBUILD_WORKER_THREADS'] = before;
+  if (before === undefined) delete process.env.ESBUILD_WORKER_THREADS;
+  else process.env.ESBUILD_WORKER_THREADS = before;
   if (!hosted) return;
   const esbuild = module.exports as { transformSync(...args: unknown[]): unknown };
   const transform = async (...args: unknown[]) => esbuild.transformSync(...args);

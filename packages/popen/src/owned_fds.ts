@@ -40,6 +40,12 @@ export class OwnedFds {
     if (this.#fds.size === 0) live.delete(this);
   }
 
+  /** Gives these up: somebody else closes them. */
+  release(...fds: number[]): void {
+    for (const fd of fds) this.#fds.delete(fd);
+    if (this.#fds.size === 0) live.delete(this);
+  }
+
   /** Closes all but these. */
   closeExcept(kept: readonly number[]): void {
     for (const fd of this.#fds) {

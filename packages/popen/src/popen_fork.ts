@@ -32,7 +32,7 @@ import {
   waitpid,
   waitstatusToExitcode,
 } from '@multiprocessing/posix';
-import { leaveForked } from './forked.ts';
+import { leaveForked, reportAndExit } from './forked.ts';
 import { failOffThreadImports, isForkSafeProcess, loaderOf } from './loader.ts';
 import { closeInheritedFds, OwnedFds } from './owned_fds.ts';
 
@@ -88,10 +88,14 @@ export class Popen implements PopenInterface {
     this.pid = pid;
     if (pid === 0) {
       this.inChild = true;
-      if (!loadsInThread) failOffThreadImports();
-      closeInheritedFds([childR, childW]);
-      dropInheritedWork(inherited);
-      leaveForked(process, childR, { inherited, waitUntilWhole, canWait: !options.sync });
+      try {
+        if (!loadsInThread) failOffThreadImports();
+        closeInheritedFds([childR, childW]);
+        dropInheritedWork(inherited);
+        leaveForked(process, childR, { inherited, waitUntilWhole, canWait: !options.sync });
+      } catch (error) {
+        reportAndExit(error); // thrown on, it would run the parent's own code in the child
+      }
     } else {
       this.fds.close(childW, childR);
       this.sentinelFd = parentR;

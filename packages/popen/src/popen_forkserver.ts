@@ -1,7 +1,14 @@
 /**
  * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks.
  */
-import { type BaseProcess, EOFError, RuntimeError, trace, wait, waitSync } from '@multiprocessing/core';
+import {
+  type BaseProcess,
+  EOFError,
+  RuntimeError,
+  trace,
+  wait,
+  waitSync,
+} from '@multiprocessing/core';
 import { close, dup, pipe, poll } from '@multiprocessing/posix';
 import { _forkserver } from './forkserver.ts';
 import * as popen_fork from './popen_fork.ts';

@@ -15,21 +15,21 @@ import {
   getSpawningPopen,
   importModule,
   mainPath,
-  rememberModule,
   RuntimeError,
+  rememberModule,
   type SpawningPopen,
+  type StartMethod,
   setMainPath,
   setSpawningPopen,
-  type StartMethod,
   startMethodState,
   table,
   typeError,
   util,
 } from '@multiprocessing/core';
 import { close } from '@multiprocessing/posix';
+import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
 import { setInheritedFds } from './inherited_fds.ts';
-import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 
 //
 // The executable
@@ -59,7 +59,7 @@ export function setExecutable(path: string | Uint8Array | URL | undefined): void
 export function getExecutable(): string {
   const path: string | undefined = executable ?? process.execPath;
   if (path) return path;
-  throw new RuntimeError("process.execPath is not set: say by setExecutable() where node is");
+  throw new RuntimeError('process.execPath is not set: say by setExecutable() where node is');
 }
 
 /** Node options that say what to run, or that two processes cannot share. */

@@ -45,7 +45,7 @@ export function pipe(): [number, number] {
   } else {
     cPipe2(fds, platform.O_CLOEXEC);
   }
-  return fds;
+  return fds.map(aboveStandardStreams) as [number, number];
 }
 
 /**
@@ -116,6 +116,18 @@ export function dupAbove(fd: number, least: number): number {
   return cFcntl(fd, platform.F_DUPFD_CLOEXEC, 'int', least);
 }
 
+/**
+ * Moves an fd that got the number of a standard stream, which somebody has closed: a child would take it for
+ * that stream.
+ * @internal
+ */
+export function aboveStandardStreams(fd: number): number {
+  if (fd > 2) return fd;
+  const moved = dupAbove(fd, 3);
+  close(fd);
+  return moved;
+}
+
 /** Sets or clears FD_CLOEXEC. @throws OSError */
 export function setCloexec(fd: number, on: boolean): void {
   const flags = cFcntl(fd, F_GETFD);
@@ -149,7 +161,7 @@ export function signalOnChange(fd: number, signal: number): void {
  * @throws OSError
  */
 export function memfdCreate(name: string): number {
-  return cMemfd(name, 1 /* MFD_CLOEXEC */);
+  return aboveStandardStreams(cMemfd(name, 1 /* MFD_CLOEXEC */));
 }
 
 export const POLLIN = 1;

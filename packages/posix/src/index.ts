@@ -19,6 +19,7 @@ export {
 export {
   close,
   dup,
+  dupAbove,
   memfdCreate,
   POLLIN,
   POLLOUT,

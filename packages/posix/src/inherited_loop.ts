@@ -10,8 +10,9 @@
  * whatever else the parent began (timers, immediates, close callbacks) is recognised by its async
  * id when it is about to run, and its callback taken out.
  */
-import { EventEmitter } from 'node:events';
+
 import { AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks';
+import { EventEmitter } from 'node:events';
 import type { Agent as HttpsAgent } from 'node:https';
 import { callback, native, readInt, readPointer, syscall, writePointer } from './ffi.ts';
 
@@ -73,7 +74,12 @@ export function inheritedLoop(): InheritedLoop {
   const loop = BigInt(uvDefaultLoop());
   const lastAsyncId = new AsyncResource('multiprocessing.fork').asyncId();
   const handles = listHandles(loop) ?? walkHandles(loop);
-  return { loop, handles, idle: new Set(handles.filter((handle) => !uvHasRef(handle))), lastAsyncId };
+  return {
+    loop,
+    handles,
+    idle: new Set(handles.filter((handle) => !uvHasRef(handle))),
+    lastAsyncId,
+  };
 }
 
 /** Follows the loop's list of handles; undefined if its layout is not as we know it. */
@@ -178,8 +184,8 @@ function freshConnectionPools(): void {
   for (const name of ['http', 'https'] as const) {
     if (!loaded.includes(`NativeModule ${name}`)) continue;
     const module = process.getBuiltinModule(name);
-    const { constructor, options } = module.globalAgent as HttpsAgent;
-    module.globalAgent = Reflect.construct(constructor, [options]) as HttpsAgent;
+    const { constructor: Agent, options } = module.globalAgent as HttpsAgent;
+    module.globalAgent = Reflect.construct(Agent, [options]) as HttpsAgent;
   }
 }
 

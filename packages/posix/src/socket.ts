@@ -3,7 +3,7 @@
  */
 import { AF_UNIX, platform, SCM_RIGHTS } from './constants.ts';
 import { osError } from './errors.ts';
-import { close, setCloexec } from './fd.ts';
+import { aboveStandardStreams, close, setCloexec } from './fd.ts';
 import { addressOf, syscall } from './ffi.ts';
 
 const cSocketpair = syscall('int socketpair(int domain, int type, int protocol, _Out_ int *fds)');
@@ -38,7 +38,7 @@ function messageHeader(data: Uint8Array, control: Buffer): Buffer {
 export function socketpair(): [number, number] {
   const fds: [number, number] = [0, 0];
   cSocketpair(AF_UNIX, platform.SOCK_SEQPACKET | platform.SOCK_CLOEXEC, 0, fds);
-  return fds;
+  return fds.map(aboveStandardStreams) as [number, number];
 }
 
 /**
