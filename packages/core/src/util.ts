@@ -5,7 +5,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { close, POLLOUT, poll, posixSpawn, write } from '@multiprocessing/posix';
+import { close, makeBlocking, POLLOUT, poll, posixSpawn, write } from '@multiprocessing/posix';
 import { _runFinalizers, clearFinalizers, Finalize } from './finalize.ts';
 import { debug, info } from './logging.ts';
 import { activeChildren, currentProcess } from './process_table.ts';
@@ -145,6 +145,27 @@ export function _closeStdin(): void {
 
 const streams = { stdout: false, stderr: false };
 
+/** Whether what is printed has to leave at once, and how to end that. */
+const blocking = { on: false, restore: [] as (() => void)[] };
+
+/**
+ * In a child without an event loop to return to: has everything that is printed leave this process before the
+ * call returns. @internal
+ */
+export function blockOutput(): void {
+  blocking.on = true;
+  for (const name of ['stdout', 'stderr'] as const) if (streams[name]) block(name);
+}
+
+/** Others who share the streams find them as they were. @internal */
+export function unblockOutput(): void {
+  for (const restore of blocking.restore.splice(0)) restore();
+}
+
+function block(name: 'stdout' | 'stderr'): void {
+  blocking.restore.push(makeBlocking(name === 'stdout' ? 1 : 2));
+}
+
 /** Notes which of the lazily made standard streams the program has used: making one costs 2 ms. */
 function watchStream(name: 'stdout' | 'stderr'): void {
   const original = Object.getOwnPropertyDescriptor(process, name);
@@ -157,7 +178,9 @@ function watchStream(name: 'stdout' | 'stderr'): void {
     get() {
       streams[name] = true;
       Object.defineProperty(process, name, original);
-      return process[name];
+      const stream = process[name]; // made now, and non-blocking
+      if (blocking.on) block(name);
+      return stream;
     },
   });
 }

@@ -2,7 +2,7 @@
  * The way out of a forked child: bootstrap, then `_exit`, with or without a turn of the event loop.
  */
 import { inspect } from 'node:util';
-import { type BaseProcess, bootstrap, currentProcess } from '@multiprocessing/core';
+import { type BaseProcess, bootstrap, currentProcess, util } from '@multiprocessing/core';
 import {
   _exit,
   type InheritedLoop,
@@ -30,7 +30,10 @@ export function leaveForked(
   { inherited, waitUntilWhole, canWait }: ForkedOptions,
 ): void {
   const keep = fdsIn(processObject._args ?? []);
+  // Without a loop to return to, whatever it prints must have left when it returns.
+  if (!canWait) util.blockOutput();
   const result = guarded(() => bootstrap(processObject, parentSentinel, waitUntilWhole));
+  util.unblockOutput();
   if (typeof result === 'number') _exit(result);
   if (!canWait) {
     writeStderr(

@@ -145,6 +145,20 @@ export function setStatusFlags(fd: number, flags: number): void {
 }
 
 /**
+ * Makes reads and writes wait, for all processes that share the open file; a closed fd is ignored.
+ * @returns a function that takes it back
+ */
+export function makeBlocking(fd: number): () => void {
+  try {
+    const flags = getStatusFlags(fd);
+    setStatusFlags(fd, flags & ~platform.O_NONBLOCK);
+    return () => setStatusFlags(fd, flags);
+  } catch {
+    return () => {};
+  }
+}
+
+/**
  * Has the kernel send this process a signal when the pipe's other end closes (or writes), however
  * busy the process is: F_SETOWN, F_SETSIG, O_ASYNC (fcntl(2)). Linux only.
  * @throws OSError

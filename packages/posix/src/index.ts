@@ -19,6 +19,7 @@ export {
 export {
   close,
   dup,
+  makeBlocking,
   dupAbove,
   memfdCreate,
   POLLIN,
