@@ -13,7 +13,14 @@ import type { BaseProcess } from './process.ts';
 import { table } from './process_table.ts';
 import { forgetThreads, pendingThreads, watchThreads } from './threads.ts';
 import { trace } from './trace.ts';
-import { _closeStdin, _exitFunction, _flushStdStreams, info, needsFlush, writeOwnOutput } from './util.ts';
+import {
+  _closeStdin,
+  _exitFunction,
+  _flushStdStreams,
+  info,
+  needsFlush,
+  writeOwnOutput,
+} from './util.ts';
 
 /**
  * Runs a process object in its child, from the first line to the exit code. Returns a number when the target

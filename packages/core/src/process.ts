@@ -121,10 +121,7 @@ export class BaseProcess<T extends Target = Target> {
       this._parentPid === process.pid,
       'can only start a process object created by current process',
     );
-    assert(
-      !table.current?._config.daemon,
-      'daemonic processes are not allowed to have children',
-    );
+    assert(!table.current?._config.daemon, 'daemonic processes are not allowed to have children');
     _cleanup();
     trace('process', 'start', this._name);
   }
@@ -332,7 +329,11 @@ class MainProcess extends BaseProcess {
 }
 
 /** Most children get their parent's key and never need one of their own. */
-function makeWhenUsed<K extends string, V>(object: { [key in K]?: V }, key: K, make: () => V): void {
+function makeWhenUsed<K extends string, V>(
+  object: { [key in K]?: V },
+  key: K,
+  make: () => V,
+): void {
   const define = (value: V) => {
     Object.defineProperty(object, key, { value, writable: true, enumerable: true });
     return value;

@@ -17,9 +17,9 @@ export {
   getLogger,
   info,
   Logger,
-  loggingState,
   type LogHandler,
   type LogRecord,
+  loggingState,
   logToStderr,
   SUBDEBUG,
   SUBWARNING,
@@ -214,7 +214,8 @@ export function forgetOutput(): void {
 /** In a forked child: writes what it has itself put behind its parent's waiting output. @internal */
 export function writeOwnOutput(): void {
   for (const [stream, count] of inherited) {
-    for (const { chunk } of backlog(stream).slice(count)) writeWaiting((stream as { fd?: number }).fd ?? 1, chunk);
+    for (const { chunk } of backlog(stream).slice(count))
+      writeWaiting((stream as { fd?: number }).fd ?? 1, chunk);
   }
 }
 

@@ -3,12 +3,7 @@
  */
 import { inspect } from 'node:util';
 import { type BaseProcess, bootstrap, currentProcess, util } from '@multiprocessing/core';
-import {
-  _exit,
-  type InheritedLoop,
-  quietInheritedLoop,
-  writeStderr,
-} from '@multiprocessing/posix';
+import { _exit, type InheritedLoop, quietInheritedLoop, writeStderr } from '@multiprocessing/posix';
 
 interface ForkedOptions {
   /** What of the event loop is the parent's. */
@@ -53,7 +48,9 @@ export function leaveForked(
  */
 export function exitWithoutWork(): void {
   process.once('beforeExit', () => {
-    writeStderr(`Process ${currentProcess().name}:\nits target's promise never settled, and nothing is left to do\n`);
+    writeStderr(
+      `Process ${currentProcess().name}:\nits target's promise never settled, and nothing is left to do\n`,
+    );
     process.exit(13); // Node's own code for an unsettled top-level await
   });
 }

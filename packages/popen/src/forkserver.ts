@@ -115,7 +115,12 @@ class ForkServer {
         mainPath: mainPath(),
         argv: process.argv,
       };
-      const argv = [executable, ...execArgv, entryPath('forkserver_main'), JSON.stringify(settings)];
+      const argv = [
+        executable,
+        ...execArgv,
+        entryPath('forkserver_main'),
+        JSON.stringify(settings),
+      ];
       this._forkserverPid = util.spawnvPassfds(executable, argv, [server, reportW]);
       this._pidfd = pidfdOpen(this._forkserverPid);
       fds.close(server, reportW);

@@ -141,7 +141,8 @@ export class Popen implements PopenInterface {
   }
 
   async wait(timeout?: number): Promise<number | undefined> {
-    if (this.poll() !== undefined || (timeout !== undefined && timeout <= 0)) return this.returncode;
+    if (this.poll() !== undefined || (timeout !== undefined && timeout <= 0))
+      return this.returncode;
     const { fd, done } = this.waitFd();
     try {
       await wait([fd], timeout);
@@ -152,7 +153,8 @@ export class Popen implements PopenInterface {
   }
 
   waitSync(timeout?: number): number | undefined {
-    if (this.poll() !== undefined || (timeout !== undefined && timeout <= 0)) return this.returncode;
+    if (this.poll() !== undefined || (timeout !== undefined && timeout <= 0))
+      return this.returncode;
     const { fd, done } = this.waitFd();
     try {
       waitSync([fd], timeout);

@@ -19,8 +19,8 @@ export {
 export {
   close,
   dup,
-  makeBlocking,
   dupAbove,
+  makeBlocking,
   memfdCreate,
   POLLIN,
   POLLOUT,
@@ -33,8 +33,14 @@ export {
   write,
   writeAll,
 } from './fd.ts';
-export { replaceExitHandlers } from './forked_child.ts';
 export { fork, forkAvailable, forkStatistics, forkUnconfirmed } from './fork.ts';
+export { replaceExitHandlers } from './forked_child.ts';
+export {
+  dropInheritedWork,
+  type InheritedLoop,
+  inheritedLoop,
+  quietInheritedLoop,
+} from './inherited_loop.ts';
 export {
   _exit,
   getpid,
@@ -49,13 +55,7 @@ export {
   waitpid,
   waitstatusToExitcode,
 } from './process.ts';
-export { reportUncaught, writeStderr } from './uncaught.ts';
 export { onReady } from './readiness.ts';
 export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
-export {
-  dropInheritedWork,
-  type InheritedLoop,
-  inheritedLoop,
-  quietInheritedLoop,
-} from './inherited_loop.ts';
+export { reportUncaught, writeStderr } from './uncaught.ts';
