@@ -131,21 +131,6 @@ forEachStartMethod((ctx, method) => {
     expect(openFds()).toBe(fds);
   });
 
-  test('a child waits for the worker threads it left running, but not for unreferenced ones', async () => {
-    const channel = new Channel();
-    const gate = new Gate();
-    for (const target of [lifecycle.leaveThreadsRunning, lifecycle.leaveThreadsRunningLater]) {
-      const p = new ctx.Process({ target, args: [channel.path, gate.path] });
-      await p.start();
-      expect(await channel.take(2)).toEqual(['ready', 'ready']);
-      expect(p.isAlive()).toBe(true);
-      gate.open();
-      await p.join();
-      expect(channel.all()).toEqual(['first']);
-      expect(p.exitcode).toBe(0);
-    }
-  });
-
   test('a parent with broken output streams gets exit code 0 from its child', async () => {
     const [reader, unread] = pipe();
     closeSync(reader);
@@ -573,6 +558,24 @@ describe('spawn', () => {
       } finally {
         ctx.setExecutable(undefined);
       }
+    }
+  });
+});
+
+// Node's platform threads do not survive a fork, and a worker's end waits for them now and then (D-012).
+forEachStartMethod(['spawn'], (ctx) => {
+  test('a child waits for the worker threads it left running, but not for unreferenced ones', async () => {
+    const channel = new Channel();
+    const gate = new Gate();
+    for (const target of [lifecycle.leaveThreadsRunning, lifecycle.leaveThreadsRunningLater]) {
+      const p = new ctx.Process({ target, args: [channel.path, gate.path] });
+      await p.start();
+      expect(await channel.take(2)).toEqual(['ready', 'ready']);
+      expect(p.isAlive()).toBe(true);
+      gate.open();
+      await p.join();
+      expect(channel.all()).toEqual(['first']);
+      expect(p.exitcode).toBe(0);
     }
   });
 });
