@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
+import { POLLOUT, poll } from './fd.ts';
 
 const state = { heading: 'Uncaught error:', listening: false };
 
@@ -34,9 +35,13 @@ export function dieOfUncaught(error: unknown): never {
 
 /** Writes to stderr at once; a broken stderr is nobody's error. */
 export function writeStderr(text: string): void {
-  try {
-    writeSync(2, text);
-  } catch {
-    // closed, or nobody reads it
+  let rest: Uint8Array = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(2, rest));
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EAGAIN') return; // closed, or nobody reads it
+      poll([2], undefined, POLLOUT); // somebody made it non-blocking, and it is full
+    }
   }
 }
