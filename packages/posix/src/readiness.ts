@@ -36,11 +36,14 @@ export function onReady(
   };
   const flags = getStatusFlags(copy);
   const watched = events === 'readable' ? { readable: true, disconnect: true } : { writable: true };
-  const handle = uvPoll(copy, watched, () => {
+  // On Node 26 koffi calls without running what the callback puts off (promises, ticks) after it: Node's own
+  // next phase of the same turn does.
+  const call = () => {
     if (done) return;
     end();
     callback();
-  });
+  };
+  const handle = uvPoll(copy, watched, () => setImmediate(call));
   // libuv makes the fd non-blocking, for all who share it; watching needs no such thing.
   setStatusFlags(copy, flags);
   return end;
