@@ -98,7 +98,9 @@ export function forkSafeExecArgv(
     if (flag === '--inspect-port' || flag === '--debug-port') i++;
     else if (!/^--(inspect|debug-port=)/.test(flag)) kept.push(flag);
   }
-  const ours = ['--require', entryPath('loader_preload'), '--single-threaded'];
+  // One thread in V8's pool, not four: on Node 26 the garbage collector of a forked child asked the pool for help in
+  // spite of --single-threaded, and waited for ever for threads that it did not have.
+  const ours = ['--require', entryPath('loader_preload'), '--single-threaded', '--v8-pool-size=1'];
   if (loader.hosted) ours.push('--expose-internals');
   return [...ours, ...kept];
 }
