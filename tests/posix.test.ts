@@ -13,6 +13,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { constants } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
 import * as posix from '../packages/posix/dist/index.js';
@@ -488,17 +490,42 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
 
   test('gives whole copies, again and again', () => {
     const { forks } = posix.forkStatistics;
+    // Work that touches much of the heap: a copy with holes would crash.
+    const work = () =>
+      JSON.stringify(Array.from({ length: 2000 }, (_, n) => ({ n, s: `${n}` }))).length;
+    const expected = work();
     for (let i = 0; i < 100; i++) {
       const pid = posix.fork();
-      if (pid === 0) {
-        // Work that touches much of the heap: a copy with holes would crash.
-        const text = JSON.stringify(Array.from({ length: 2000 }, (_, n) => ({ n, s: `${n}` })));
-        posix._exit(text.length === 51670 || text.length > 0 ? i : 255);
-      }
+      if (pid === 0) posix._exit(work() === expected ? i : 255);
       expect(posix.waitpid(pid, 0)).toEqual([pid, i << 8]);
     }
     expect(posix.forkStatistics.forks).toBe(forks + 100);
-    expect(posix.forkStatistics.retries).toBeGreaterThanOrEqual(0);
+  });
+
+  test('gives copies that can collect garbage, also right after a collection', () => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as (options: { type: 'minor' }) => void;
+    const old: unknown[] = new Array(2000).fill(0);
+    gc({ type: 'minor' });
+    gc({ type: 'minor' });
+    const collect = () => {
+      for (let i = 0; i < 50; i++) old[i * 7] = { i };
+      gc({ type: 'minor' });
+    };
+    for (let i = 0; i < 300; i++) {
+      collect();
+      const pid = posix.fork();
+      if (pid === 0) {
+        collect();
+        collect();
+        posix._exit(7);
+      }
+      const end = posix.pidfdOpen(pid);
+      const ended = posix.poll([end], 30).length === 1;
+      posix.close(end);
+      if (!ended) posix.kill(pid, 'SIGKILL');
+      expect(posix.waitpid(pid, 0), `copy ${i}`).toEqual([pid, 7 << 8]);
+    }
   });
 
   test('works in a copy, too', () => {
@@ -523,6 +550,25 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
     const [first, second] = stdout.split('\n');
     expect(first).toMatch(/^false .*node --single-threaded.*multiprocessing\/forkable/);
     expect(second).toMatch(/^ForkUnavailableError ERR_MP_FORK_UNAVAILABLE .*--single-threaded/);
+  });
+
+  test("needs V8's pool to have one thread where V8 uses the pool", async () => {
+    const url = new URL('../packages/posix/dist/index.js', import.meta.url).href;
+    const code = `import { forkAvailable } from '${url}'; console.log(JSON.stringify(forkAvailable()));`;
+    const answer = async (flags: string[], env = {}) => {
+      const { stdout } = await runNode([...flags, '--input-type=module', '-e', code], { env });
+      return JSON.parse(stdout);
+    };
+    const fine = { available: true };
+    const usesPool = Number.parseInt(process.versions.v8, 10) >= 14;
+    const refused = {
+      available: false,
+      reason: expect.stringContaining('without --v8-pool-size=1'),
+    };
+    expect(await answer(['--single-threaded'])).toEqual(usesPool ? refused : fine);
+    expect(await answer(['--single_threaded', '--v8-pool-size=1'])).toEqual(fine);
+    const env = { NODE_OPTIONS: '--v8-pool-size=1' };
+    expect(await answer(['--single-threaded'], env)).toEqual(fine);
   });
 
   test('is refused in a worker thread', async () => {

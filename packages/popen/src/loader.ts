@@ -10,6 +10,7 @@
  */
 import type { Worker } from 'node:worker_threads';
 import { loadedBundle } from '@multiprocessing/core';
+import { FORK_FLAGS } from '@multiprocessing/posix';
 import { entryPath } from './entries.ts';
 import { ForkUnsafeLoaderError } from './loader_errors.ts';
 
@@ -98,9 +99,7 @@ export function forkSafeExecArgv(
     if (flag === '--inspect-port' || flag === '--debug-port') i++;
     else if (!/^--(inspect|debug-port=)/.test(flag)) kept.push(flag);
   }
-  // One thread in V8's pool, not four: on Node 26 the garbage collector of a forked child asked the pool for help in
-  // spite of --single-threaded, and waited for ever for threads that it did not have.
-  const ours = ['--require', entryPath('loader_preload'), '--single-threaded', '--v8-pool-size=1'];
+  const ours = ['--require', entryPath('loader_preload'), ...FORK_FLAGS];
   if (loader.hosted) ours.push('--expose-internals');
   return [...ours, ...kept];
 }

@@ -5,7 +5,7 @@
  * marks are taken back first, and because V8 may map a new page between that and the fork, every fork
  * is *validated*: the child waits; if the parent's memory map has changed meanwhile, the child is
  * thrown away and the fork made again. Threads do not survive fork(2); the process must have been
- * started with V8's --single-threaded, so that V8 hands no work to any.
+ * started with V8's --single-threaded, so that V8 hands no work to any (v8_pool.ts has the exception).
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { MADV_DOFORK } from './constants.ts';
@@ -14,11 +14,10 @@ import { pipe } from './fd.ts';
 import { errno, native, resolveNatives } from './ffi.ts';
 import { adoptForkedProcess } from './forked_child.ts';
 import { _exit, kill, waitpid } from './process.ts';
+import { FORK_FLAGS, forgetPool, missingForkFlag, poolSlept, poolTime } from './v8_pool.ts';
 
 const cFork = native('int fork()');
 const madvise = native('int madvise(uintptr_t address, size_t length, int advice)');
-
-const FLAG = /(^|[\s"'])--single[-_]threaded($|[\s"'])/;
 
 /**
  * Says whether this process can fork; `reason` tells why not and what to do.
@@ -29,19 +28,17 @@ export function forkAvailable(): { available: boolean; reason?: string } {
   // Asked for here, not imported: it takes 2 ms to load in every process.
   const { isMainThread } = process.getBuiltinModule('node:worker_threads');
   if (!isMainThread) return no('fork() works in the main thread only, this is a worker thread');
-  if (
-    !process.execArgv.some((arg) => FLAG.test(arg)) &&
-    !FLAG.test(process.env.NODE_OPTIONS ?? '')
-  ) {
+  const missing = missingForkFlag();
+  if (missing !== undefined) {
     return no(
-      "this process has V8's threads, which do not survive a fork:" +
-        " start it with `node --single-threaded`, or make `import 'multiprocessing/forkable'` the program's first line",
+      `this process has V8's threads, which do not survive a fork: it was started without ${missing}. Start it with` +
+        ` \`node ${FORK_FLAGS.join(' ')}\`, or make \`import 'multiprocessing/forkable'\` the program's first line`,
     );
   }
   return { available: true };
 }
 
-/** How often a fork had to be made again because the memory map changed under it. @internal */
+/** How often a fork had to be made again because memory or threads had changed under it. @internal */
 export const forkStatistics = { forks: 0, retries: 0 };
 
 const MAX_TRIES = 50;
@@ -85,15 +82,17 @@ export function forkUnconfirmed(): UnconfirmedFork {
     if (forked !== undefined) return forked;
     forkStatistics.retries++;
   }
-  throw osError(11 /* EAGAIN */, 'fork', 'the memory map did not come to rest');
+  throw osError(11 /* EAGAIN */, 'fork', 'memory and threads did not come to rest');
 }
 
-/** Forks once. Undefined: the memory map changed meanwhile, and the child is gone again. */
+/** Forks once. Undefined: memory or V8's threads did not rest meanwhile, and the child is gone again. */
 function tryFork(): UnconfirmedFork | undefined {
   const length = markForkable();
   const [goRead, goWrite] = pipe();
+  const ran = poolTime();
   const pid = cFork();
   if (pid === 0) {
+    forgetPool();
     forkStatistics.forks = 0;
     forkStatistics.retries = 0;
     adoptForkedProcess();
@@ -102,11 +101,12 @@ function tryFork(): UnconfirmedFork | undefined {
   const failed = pid < 0 ? errno() : 0;
   const unchanged = failed === 0 && mapsAreStill(length);
   lastGood = unchanged ? length : -1;
-  if (unchanged) writeSync(goWrite, 'g');
+  const whole = unchanged && poolSlept(ran);
+  if (whole) writeSync(goWrite, 'g');
   closeSync(goRead);
   closeSync(goWrite);
   if (failed !== 0) throw osError(failed, 'fork');
-  if (unchanged) {
+  if (whole) {
     forkStatistics.forks++;
     return { pid, waitUntilWhole: nothing };
   }
