@@ -35,11 +35,9 @@ const WAITING = 10;
 
 const python = findPython();
 const linux = process.platform === 'linux';
-/** The Node flags of a process that can fork. */
-const FORK_FLAGS = ['--single-threaded', '--v8-pool-size=1'];
 const workers = {
   node: new Worker([process.execPath, client]),
-  forker: linux ? new Worker([process.execPath, ...FORK_FLAGS, client]) : undefined,
+  forker: linux ? new Worker([process.execPath, '--single-threaded', client]) : undefined,
   python: python && new Worker([python.executable, here('cpython.py')]),
 };
 

@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { runNode } from './support/programs.ts';
-import { FORK_FLAGS } from './support/start_methods.ts';
 
 const root = new URL('../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
@@ -102,7 +101,7 @@ const program = fileURLToPath(new URL('./fixtures/deviations.mjs', import.meta.u
 
 /** Runs a case of the program and returns what it printed. */
 async function run(name: string, method: string, ...more: string[]) {
-  const flags = method === 'fork' ? FORK_FLAGS : [];
+  const flags = method === 'fork' ? ['--single-threaded'] : [];
   const { stdout, stderr, code } = await runNode([...flags, program, name, method, ...more]);
   return { result: stdout === '' ? undefined : (JSON.parse(stdout) as unknown), stderr, code };
 }

@@ -562,8 +562,7 @@ describe('spawn', () => {
   });
 });
 
-// Node's platform threads do not survive a fork, and a worker's end waits for them now and then (D-012).
-forEachStartMethod(['spawn'], (ctx) => {
+forEachStartMethod((ctx) => {
   test('a child waits for the worker threads it left running, but not for unreferenced ones', async () => {
     const channel = new Channel();
     const gate = new Gate();

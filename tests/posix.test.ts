@@ -504,20 +504,18 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
 
   test('gives copies that can collect garbage, also right after a collection', () => {
     setFlagsFromString('--expose-gc');
-    const gc = runInNewContext('gc') as (options: { type: 'minor' }) => void;
+    const gc = runInNewContext('gc') as (options: { type: 'minor' | 'major' }) => void;
     const old: unknown[] = new Array(2000).fill(0);
-    gc({ type: 'minor' });
-    gc({ type: 'minor' });
-    const collect = () => {
+    gc({ type: 'major' });
+    const collect = (type: 'minor' | 'major') => {
       for (let i = 0; i < 50; i++) old[i * 7] = { i };
-      gc({ type: 'minor' });
+      gc({ type });
     };
     for (let i = 0; i < 300; i++) {
-      collect();
+      collect(i % 10 === 0 ? 'major' : 'minor');
       const pid = posix.fork();
       if (pid === 0) {
-        collect();
-        collect();
+        for (const type of ['minor', 'major', 'minor', 'major', 'major'] as const) collect(type);
         posix._exit(7);
       }
       const end = posix.pidfdOpen(pid);
@@ -550,25 +548,6 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
     const [first, second] = stdout.split('\n');
     expect(first).toMatch(/^false .*node --single-threaded.*multiprocessing\/forkable/);
     expect(second).toMatch(/^ForkUnavailableError ERR_MP_FORK_UNAVAILABLE .*--single-threaded/);
-  });
-
-  test("needs V8's pool to have one thread where V8 uses the pool", async () => {
-    const url = new URL('../packages/posix/dist/index.js', import.meta.url).href;
-    const code = `import { forkAvailable } from '${url}'; console.log(JSON.stringify(forkAvailable()));`;
-    const answer = async (flags: string[], env = {}) => {
-      const { stdout } = await runNode([...flags, '--input-type=module', '-e', code], { env });
-      return JSON.parse(stdout);
-    };
-    const fine = { available: true };
-    const usesPool = Number.parseInt(process.versions.v8, 10) >= 14;
-    const refused = {
-      available: false,
-      reason: expect.stringContaining('without --v8-pool-size=1'),
-    };
-    expect(await answer(['--single-threaded'])).toEqual(usesPool ? refused : fine);
-    expect(await answer(['--single_threaded', '--v8-pool-size=1'])).toEqual(fine);
-    const env = { NODE_OPTIONS: '--v8-pool-size=1' };
-    expect(await answer(['--single-threaded'], env)).toEqual(fine);
   });
 
   test('is refused in a worker thread', async () => {

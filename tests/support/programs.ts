@@ -4,7 +4,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { FORK_FLAGS, type Method } from './start_methods.ts';
+import type { Method } from './start_methods.ts';
 
 export interface Outcome {
   readonly code: number | null;
@@ -41,7 +41,7 @@ export function startProgram(
   args: readonly string[] = [],
   { execArgv = [], method, env = {}, stdio, input }: ProgramOptions = {},
 ): Running {
-  const flags = method === 'fork' ? [...FORK_FLAGS, ...execArgv] : execArgv;
+  const flags = method === 'fork' ? ['--single-threaded', ...execArgv] : execArgv;
   const path = name.startsWith('/') ? name : programPath(name);
   const child = spawn(process.execPath, [...flags, path, ...args], {
     env: { ...process.env, ...env },

@@ -10,9 +10,6 @@ export type Context = mp.SpawnContext | mp.ForkContext | mp.ForkServerContext;
 
 const all: readonly Method[] = ['spawn', 'fork', 'forkserver'];
 
-/** The Node flags of a process that can fork. */
-export const FORK_FLAGS = ['--single-threaded', '--v8-pool-size=1'];
-
 type Body = (ctx: Context, method: Method) => void;
 
 /**

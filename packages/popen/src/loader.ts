@@ -10,7 +10,6 @@
  */
 import type { Worker } from 'node:worker_threads';
 import { loadedBundle } from '@multiprocessing/core';
-import { FORK_FLAGS } from '@multiprocessing/posix';
 import { entryPath } from './entries.ts';
 import { ForkUnsafeLoaderError } from './loader_errors.ts';
 
@@ -99,7 +98,7 @@ export function forkSafeExecArgv(
     if (flag === '--inspect-port' || flag === '--debug-port') i++;
     else if (!/^--(inspect|debug-port=)/.test(flag)) kept.push(flag);
   }
-  const ours = ['--require', entryPath('loader_preload'), ...FORK_FLAGS];
+  const ours = ['--require', entryPath('loader_preload'), '--single-threaded'];
   if (loader.hosted) ours.push('--expose-internals');
   return [...ours, ...kept];
 }

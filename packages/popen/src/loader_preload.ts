@@ -24,7 +24,7 @@ interceptJavaScript((Module as unknown as { _extensions: Record<string, Extensio
 
 /**
  * A child_process.fork() of the user's inherits process.execArgv, and must not become like us. What tells that
- * this process can fork, FORK_FLAGS, stays visible.
+ * this process can fork, --single-threaded, stays visible.
  */
 function hideOurFlags(): void {
   const { execArgv } = process;

@@ -62,6 +62,8 @@ export function native(signature: string): NativeFunction {
 
 const declared: (() => unknown)[] = [];
 
+const dlsym = native('uintptr_t dlsym(uintptr_t handle, const char *symbol)');
+
 /** Resolves all declared functions, so that forked children need not, each for itself. */
 export function resolveNatives(): void {
   for (const resolve of declared.splice(0)) {
@@ -75,12 +77,13 @@ export function resolveNatives(): void {
 
 /** Whether the process exports a C symbol of that name. */
 export function hasSymbol(name: string): boolean {
-  try {
-    ffi().libc.symbol(name);
-    return true;
-  } catch {
-    return false;
-  }
+  return symbolAddress(name) !== undefined;
+}
+
+/** The address of a symbol that the process exports. */
+export function symbolAddress(name: string): bigint | undefined {
+  const address = BigInt(dlsym(0, name));
+  return address === 0n ? undefined : address;
 }
 
 /**

@@ -5,7 +5,7 @@
  * marks are taken back first, and because V8 may map a new page between that and the fork, every fork
  * is *validated*: the child waits; if the parent's memory map has changed meanwhile, the child is
  * thrown away and the fork made again. Threads do not survive fork(2); the process must have been
- * started with V8's --single-threaded, so that V8 hands no work to any (v8_pool.ts has the exception).
+ * started with V8's --single-threaded, so that V8 hands hardly any work to them; v8_pool.ts sees to the rest.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { MADV_DOFORK } from './constants.ts';
@@ -14,10 +14,12 @@ import { pipe } from './fd.ts';
 import { errno, native, resolveNatives } from './ffi.ts';
 import { adoptForkedProcess } from './forked_child.ts';
 import { _exit, kill, waitpid } from './process.ts';
-import { FORK_FLAGS, forgetPool, missingForkFlag, poolSlept, poolTime } from './v8_pool.ts';
+import { emptyPool, poolIsKnown, poolSlept, poolTime } from './v8_pool.ts';
 
 const cFork = native('int fork()');
 const madvise = native('int madvise(uintptr_t address, size_t length, int advice)');
+
+const FLAG = /(^|[\s"'])--single[-_]threaded($|[\s"'])/;
 
 /**
  * Says whether this process can fork; `reason` tells why not and what to do.
@@ -28,11 +30,18 @@ export function forkAvailable(): { available: boolean; reason?: string } {
   // Asked for here, not imported: it takes 2 ms to load in every process.
   const { isMainThread } = process.getBuiltinModule('node:worker_threads');
   if (!isMainThread) return no('fork() works in the main thread only, this is a worker thread');
-  const missing = missingForkFlag();
-  if (missing !== undefined) {
+  if (
+    !process.execArgv.some((arg) => FLAG.test(arg)) &&
+    !FLAG.test(process.env.NODE_OPTIONS ?? '')
+  ) {
     return no(
-      `this process has V8's threads, which do not survive a fork: it was started without ${missing}. Start it with` +
-        ` \`node ${FORK_FLAGS.join(' ')}\`, or make \`import 'multiprocessing/forkable'\` the program's first line`,
+      "this process has V8's threads, which do not survive a fork:" +
+        " start it with `node --single-threaded`, or make `import 'multiprocessing/forkable'` the program's first line",
+    );
+  }
+  if (!poolIsKnown()) {
+    return no(
+      `this build of Node ${process.version} does not show its thread pool, without which no copy of it is safe`,
     );
   }
   return { available: true };
@@ -92,7 +101,7 @@ function tryFork(): UnconfirmedFork | undefined {
   const ran = poolTime();
   const pid = cFork();
   if (pid === 0) {
-    forgetPool();
+    emptyPool();
     forkStatistics.forks = 0;
     forkStatistics.retries = 0;
     adoptForkedProcess();

@@ -59,4 +59,3 @@ export { onReady } from './readiness.ts';
 export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
 export { reportUncaught, writeStderr } from './uncaught.ts';
-export { FORK_FLAGS } from './v8_pool.ts';

@@ -1,47 +1,62 @@
 /**
- * V8's pool of threads, which no fork copies. Under --single-threaded V8 hands it no work, with one exception: since
- * V8 14 every collection of the young generation posts its job to the pool, even if one thread is to do it
- * (V8's scavenger.cc, PostJob). Posting is a lock, a queue and a condition variable. In a forked child
+ * V8's pool of threads, which no fork copies.
  *
- * - the condition variable must have at most one sleeper: glibc, when it changes groups, waits until the sleepers
- *   of the older group have left (pthread_cond_common.c, quiesce_and_switch_g1), and they never will;
- * - the lock must be free: the fork must find the pool's one thread asleep.
+ * --single-threaded keeps V8 from most uses of the pool, not from all: every full collection, and from V8 14 on
+ * every collection, posts a job (mark-compact.cc, ClearNonLiveReferences; scavenger.cc), which the pool or the thread that
+ * posted it does, whoever comes first. A forked child has the pool's queue without its threads. There a posted job stays for ever:
+ * Node waits for it when an event loop has run empty, the main thread's or a worker thread's. Posting itself hangs
+ * when glibc's condition variable waits for sleepers that only the parent has, or when a thread held the queue's lock
+ * at the fork.
+ *
+ * Two things answer that. A fork counts only if all threads of the pool slept through it: then the lock is free and
+ * the queue is empty. And the child is told that its pool has no threads (libplatform's jobs are then done by the thread
+ * that posts them): the list of threads in Node's WorkerThreadsTaskRunner is emptied. It is found through symbols
+ * that Node exports, and recognised by what it holds; where it is not found, there is no fork.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { native } from './ffi.ts';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { native, symbolAddress, writePointer } from './ffi.ts';
 
 const clockGettime = native('int clock_gettime(int clock, void *time)');
+const threadClock = native('int pthread_getcpuclockid(uintptr_t thread, _Out_ int *clock)');
+const numberOfThreads = native(
+  'int _ZNK4node23WorkerThreadsTaskRunner21NumberOfWorkerThreadsEv(uintptr_t runner)',
+);
 
-/** The Node flags of a process that can fork. */
-export const FORK_FLAGS: readonly string[] = ['--single-threaded', '--v8-pool-size=1'];
-
-const usesPool = Number.parseInt(process.versions.v8, 10) >= 14;
-
-const patterns = [/^--single[-_]threaded$/, /^--v8[-_]pool[-_]size=1$/];
-
-/** The first of FORK_FLAGS that this process needs and was not started with. */
-export function missingForkFlag(): string | undefined {
-  const given = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/[\s"']+/)];
-  const needed = usesPool ? FORK_FLAGS : FORK_FLAGS.slice(0, 1);
-  return needed.find((_, i) => !given.some((flag) => patterns[i]?.test(flag)));
+interface Pool {
+  /** The address of the list's begin; that of its end follows. */
+  readonly list: bigint;
+  readonly first: bigint;
+  /** The ids of the threads that take jobs. */
+  readonly tids: readonly number[];
+  /** Their CPU clocks. */
+  readonly clocks: readonly number[];
 }
 
-let threads: readonly number[] | undefined;
+const NONE: Pool = { list: 0n, first: 0n, tids: [], clocks: [] };
+
+let pool: Pool | undefined;
+let searched = false;
 const time = new BigInt64Array(2);
 
-/** To be called in a forked child: it has no pool. */
-export function forgetPool(): void {
-  threads = [];
+/** Whether the pool of this process is known, so that a fork can deal with it. */
+export function poolIsKnown(): boolean {
+  if (!searched) pool = findPool();
+  searched = true;
+  return pool !== undefined;
+}
+
+/** In a forked child: its pool has no threads. */
+export function emptyPool(): void {
+  if (pool === undefined || pool === NONE) return;
+  writePointer(pool.list + WORD, pool.first);
+  pool = NONE;
 }
 
 /** How long the threads of the pool have run, in nanoseconds. */
 export function poolTime(): bigint {
-  if (!usesPool) return 0n;
-  threads ??= findThreads();
   let sum = 0n;
-  for (const tid of threads) {
-    // The CPU clock of a thread, as pthread_getcpuclockid(3) makes it: ~tid << 3, per thread (4), its run time (2).
-    if (clockGettime((~tid << 3) | 4 | 2, time) !== 0) continue;
+  for (const clock of pool?.clocks ?? []) {
+    clockGettime(clock, time);
     sum += (time[0] as bigint) * 1_000_000_000n + (time[1] as bigint);
   }
   return sum;
@@ -49,17 +64,87 @@ export function poolTime(): bigint {
 
 /** Whether the pool sleeps, and has slept since `since`, a reading of poolTime(). */
 export function poolSlept(since: bigint): boolean {
-  if (!usesPool) return true;
-  return (threads ?? []).every(isAsleep) && poolTime() === since;
-}
-
-function findThreads(): number[] {
-  const tids = readdirSync('/proc/self/task');
-  const name = (tid: string) => readFileSync(`/proc/self/task/${tid}/comm`, 'utf8');
-  return tids.filter((tid) => name(tid).includes('V8Worker')).map(Number);
+  return (pool?.tids ?? []).every(isAsleep) && poolTime() === since;
 }
 
 function isAsleep(tid: number): boolean {
   // The state is the letter after the name, which stands in parentheses.
   return readFileSync(`/proc/self/task/${tid}/stat`, 'latin1').includes(') S ');
+}
+
+const WORD = 8n;
+
+/** node::per_process::v8_platform -> NodePlatform -> WorkerThreadsTaskRunner -> its std::vector of threads. */
+function findPool(): Pool | undefined {
+  const memory = openSync('/proc/self/mem', 'r');
+  const read = (address: bigint, count: number) => readWords(memory, address, count);
+  try {
+    const runner = findRunner(read);
+    if (runner === undefined) return undefined;
+    const words = read(runner, 64);
+    const length = BigInt(numberOfThreads(runner)) * WORD;
+    const pools = words.map((first, i) =>
+      words[i + 1] === first + length
+        ? poolOf(read, runner + BigInt(i) * WORD, first, Number(length / WORD))
+        : undefined,
+    );
+    return pools.find((found) => found !== undefined);
+  } finally {
+    closeSync(memory);
+  }
+}
+
+type Read = (address: bigint, count: number) => bigint[];
+
+/** The pool whose list of threads has its begin at `list`, if that is what it is. */
+function poolOf(read: Read, list: bigint, first: bigint, count: number): Pool | undefined {
+  const clocks = read(first, count).map((pointer) => clockOf(read, pointer));
+  // pthread_getcpuclockid(3) makes such a clock of a thread's id: ~id << 3, and two flags.
+  const tids = clocks.map((clock) => ~(clock >> 3));
+  const known = new Set(readdirSync('/proc/self/task').map(Number));
+  if (tids.length < 2 || !tids.every((tid) => known.has(tid))) return undefined;
+  // The first thread is the scheduler of delayed tasks, the others take jobs.
+  return { list, first, tids: tids.slice(1), clocks: clocks.slice(1) };
+}
+
+function findRunner(read: Read): bigint | undefined {
+  const platformTable = symbolAddress('_ZTVN4node12NodePlatformE');
+  const v8Platform = symbolAddress('_ZN4node11per_process11v8_platformE');
+  if (platformTable === undefined || v8Platform === undefined) return undefined;
+  const holdsTable = (object: bigint, table: bigint) => read(object, 1)[0] === table + 2n * WORD;
+  const platform = read(v8Platform, 16).find((word) => holdsTable(word, platformTable));
+  if (platform === undefined) return undefined;
+  const blockTables = CONTROL_BLOCKS.map(symbolAddress).filter((table) => table !== undefined);
+  const words = read(platform, 64);
+  return words.find((object, i) => {
+    // A shared_ptr that std::make_shared() made: its control block, two words long, stands before the object.
+    const block = object - 2n * WORD;
+    return words[i + 1] === block && blockTables.some((table) => holdsTable(block, table));
+  });
+}
+
+/** The tables of the control block of a shared_ptr<WorkerThreadsTaskRunner>, as compilers name them. */
+const CONTROL_BLOCKS = ['ESaIS1_E', 'ESaIvE'].map(
+  (allocator) =>
+    `_ZTVSt23_Sp_counted_ptr_inplaceIN4node23WorkerThreadsTaskRunner${allocator}LN9__gnu_cxx12_Lock_policyE2EE`,
+);
+
+/** The CPU clock of the thread whose pthread_t stands at that address; 0 if none does. */
+function clockOf(read: Read, address: bigint): number {
+  const [thread = 0n] = read(address, 1);
+  const clock = [0];
+  // glibc and musl keep the thread's id within its first KiB: what is not readable is no thread.
+  if (read(thread, 128).length < 128 || threadClock(thread, clock) !== 0) return 0;
+  return clock[0] as number;
+}
+
+/** Reads 64-bit words of this process; as many as are there. A wrong address is no crash, as it would be by pointer. */
+function readWords(memory: number, address: bigint, count: number): bigint[] {
+  const words = new BigUint64Array(count);
+  try {
+    const bytes = readSync(memory, words, 0, words.byteLength, address);
+    return [...words.subarray(0, bytes >> 3)];
+  } catch {
+    return [];
+  }
 }
