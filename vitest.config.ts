@@ -10,7 +10,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     // Tests of `fork` run in this process: it must be able to.
-    execArgv: process.platform === 'linux' ? ['--single-threaded'] : [],
+    execArgv: process.platform === 'linux' ? ['--single-threaded', '--v8-pool-size=1'] : [],
     maxWorkers: 2,
     server: {
       deps: {

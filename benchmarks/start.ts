@@ -37,7 +37,9 @@ const python = findPython();
 const linux = process.platform === 'linux';
 const workers = {
   node: new Worker([process.execPath, client]),
-  forker: linux ? new Worker([process.execPath, '--single-threaded', client]) : undefined,
+  forker: linux
+    ? new Worker([process.execPath, '--single-threaded', '--v8-pool-size=1', client])
+    : undefined,
   python: python && new Worker([python.executable, here('cpython.py')]),
 };
 

@@ -158,7 +158,7 @@ forEachStartMethod((ctx, method) => {
     });
     expect(stderr).toBe('');
     // What the library itself adds for a process that is to fork.
-    const added = ['--single-threaded'];
+    const added = ['--single-threaded', '--v8-pool-size=1'];
     const reports = channel.all() as [string[], number][];
     expect(reports).toHaveLength(3);
     for (const [execArgv, stackTraceLimit] of reports) {

@@ -98,7 +98,8 @@ export function forkSafeExecArgv(
     if (flag === '--inspect-port' || flag === '--debug-port') i++;
     else if (!/^--(inspect|debug-port=)/.test(flag)) kept.push(flag);
   }
-  const ours = ['--require', entryPath('loader_preload'), '--single-threaded'];
+  // One thread in V8's pool, not four: a fork has fewer to look at.
+  const ours = ['--require', entryPath('loader_preload'), '--single-threaded', '--v8-pool-size=1'];
   if (loader.hosted) ours.push('--expose-internals');
   return [...ours, ...kept];
 }

@@ -12,7 +12,7 @@ import { MADV_DOFORK } from './constants.ts';
 import { ForkUnavailableError, osError } from './errors.ts';
 import { pipe } from './fd.ts';
 import { errno, native, resolveNatives } from './ffi.ts';
-import { adoptForkedProcess } from './forked_child.ts';
+import { adoptForkedProcess, prepareToAdopt } from './forked_child.ts';
 import { _exit, kill, waitpid } from './process.ts';
 import { emptyPool, poolIsKnown, poolSlept, poolTime } from './v8_pool.ts';
 
@@ -86,6 +86,7 @@ export function forkUnconfirmed(): UnconfirmedFork {
   const { available, reason } = forkAvailable();
   if (!available) throw new ForkUnavailableError(reason as string);
   resolveNatives();
+  prepareToAdopt();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const forked = tryFork();
     if (forked !== undefined) return forked;
@@ -134,8 +135,10 @@ function waitForGo(goRead: number, goWrite: number): void {
   closeSync(goRead);
 }
 
-/** The length of the map's text at the last good fork: `after` still holds it. */
+/** The length of the map's text at the last good fork: `before` and `after` still hold it. -1: there is none. */
 let lastGood = -1;
+/** Whether the map was the same at the last two forks. Then it is not read before the next, only after it. */
+let steady = false;
 
 /**
  * Takes MADV_DONTFORK back everywhere; returns the length of the memory map's text in `before`. The advice
@@ -143,11 +146,15 @@ let lastGood = -1;
  * as at the last fork rests already.
  */
 function markForkable(): number {
+  if (steady && lastGood >= 0) {
+    adviseDoFork(before, lastGood);
+    return lastGood;
+  }
   for (;;) {
     const length = readMaps('before');
-    const known = length === lastGood && before.compare(after, 0, length, 0, length) === 0;
+    steady = length === lastGood && before.compare(after, 0, length, 0, length) === 0;
     adviseDoFork(before, length);
-    if (known || mapsAreStill(length)) return length;
+    if (steady || mapsAreStill(length)) return length;
   }
 }
 

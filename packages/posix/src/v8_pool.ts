@@ -13,26 +13,28 @@
  * that posts them): the list of threads in Node's WorkerThreadsTaskRunner is emptied. It is found through symbols
  * that Node exports, and recognised by what it holds; where it is not found, there is no fork.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
-import { native, symbolAddress, writePointer } from './ffi.ts';
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { native, symbolAddress } from './ffi.ts';
 
 const clockGettime = native('int clock_gettime(int clock, void *time)');
 const threadClock = native('int pthread_getcpuclockid(uintptr_t thread, _Out_ int *clock)');
+const memmove = native('void *memmove(uintptr_t to, uintptr_t from, size_t length)');
 const numberOfThreads = native(
   'int _ZNK4node23WorkerThreadsTaskRunner21NumberOfWorkerThreadsEv(uintptr_t runner)',
 );
 
 interface Pool {
-  /** The address of the list's begin; that of its end follows. */
-  readonly list: bigint;
-  readonly first: bigint;
+  /** The address of the pointer to the first entry of the list of threads. */
+  readonly begin: number;
+  /** The address of the pointer to the list's end. */
+  readonly end: number;
   /** The ids of the threads that take jobs. */
   readonly tids: readonly number[];
   /** Their CPU clocks. */
   readonly clocks: readonly number[];
 }
 
-const NONE: Pool = { list: 0n, first: 0n, tids: [], clocks: [] };
+const NONE: Pool = { begin: 0, end: 0, tids: [], clocks: [] };
 
 let pool: Pool | undefined;
 let searched = false;
@@ -48,7 +50,7 @@ export function poolIsKnown(): boolean {
 /** In a forked child: its pool has no threads. */
 export function emptyPool(): void {
   if (pool === undefined || pool === NONE) return;
-  writePointer(pool.list + WORD, pool.first);
+  memmove(pool.end, pool.begin, 8);
   pool = NONE;
 }
 
@@ -67,10 +69,18 @@ export function poolSlept(since: bigint): boolean {
   return (pool?.tids ?? []).every(isAsleep) && poolTime() === since;
 }
 
+const stat = Buffer.alloc(512);
+
+/** Reads into memory that is there: right after a fork each page written to is a page copied. */
 function isAsleep(tid: number): boolean {
-  // The state is the letter after the name, which stands in parentheses.
-  return readFileSync(`/proc/self/task/${tid}/stat`, 'latin1').includes(') S ');
+  const fd = openSync(`/proc/self/task/${tid}/stat`, 'r');
+  readSync(fd, stat, 0, stat.length, null);
+  closeSync(fd);
+  // "1234 (name) S ...": the name may hold anything, nothing behind it holds a parenthesis.
+  return stat[stat.lastIndexOf(')') + 2] === ASLEEP;
 }
+
+const ASLEEP = 'S'.charCodeAt(0);
 
 const WORD = 8n;
 
@@ -104,7 +114,12 @@ function poolOf(read: Read, list: bigint, first: bigint, count: number): Pool | 
   const known = new Set(readdirSync('/proc/self/task').map(Number));
   if (tids.length < 2 || !tids.every((tid) => known.has(tid))) return undefined;
   // The first thread is the scheduler of delayed tasks, the others take jobs.
-  return { list, first, tids: tids.slice(1), clocks: clocks.slice(1) };
+  return {
+    begin: Number(list),
+    end: Number(list + WORD),
+    tids: tids.slice(1),
+    clocks: clocks.slice(1),
+  };
 }
 
 function findRunner(read: Read): bigint | undefined {
