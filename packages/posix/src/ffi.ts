@@ -121,11 +121,6 @@ export function readPointer(address: bigint): bigint {
   return BigInt(ffi().koffi.decode.uint64(address));
 }
 
-/** Writes a pointer to this process's memory. */
-export function writePointer(address: bigint, value: bigint): void {
-  ffi().koffi.encode(address, 'uint64_t', value);
-}
-
 /** Reads an int of this process's memory. */
 export function readInt(address: bigint): number {
   return ffi().koffi.decode.int32(address);

@@ -14,7 +14,7 @@
 import { AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { Agent as HttpsAgent } from 'node:https';
-import { callback, native, readInt, readPointer, syscall, writePointer } from './ffi.ts';
+import { callback, native, readInt, readPointer, syscall } from './ffi.ts';
 
 const uvDefaultLoop = native('uintptr_t uv_default_loop()');
 const uvWalk = native('void uv_walk(uintptr_t loop, uintptr_t callback, void *arg)');
@@ -26,6 +26,7 @@ const uvIsClosing = native('int uv_is_closing(uintptr_t handle)');
 const uvPollStop = native('int uv_poll_stop(uintptr_t handle)');
 const uvFsEventStop = native('int uv_fs_event_stop(uintptr_t handle)');
 const uvFsPollStop = native('int uv_fs_poll_stop(uintptr_t handle)');
+const memcpy = native('void *memcpy(uintptr_t to, void *from, size_t length)');
 const uvBackendFd = native('int uv_backend_fd(uintptr_t loop)');
 const epollCreate = syscall('int epoll_create1(int flags)');
 const dup2 = syscall('int dup3(int fd, int newfd, int flags)');
@@ -49,8 +50,6 @@ const O_CLOEXEC = 0o2000000;
 
 /** Which part of the event loop came from the parent. */
 export interface InheritedLoop {
-  /** Address of the uv_loop_t. */
-  loop: bigint;
   /** Addresses of uv_handle_t. */
   handles: bigint[];
   /**
@@ -58,6 +57,10 @@ export interface InheritedLoop {
    * references a handle that Node has made at its own start.
    */
   idle: ReadonlySet<bigint>;
+  /** The handles for messages from other threads that do keep it alive. */
+  busyAsyncs: readonly bigint[];
+  /** Address of the list of finished thread-pool work; undefined if the layout is not as we know it. */
+  finishedWork: number | undefined;
   /** Every async id up to this one is the parent's. */
   lastAsyncId: number;
 }
@@ -73,18 +76,18 @@ const HANDLE_QUEUE = 32n;
 export function inheritedLoop(): InheritedLoop {
   const loop = BigInt(uvDefaultLoop());
   const lastAsyncId = new AsyncResource('multiprocessing.fork').asyncId();
-  const handles = listHandles(loop) ?? walkHandles(loop);
-  return {
-    loop,
-    handles,
-    idle: new Set(handles.filter((handle) => !uvHasRef(handle))),
-    lastAsyncId,
-  };
+  const known = isKnownLayout(loop);
+  const handles = (known ? listHandles(loop) : undefined) ?? walkHandles(loop);
+  const idle = new Set(handles.filter((handle) => !uvHasRef(handle)));
+  const busyAsyncs = handles.filter(
+    (handle) => !idle.has(handle) && uvHandleGetType(handle) === UV.ASYNC && !uvIsClosing(handle),
+  );
+  const finishedWork = known ? Number(loop + LOOP_WQ) : undefined;
+  return { handles, idle, busyAsyncs, finishedWork, lastAsyncId };
 }
 
-/** Follows the loop's list of handles; undefined if its layout is not as we know it. */
+/** Follows the loop's list of handles; undefined if one is not as we know it. */
 function listHandles(loop: bigint): bigint[] | undefined {
-  if (!isKnownLayout(loop)) return undefined;
   const handles: bigint[] = [];
   const head = loop + LOOP_HANDLE_QUEUE;
   for (let node = readPointer(head); node !== head; node = readPointer(node)) {
@@ -115,11 +118,17 @@ function walkHandles(loop: bigint): bigint[] {
  * the reference that the parent's handles for messages from other threads hold. To be called in the child
  * before any of its own code runs.
  */
-export function dropInheritedWork({ loop, handles }: InheritedLoop): void {
-  dropFinishedWork(loop);
-  for (const handle of handles) {
-    if (uvHandleGetType(handle) === UV.ASYNC && !uvIsClosing(handle)) uvUnref(handle);
-  }
+export function dropInheritedWork({ finishedWork, busyAsyncs }: InheritedLoop): void {
+  if (finishedWork !== undefined) memcpy(finishedWork, emptyList(finishedWork), 16);
+  for (const handle of busyAsyncs) uvUnref(handle);
+}
+
+/**
+ * A list without entries: its next and its previous are itself. Thread-pool work that was finished but not delivered at
+ * the fork would call back in the child too.
+ */
+function emptyList(address: number): BigUint64Array {
+  return new BigUint64Array(2).fill(BigInt(address));
 }
 
 /**
@@ -160,14 +169,6 @@ function quietHandle(
   if (type === UV.FS_EVENT) uvFsEventStop(handle);
   if (type === UV.FS_POLL) uvFsPollStop(handle);
   if (!wasIdle) uvUnref(handle);
-}
-
-/** Thread-pool work that was finished but not delivered at the fork would call back in the child too. */
-function dropFinishedWork(loop: bigint): void {
-  if (!isKnownLayout(loop)) return;
-  const queue = loop + LOOP_WQ;
-  writePointer(queue, queue); // its next and its previous are itself: empty
-  writePointer(queue + 8n, queue);
 }
 
 /** Where fetch keeps its connections: undici's global dispatcher, by its interface's version. */
