@@ -1,6 +1,7 @@
 /**
  * Contexts and start methods. Counterparts of CPython's tests: docs/cpython-tests.md.
  */
+import { dirname } from 'node:path';
 import * as mp from 'multiprocessing';
 import { expect, test } from 'vitest';
 import * as context from './fixtures/dist/context_targets.js';
@@ -146,6 +147,24 @@ test('a context offers the errors and functions of the package', () => {
   expect(ctx.freezeSupport()).toBeUndefined();
   expect(ctx.allowConnectionPickling()).toBeUndefined();
   expect(String(ctx)).toBe('<SpawnContext>');
+});
+
+forEachStartMethod(['spawn', 'forkserver'], (_ctx, method) => {
+  test('a node flag that children do not get is left out with its value', async () => {
+    const channel = new Channel();
+    const execArgv = [
+      ...['--cpu-prof', '--cpu-prof-interval', '5000', '--cpu-prof-dir', dirname(channel.path)],
+      ...['--inspect-port', '0', '-C', 'unusual', '--stack-trace-limit=7'],
+    ];
+    const { stderr } = await runProgram('flags', [method, channel.path], { method, execArgv });
+    expect(stderr).toBe('');
+    const reports = (channel.all() as [string[], number][]).map(([flags]) => flags.join(' '));
+    expect(reports).toHaveLength(3);
+    for (const flags of reports.slice(1)) {
+      expect(flags).toContain('-C unusual --stack-trace-limit=7');
+      expect(flags).not.toMatch(/inspect|cpu-prof|5000/);
+    }
+  });
 });
 
 forEachStartMethod((ctx, method) => {

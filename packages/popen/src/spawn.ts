@@ -65,7 +65,8 @@ export function getExecutable(): string {
 /** Node options that say what to run, or that two processes cannot share. */
 const NOT_INHERITED =
   /^(-e|--eval|-p|--print|-pe|-i|--interactive|-c|--check|--test|--watch.*|--run|--input-type.*|--inspect.*|--debug.*|--cpu-prof.*|--heap-prof.*)(=|$)/;
-const TAKES_VALUE = /^(-e|--eval|-p|--print|-pe|--input-type|--watch-path|--run|--inspect-port)$/;
+/** Those whose value may look like an option. */
+const TAKES_ANY_VALUE = /^(-e|--eval|-p|--print|-pe)$/;
 
 /** The options of this node that its children get; Python's `_args_from_interpreter_flags`. */
 export function argsFromInterpreterFlags(execArgv: readonly string[] = process.execArgv): string[] {
@@ -73,7 +74,8 @@ export function argsFromInterpreterFlags(execArgv: readonly string[] = process.e
   for (let i = 0; i < execArgv.length; i++) {
     const arg = execArgv[i] as string;
     if (!NOT_INHERITED.test(arg)) kept.push(arg);
-    else if (TAKES_VALUE.test(arg)) i++;
+    // Among the options of node, what does not look like one is the value of the one before it.
+    else if (TAKES_ANY_VALUE.test(arg) || execArgv[i + 1]?.startsWith('-') === false) i++;
   }
   return kept;
 }
