@@ -9,6 +9,7 @@ export interface LoadedBundle {
   /** What the bundle exports: a namespace per sub-path. */
   readonly exports: Readonly<Record<string, object>>;
   readonly script: Script;
+  readonly require: NodeJS.Require;
   /** `import.meta.resolve` of an ES module: the bundle is none. */
   resolve: ((specifier: string) => string) | undefined;
   /** `import()`, which a script with a code cache does not have on Node 20. */

@@ -2,7 +2,7 @@
  * What an ES module exports, read from its source as V8 holds it: the exported names and the variables
  * they stand for. The lexer is loaded when the first ES module is looked into.
  */
-import { createRequire } from 'node:module';
+import { require } from './require.ts';
 
 /** The exports of one module. */
 export interface ModuleExports {
@@ -19,7 +19,6 @@ type Parse = (
   ReadonlyArray<{ readonly n: string; readonly ln: string | undefined; readonly e: number }>,
 ];
 
-const require = createRequire(import.meta.url);
 const byScript = new Map<string, ModuleExports>();
 let lexer: Parse | undefined;
 

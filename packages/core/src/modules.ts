@@ -6,10 +6,10 @@
  * message that names the main module resolves while that module is still evaluating, when importing it
  * would wait for itself); and only then the module is imported.
  */
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { importModule } from './bundle.ts';
 import { UnpicklingError } from './errors.ts';
+import { require } from './require.ts';
 import { processWide } from './state.ts';
 
 /** Where a function or class lives. */
@@ -38,8 +38,6 @@ const state = processWide(
     inspectModule: () => undefined,
   }),
 );
-
-const require = createRequire(import.meta.url);
 
 /**
  * Remembers an imported module's namespace, so that messages that name it need no import.

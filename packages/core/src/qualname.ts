@@ -7,7 +7,7 @@
  * all is synchronous and imports nothing, so that it works while the main module is still evaluating.
  * A function is searched for once; afterwards its name is in a WeakMap.
  */
-import { builtinModules, createRequire } from 'node:module';
+import { builtinModules } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { PicklingError } from './errors.ts';
 import { type FunctionLocation, locateFunction, scriptSource } from './function_inspector.ts';
@@ -19,6 +19,7 @@ import {
   rememberFound,
   setModuleInspector,
 } from './modules.ts';
+import { require } from './require.ts';
 import { processWide } from './state.ts';
 
 // biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
@@ -38,8 +39,6 @@ const cache = processWide('reduction.names', () => ({
   /** The built-in modules that were indexed already. */
   indexed: new Set<string>(),
 }));
-
-const require = createRequire(import.meta.url);
 
 /**
  * Returns the name under which another process finds a function or class.

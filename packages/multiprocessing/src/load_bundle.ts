@@ -28,6 +28,7 @@ function compile(source: string, filename: string): Script {
 
 /** The folder of the CommonJS file that esbuild makes of this one. */
 declare const __dirname: string;
+declare const require: NodeJS.Require;
 
 /**
  * Loads the bundle that lies beside this file.
@@ -64,12 +65,13 @@ export function loadBundle({
       return module.exports;
     },
     script,
+    require,
     importModule: (url) => import(url) as Promise<object>,
     folder: __dirname,
     resolve,
   };
   holder[BUNDLE] = loaded;
   const run = script.runInThisContext() as (...args: unknown[]) => void;
-  run(module, process.getBuiltinModule('node:module').createRequire(filename), filename);
+  run(module, require, filename);
   return module.exports;
 }
