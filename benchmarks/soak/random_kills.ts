@@ -34,26 +34,24 @@ const METHODS = ['spawn', 'fork', 'forkserver'] as const;
 type Method = (typeof METHODS)[number];
 
 const OWN_CODE = 7;
-/** Milliseconds for which a target runs. */
-const RUN = 5;
 /** How many children there are at the same time. */
 const AT_ONCE = 3;
 
-function busy(): void {
-  const end = performance.now() + RUN;
+function busy(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
   while (performance.now() < end);
 }
 
 /** Says that the target was reached, works for a moment, ends. */
-export function work(log: string): never {
+export function work(log: string, milliseconds: number): never {
   appendFileSync(log, 'x');
-  busy();
+  busy(milliseconds);
   throw new mp.SystemExit(OWN_CODE);
 }
 
-export async function workLater(log: string): Promise<never> {
+export async function workLater(log: string, milliseconds: number): Promise<never> {
   appendFileSync(log, 'x');
-  await sleep(RUN);
+  await sleep(milliseconds);
   throw new mp.SystemExit(OWN_CODE);
 }
 
@@ -107,9 +105,10 @@ async function startKiller(parent: number, longest: number, seed: number) {
 async function underMethod(method: Method, count: number, seed: number): Promise<string> {
   const { Process } = mp.getContext(method);
   const log = makeFifo();
+  let run = 0; // milliseconds for which a target runs
   const make = (i: number) => {
-    const target = (i % 2 === 0 ? work : workLater) as (log: string) => unknown;
-    return new Process({ target, args: [log.path] });
+    const target = (i % 2 === 0 ? work : workLater) as (log: string, run: number) => unknown;
+    return new Process({ target, args: [log.path, run] });
   };
   const lives: number[] = [];
   await inParallel(5 * AT_ONCE, AT_ONCE, async (i) => {
@@ -121,8 +120,10 @@ async function underMethod(method: Method, count: number, seed: number): Promise
     lives.push(performance.now() - begin);
   });
   readSync(log.fd, Buffer.alloc(5 * AT_ONCE));
+  const empty = lives.toSorted((a, b) => a - b)[Math.floor(lives.length / 2)] ?? 0;
+  run = Math.ceil(empty);
   // Twice as long as a child lives: its whole life gets kills, and some children end before theirs comes.
-  const longest = 2 * (lives.toSorted((a, b) => a - b)[Math.floor(lives.length / 2)] ?? 0);
+  const longest = 2 * (empty + run);
 
   const parent = method === 'forkserver' ? forkserverPid() : process.pid;
   const before = holdingsOf(process.pid);
