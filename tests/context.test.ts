@@ -149,6 +149,18 @@ test('a context offers the errors and functions of the package', () => {
   expect(String(ctx)).toBe('<SpawnContext>');
 });
 
+test.skipIf(process.platform !== 'linux')(
+  'spawned children run compiled code, and the first leaves its own to the next',
+  async () => {
+    const channel = new Channel();
+    expect(await runProgram('code_cache', [channel.path])).toMatchObject({ stderr: '', code: 0 });
+    const [first, learned, second, after] = channel.all() as [boolean, number, boolean, number];
+    expect([first, second]).toEqual([false, false]); // V8 has rejected none
+    expect(learned).toBeGreaterThan(50_000); // behind the one of the parent
+    expect(after).toBe(learned);
+  },
+);
+
 forEachStartMethod(['spawn', 'forkserver'], (_ctx, method) => {
   test('a node flag that children do not get is left out with its value', async () => {
     const channel = new Channel();

@@ -34,7 +34,7 @@ const common = {
 // The loader is written into the programs: another file to find and read would cost a child 1 ms.
 const programs = {
   spawn_main:
-    'const [passed, cacheFd] = process.argv.slice(3).map(Number); loadBundle({ cacheFd }).spawnMain(passed);',
+    'const [passed, cacheFd, adds] = process.argv.slice(3).map(Number); loadBundle({ cacheFd, keep: adds === 1 }).spawnMain(passed, adds === 1 ? cacheFd : undefined);',
   forkserver_main: 'loadBundle().forkserverMain(process.argv[2]);',
 };
 

@@ -2,10 +2,20 @@
  * Loads the bundle, once per process. V8 takes 5 ms to parse it in each new process; with the code cache that a
  * spawned child gets from its parent it takes none.
  */
-import { closeSync, readFileSync } from 'node:fs';
+import { closeSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { BUNDLE, type LoadedBundle } from '@multiprocessing/core/bundle';
+
+/** The file begins with the place and the length of the cache. */
+function readCodeCache(fd: number): Buffer {
+  const header = new BigUint64Array(2);
+  readSync(fd, header, 0, header.byteLength, 0);
+  const [place, length] = [...header].map(Number) as [number, number];
+  const data = Buffer.allocUnsafeSlow(length);
+  readSync(fd, data, 0, length, place);
+  return data;
+}
 
 const SINGLE_THREADED = /^--single[-_]threaded$/;
 
@@ -32,14 +42,17 @@ declare const require: NodeJS.Require;
 
 /**
  * Loads the bundle that lies beside this file.
- * @param options.cacheFd of a file that holds V8's code cache of it; closed
+ * @param options.cacheFd of a file that holds V8's code cache of it (popen/code_cache.ts)
+ * @param options.keep whether that stays open
  * @param options.resolve `import.meta.resolve` of an ES module
  */
 export function loadBundle({
   cacheFd,
+  keep = false,
   resolve,
 }: {
   cacheFd?: number;
+  keep?: boolean;
   resolve?: LoadedBundle['resolve'];
 } = {}): LoadedBundle['exports'] {
   const holder = globalThis as { [BUNDLE]?: LoadedBundle };
@@ -51,8 +64,8 @@ export function loadBundle({
   const source = readFileSync(filename, 'utf8');
   let cachedData: Buffer | undefined;
   if (cacheFd) {
-    cachedData = readFileSync(`/proc/self/fd/${cacheFd}`);
-    closeSync(cacheFd);
+    cachedData = readCodeCache(cacheFd);
+    if (!keep) closeSync(cacheFd);
   }
   const wrapped = `(function (module, require, __filename) {${source}\n})`;
   const script =

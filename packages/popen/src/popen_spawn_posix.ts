@@ -8,7 +8,7 @@ import { entryPath } from './entries.ts';
 import * as popen_fork from './popen_fork.ts';
 import { argsFromInterpreterFlags, getExecutable, pickleForChild } from './spawn.ts';
 
-/** How a child knows that it is one. Behind it stand the number of passed fds and the fd of the code cache. */
+/** How a child knows that it is one. Behind it stand the number of passed fds, the fd of the code cache, and 1 if the child adds to that. */
 const FLAG = '--multiprocessing-fork';
 
 /** Launches a child by posix_spawn(3); Python's `popen_spawn_posix.Popen`. */
@@ -37,7 +37,10 @@ export class Popen extends popen_fork.Popen {
     const argv = [executable, ...argsFromInterpreterFlags(), entryPath('spawn_main'), FLAG];
     argv.push(String(passed.length));
     const codeCache = codeCacheFd();
-    if (codeCache !== undefined) argv.push(String(FIRST_PASSED_FD + fds.push(codeCache) - 1));
+    if (codeCache !== undefined) {
+      argv.push(String(FIRST_PASSED_FD + fds.push(codeCache.fd) - 1));
+      if (codeCache.adds) argv.push('1');
+    }
     this.pid = util.spawnvPassfds(executable, argv, fds);
     this.sentinelFd = parentR;
     this.fds.close(childR, childW, data);

@@ -28,6 +28,7 @@ import {
 } from '@multiprocessing/core';
 import { close } from '@multiprocessing/posix';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
+import { addCodeCache } from './code_cache.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
 import { setInheritedFds } from './inherited_fds.ts';
 
@@ -163,12 +164,16 @@ const FIRST_INHERITED = 6;
 /**
  * The program of a spawned child; Python's `spawn_main`.
  * @param inheritedFds how many fds duplicateForChild passed
+ * @param codeCache the fd of the code cache, if this child is to add to it
  * @internal
  */
-export function spawnMain(inheritedFds: number): void {
+export function spawnMain(inheritedFds: number, codeCache?: number): void {
   setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
   exitWithoutWork();
-  _main(DATA, PARENT_SENTINEL).then((code) => process.exit(code), reportAndExit);
+  _main(DATA, PARENT_SENTINEL).then((code) => {
+    if (codeCache !== undefined) addCodeCache(codeCache);
+    process.exit(code);
+  }, reportAndExit);
 }
 
 /**
