@@ -51,8 +51,9 @@ export function forkAvailable(): { available: boolean; reason?: string } {
 export const forkStatistics = { forks: 0, retries: 0 };
 
 const MAX_TRIES = 50;
-let before = Buffer.alloc(1 << 18);
-let after = Buffer.alloc(1 << 18);
+/** The texts of two memory maps; made at the first fork, a process that never forks needs none. */
+let before = Buffer.alloc(0);
+let after = before;
 
 /**
  * Forks this process. Returns the child's pid in the parent, and 0 in the child: a copy of the whole
@@ -87,6 +88,7 @@ export function forkUnconfirmed(): UnconfirmedFork {
   if (!available) throw new ForkUnavailableError(reason as string);
   resolveNatives();
   prepareToAdopt();
+  if (before.length === 0) [before, after] = [Buffer.alloc(1 << 18), Buffer.alloc(1 << 18)];
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const forked = tryFork();
     if (forked !== undefined) return forked;
