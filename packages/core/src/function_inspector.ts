@@ -9,8 +9,9 @@
 import type { Session } from 'node:inspector';
 import { processWide } from './state.ts';
 
+/** A function or a class. */
 // biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
-type AnyFunction = Function;
+export type AnyFunction = Function;
 
 interface Remote {
   objectId?: string;

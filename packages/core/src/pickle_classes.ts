@@ -4,13 +4,10 @@
  */
 import { types } from 'node:util';
 import { PicklingError, typeError } from './errors.ts';
+import type { AnyFunction } from './function_inspector.ts';
 import { privateMembers } from './function_inspector.ts';
 import { describe, isBuiltin, nameOf } from './qualname.ts';
 import { processWide } from './state.ts';
-
-/** Any callable. */
-// biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
-export type AnyFunction = Function;
 
 /** What a reduce function returns: a callable that travels by name, its arguments, and a state to apply. */
 export type Reduced = readonly [callable: AnyFunction, args: readonly unknown[], state?: unknown];

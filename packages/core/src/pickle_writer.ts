@@ -178,8 +178,7 @@ export abstract class PickleWriter {
 
   private longString(value: string): void {
     const { length } = value;
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is Latin-1
-    const wide = /[^\x00-\xff]/.test(value);
+    const wide = /[\u0100-\uffff]/.test(value); // beyond Latin-1
     this.byte(wide ? STRING16 : STRING);
     this.varint(length);
     const bytes = wide ? length * 2 : length;

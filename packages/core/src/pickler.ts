@@ -6,9 +6,9 @@
  * getters of a class are code and stay there.
  */
 import { types } from 'node:util';
+import type { AnyFunction } from './function_inspector.ts';
 import { boundParts, namedProperties } from './function_inspector.ts';
 import {
-  type AnyFunction,
   derivedClass,
   instanceClass,
   isPlainInstance,

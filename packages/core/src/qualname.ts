@@ -10,7 +10,12 @@
 import { builtinModules } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { PicklingError } from './errors.ts';
-import { type FunctionLocation, locateFunction, scriptSource } from './function_inspector.ts';
+import {
+  type AnyFunction,
+  type FunctionLocation,
+  locateFunction,
+  scriptSource,
+} from './function_inspector.ts';
 import { exportedVariables } from './module_exports.ts';
 import {
   lookUp,
@@ -21,9 +26,6 @@ import {
 } from './modules.ts';
 import { require } from './require.ts';
 import { processWide } from './state.ts';
-
-// biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
-type AnyFunction = Function;
 
 /** How deep an export is searched: `a`, `a.b`, `a.b.c` (and `C.prototype.m`). */
 const maxDepth = 3;

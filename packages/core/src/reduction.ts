@@ -12,8 +12,9 @@ import { Pickler } from './pickler.ts';
 import { nameExports } from './qualname.ts';
 import { Unpickler } from './unpickler.ts';
 
+export type { AnyFunction } from './function_inspector.ts';
 export { type Name, rememberModule, setModuleImporter } from './modules.ts';
-export type { AnyFunction, Reduced } from './pickle_classes.ts';
+export type { Reduced } from './pickle_classes.ts';
 export { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts';
 export { nameExports, nameOf } from './qualname.ts';
 

@@ -6,8 +6,8 @@
  * pickle, a message can name any function to be called: accept messages only from whom you trust.
  */
 import { UnpicklingError } from './errors.ts';
+import type { AnyFunction } from './function_inspector.ts';
 import { type Name, resolveName } from './modules.ts';
-import type { AnyFunction } from './pickle_classes.ts';
 import * as code from './pickle_codes.ts';
 import { setStateSymbol } from './pickle_codes.ts';
 import { PickleReader } from './pickle_reader.ts';

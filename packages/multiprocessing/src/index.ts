@@ -66,8 +66,9 @@ export const setExecutable = bound('setExecutable');
 export const setForkserverPreload = bound('setForkserverPreload');
 export const setStartMethod = bound('setStartMethod');
 
-// biome-ignore lint/suspicious/noShadowRestrictedNames: multiprocessing.Array
-export const Array = bound('Array');
+const SharedArray = bound('Array');
+
+export { SharedArray as Array }; // the name alone: this module goes on to have JavaScript's
 export const Barrier = bound('Barrier');
 export const BoundedSemaphore = bound('BoundedSemaphore');
 export const Condition = bound('Condition');

@@ -171,7 +171,11 @@ export function spawnMain(inheritedFds: number, codeCache?: number): void {
   setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
   exitWithoutWork();
   _main(DATA, PARENT_SENTINEL).then((code) => {
-    if (codeCache !== undefined) addCodeCache(codeCache);
+    try {
+      if (codeCache !== undefined) addCodeCache(codeCache);
+    } catch {
+      // no memory for a gain of those after it: this child's exit code is its own
+    }
     process.exit(code);
   }, reportAndExit);
 }
