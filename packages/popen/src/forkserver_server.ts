@@ -7,7 +7,14 @@ import { constants } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { ForkingPickler, importModule, rememberModule, table, util } from '@multiprocessing/core';
+import {
+  ForkingPickler,
+  importModule,
+  rememberModule,
+  setInheritedFds,
+  table,
+  util,
+} from '@multiprocessing/core';
 import {
   close,
   fork,
@@ -22,7 +29,7 @@ import {
 } from '@multiprocessing/posix';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
 import { _forkserver, type ServerSettings } from './forkserver.ts';
-import { setInheritedFds } from './inherited_fds.ts';
+
 import { _main, importMainPath } from './spawn.ts';
 import { writeSigned } from './status.ts';
 

@@ -8,7 +8,6 @@ export {
   type OnPreloadError,
 } from './forkserver.ts';
 export { forkserverMain } from './forkserver_server.ts';
-export { getInheritedFds } from './inherited_fds.ts';
 export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader.ts';
 export { type LaunchOptions, Popen as PopenFork } from './popen_fork.ts';
 export { Popen as PopenForkServer } from './popen_forkserver.ts';

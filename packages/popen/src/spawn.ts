@@ -19,6 +19,7 @@ import {
   rememberModule,
   type SpawningPopen,
   type StartMethod,
+  setInheritedFds,
   setMainPath,
   setSpawningPopen,
   startMethodState,
@@ -30,7 +31,6 @@ import { close } from '@multiprocessing/posix';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 import { addCodeCache } from './code_cache.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
-import { setInheritedFds } from './inherited_fds.ts';
 
 //
 // The executable

@@ -12,6 +12,8 @@ interface PlatformNumbers {
   MSG_NOSIGNAL: number;
   SOCK_SEQPACKET: number;
   SOCK_CLOEXEC: number;
+  MAP_ANONYMOUS: number;
+  MAP_NORESERVE: number;
   POSIX_SPAWN_SETSIGDEF: number;
   POSIX_SPAWN_SETSIGMASK: number;
   /** macOS only: close everything that no file action names. */
@@ -31,6 +33,8 @@ const linux: PlatformNumbers = {
   MSG_NOSIGNAL: 0x4000,
   SOCK_SEQPACKET: 5,
   SOCK_CLOEXEC: 0o2000000,
+  MAP_ANONYMOUS: 0x20,
+  MAP_NORESERVE: 0x4000,
   POSIX_SPAWN_SETSIGDEF: 0x04,
   POSIX_SPAWN_SETSIGMASK: 0x08,
   POSIX_SPAWN_CLOEXEC_DEFAULT: 0,
@@ -48,6 +52,8 @@ const darwin: PlatformNumbers = {
   MSG_NOSIGNAL: 0,
   SOCK_SEQPACKET: 5,
   SOCK_CLOEXEC: 0,
+  MAP_ANONYMOUS: 0x1000,
+  MAP_NORESERVE: 0x40,
   POSIX_SPAWN_SETSIGDEF: 0x04,
   POSIX_SPAWN_SETSIGMASK: 0x08,
   POSIX_SPAWN_CLOEXEC_DEFAULT: 0x4000,
@@ -70,6 +76,14 @@ export const FD_CLOEXEC = 1;
 export const F_SETOWN = 8;
 export const F_SETSIG = 10;
 export const O_ASYNC = 0o20000;
+
+/** memfd_create(2) and file seals, Linux. */
+export const MFD_CLOEXEC = 1;
+export const MFD_ALLOW_SEALING = 2;
+export const F_ADD_SEALS = 1033;
+export const F_SEAL_SEAL = 1;
+export const F_SEAL_SHRINK = 2;
+export const F_SEAL_GROW = 4;
 
 export const AF_UNIX = 1;
 export const SCM_RIGHTS = 1;

@@ -1,16 +1,22 @@
 /**
  * File descriptors: Python's `os.pipe`, `read`, `write`, `close`, `dup`, and poll(2).
  */
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import {
+  F_ADD_SEALS,
   F_GETFD,
   F_GETFL,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
   F_SETFD,
   F_SETFL,
   F_SETOWN,
   F_SETSIG,
   FD_CLOEXEC,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
   O_ASYNC,
   platform,
 } from './constants.ts';
@@ -175,7 +181,25 @@ export function signalOnChange(fd: number, signal: number): void {
  * @throws OSError
  */
 export function memfdCreate(name: string): number {
-  return aboveStandardStreams(cMemfd(name, 1 /* MFD_CLOEXEC */));
+  return aboveStandardStreams(cMemfd(name, MFD_CLOEXEC));
+}
+
+/**
+ * As `memfdCreate`, of a size that nobody can change any more: no process can make the others' accesses fail by
+ * cutting the file. Linux only.
+ * @param size bytes
+ * @throws OSError
+ */
+export function sealedMemfd(name: string, size: number): number {
+  const fd = aboveStandardStreams(cMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  try {
+    ftruncateSync(fd, size);
+    cFcntl(fd, F_ADD_SEALS, 'int', F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
+    return fd;
+  } catch (error) {
+    close(fd);
+    return rethrow(error, 'ftruncate');
+  }
 }
 
 export const POLLIN = 1;

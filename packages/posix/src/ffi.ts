@@ -116,6 +116,11 @@ export function addressOf(buffer: Uint8Array): bigint {
   return ffi().koffi.address(buffer);
 }
 
+/** An ArrayBuffer over memory that is not JavaScript's; the memory must outlive it. @param size bytes */
+export function viewMemory(address: number, size: number): ArrayBuffer {
+  return ffi().koffi.view(BigInt(address), size);
+}
+
 /** Reads a pointer of this process's memory. */
 export function readPointer(address: bigint): bigint {
   return BigInt(ffi().koffi.decode.uint64(address));

@@ -28,6 +28,7 @@ export {
   poll,
   read,
   readInto,
+  sealedMemfd,
   setCloexec,
   signalOnChange,
   write,
@@ -41,6 +42,7 @@ export {
   inheritedLoop,
   quietInheritedLoop,
 } from './inherited_loop.ts';
+export { blank, bufferOver, mapShared, PAGE_SIZE, unmap } from './memory.ts';
 export {
   _exit,
   getpid,

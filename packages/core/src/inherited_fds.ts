@@ -2,7 +2,7 @@
  * The fds that this process's parent passed to it by `duplicateForChild`; Python's
  * `forkserver.get_inherited_fds`.
  */
-import { processWide } from '@multiprocessing/core';
+import { processWide } from './state.ts';
 
 const inherited = processWide('inheritedFds', () => ({ fds: undefined as number[] | undefined }));
 
