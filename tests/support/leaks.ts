@@ -73,6 +73,12 @@ async function libraryState(): Promise<{ serverPid: string; ownFds: Set<string> 
   const state = globals[Symbol.for('multiprocessing.state')];
   const server = state?.get('forkserver');
   const shared = [state?.get('endedSentinel')?.fd, state?.get('codeCache')?.fd];
-  const fds = [server?._socket, server?._pidfd, ...shared];
+  const arenas = (state?.get('arenas') ?? new Map()) as Map<string, { fd: number }>;
+  const fds = [
+    server?._socket,
+    server?._pidfd,
+    ...shared,
+    ...[...arenas.values()].map(({ fd }) => fd),
+  ];
   return { serverPid: String(server?._forkserverPid), ownFds: new Set(fds.map(String)) };
 }

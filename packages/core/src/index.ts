@@ -7,6 +7,7 @@ export { importModule, loadedBundle } from './bundle.ts';
 export * from './connection.ts';
 export { DupFd } from './dup_fd.ts';
 export * from './errors.ts';
+export * as heap from './heap.ts';
 export { getInheritedFds, setInheritedFds } from './inherited_fds.ts';
 export * from './main_module.ts';
 export * from './process.ts';

@@ -42,6 +42,7 @@ export class BaseProcess<T extends Target = Target> {
   /** @internal */ _kwargs: object | undefined;
   /** @internal */ _name: string;
   /** @internal */ _starting = false;
+  /** The number of its launch among this process's. @internal */ _launch = 0;
 
   /**
    * @param options target, args (an array), kwargs (one last object argument), name, daemon
@@ -128,6 +129,7 @@ export class BaseProcess<T extends Target = Target> {
 
   private _started(popen: Popen): void {
     this._popen = popen;
+    this._launch = ++table.launches;
     // The parent has no more use for them, and the target may hold on to much (bpo-30775).
     this._target = undefined;
     this._args = undefined;

@@ -12,6 +12,8 @@ export const table = processWide('process', () => ({
   parent: undefined as BaseProcess | (() => BaseProcess) | undefined,
   children: new Set<BaseProcess>(),
   counter: 0,
+  /** How many children have been started: what was made before one of them can be told from what came after. */
+  launches: 0,
   /** True while a child imports the main module: it must not start processes then. */
   inheriting: false,
 }));

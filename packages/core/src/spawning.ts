@@ -3,6 +3,7 @@
  * It stands in core because the classes that may only be pickled at that time do.
  */
 import { RuntimeError } from './errors.ts';
+import type { BaseProcess } from './process.ts';
 import { processWide } from './state.ts';
 
 /** What an object that is pickled while a child is launched may ask of the launcher. */
@@ -16,16 +17,25 @@ export interface SpawningPopen {
   duplicateForChild(fd: number): number;
 }
 
-const tls = processWide('spawning', () => ({ popen: undefined as SpawningPopen | undefined }));
+const tls = processWide('spawning', () => ({
+  popen: undefined as SpawningPopen | undefined,
+  process: undefined as BaseProcess | undefined,
+}));
 
 /** The Popen that is pickling for its child now, or undefined; Python's `get_spawning_popen`. @internal */
 export function getSpawningPopen(): SpawningPopen | undefined {
   return tls.popen;
 }
 
+/** The process object that is being pickled for its child now, if it is known. @internal */
+export function getSpawningProcess(): BaseProcess | undefined {
+  return tls.process;
+}
+
 /** Python's `set_spawning_popen`. @internal */
-export function setSpawningPopen(popen: SpawningPopen | undefined): void {
+export function setSpawningPopen(popen: SpawningPopen | undefined, process?: BaseProcess): void {
   tls.popen = popen;
+  tls.process = process;
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   ForkingPickler,
   getReducer,
   getSpawningPopen,
+  getSpawningProcess,
   importModule,
   mainPath,
   RuntimeError,
@@ -141,13 +142,13 @@ export function getPreparationData(name: string): PreparationData {
  */
 export function pickleForChild(popen: SpawningPopen, process: BaseProcess): number {
   const preparation = getPreparationData(process.name);
-  const outer = getSpawningPopen();
-  setSpawningPopen(popen);
+  const outer = [getSpawningPopen(), getSpawningProcess()] as const;
+  setSpawningPopen(popen, process);
   try {
     const object = getReducer().ForkingPickler.dumps(process);
     return writeAnonymousFile([ForkingPickler.dumps(preparation), object]);
   } finally {
-    setSpawningPopen(outer);
+    setSpawningPopen(...outer);
   }
 }
 

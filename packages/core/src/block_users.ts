@@ -1,0 +1,42 @@
+/**
+ * Who may still see a block of the heap after its own process has let go of it: the children that it was
+ * pickled for, and those that were forked while it was there.
+ */
+import type { BaseProcess } from './process.ts';
+import { table } from './process_table.ts';
+import { getSpawningProcess } from './spawning.ts';
+
+/** Whether a child runs, or is on its way to. @internal */
+export function lives(process: BaseProcess): boolean {
+  if (process._popen !== undefined) return process._popen.poll() === undefined;
+  return process._starting || process === getSpawningProcess();
+}
+
+/** The children of one block. @internal */
+export class BlockUsers {
+  readonly #born = table.launches;
+  /** Weakly: those that live are held by the table of processes. */
+  #given: WeakRef<BaseProcess>[] = [];
+
+  /** Notes the child that is being launched now, and forgets those that have ended. */
+  addSpawning(): void {
+    const process = getSpawningProcess();
+    if (process === undefined) return;
+    const others = this.#given.filter((ref) => {
+      const other = ref.deref();
+      return other !== undefined && other !== process && lives(other);
+    });
+    this.#given = [...others, new WeakRef(process)];
+  }
+
+  /** Those that live. */
+  living(): Set<BaseProcess> {
+    const given = this.#given.map((ref) => ref.deref());
+    const forked = [...table.children].filter((child) => {
+      return child._popen?.method === 'fork' && child._launch > this.#born;
+    });
+    return new Set(
+      [...given, ...forked].filter((child) => child !== undefined && lives(child)),
+    ) as Set<BaseProcess>;
+  }
+}
