@@ -21,6 +21,7 @@ import {
   type StartMethod,
   setReducer,
   startMethodState,
+  synchronize,
   type Target,
   TimeoutError,
   util,
@@ -85,27 +86,48 @@ export abstract class BaseContext {
   Pipe(_duplex = true): never {
     return later('Pipe');
   }
-  Lock(): never {
-    return later('Lock');
+  /** A lock for the processes of this context; Python's `Lock`. */
+  Lock(): synchronize.Lock {
+    return new synchronize.Lock({ ctx: this.getContext() });
   }
-  RLock(): never {
-    return later('RLock');
+
+  /** A lock that its owner can take again; Python's `RLock`. */
+  RLock(): synchronize.RLock {
+    return new synchronize.RLock({ ctx: this.getContext() });
   }
-  Condition(_lock?: unknown): never {
-    return later('Condition');
+
+  /** A place to wait for a change; Python's `Condition`. @param lock a Lock or RLock; a new RLock, without */
+  Condition(lock?: synchronize.Lock | synchronize.RLock): synchronize.Condition {
+    return new synchronize.Condition(lock, { ctx: this.getContext() });
   }
-  Semaphore(_value = 1): never {
-    return later('Semaphore');
+
+  /** Python's `Semaphore`. @param value what it starts with, from 0 to 2^31 - 1 */
+  Semaphore(value = 1): synchronize.Semaphore {
+    return new synchronize.Semaphore(value, { ctx: this.getContext() });
   }
-  BoundedSemaphore(_value = 1): never {
-    return later('BoundedSemaphore');
+
+  /** Python's `BoundedSemaphore`. @param value what it starts with, and its limit */
+  BoundedSemaphore(value = 1): synchronize.BoundedSemaphore {
+    return new synchronize.BoundedSemaphore(value, { ctx: this.getContext() });
   }
-  Event(): never {
-    return later('Event');
+
+  /** A flag to wait for; Python's `Event`. */
+  Event(): synchronize.Event {
+    return new synchronize.Event({ ctx: this.getContext() });
   }
-  Barrier(_parties: number, _options?: object): never {
-    return later('Barrier');
+
+  /**
+   * A point where processes wait for each other; Python's `Barrier`.
+   * @param parties how many
+   * @param options action, called when all are there; timeout in seconds for each wait
+   */
+  Barrier(
+    parties: number,
+    options: Omit<synchronize.BarrierOptions, 'ctx'> = {},
+  ): synchronize.Barrier {
+    return new synchronize.Barrier(parties, { ...options, ctx: this.getContext() });
   }
+
   Queue(_maxsize = 0): never {
     return later('Queue');
   }

@@ -17,6 +17,7 @@ export * from './reduction.ts';
 export * from './spawning.ts';
 export * from './start_method.ts';
 export * from './state.ts';
+export * as synchronize from './synchronize.ts';
 export { watchThreads } from './threads.ts';
 export * from './trace.ts';
 export * as util from './util.ts';

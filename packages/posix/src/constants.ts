@@ -10,6 +10,7 @@ interface PlatformNumbers {
   SOL_SOCKET: number;
   MSG_CMSG_CLOEXEC: number;
   MSG_NOSIGNAL: number;
+  SOCK_DGRAM: number;
   SOCK_SEQPACKET: number;
   SOCK_CLOEXEC: number;
   MAP_ANONYMOUS: number;
@@ -31,6 +32,7 @@ const linux: PlatformNumbers = {
   SOL_SOCKET: 1,
   MSG_CMSG_CLOEXEC: 0x40000000,
   MSG_NOSIGNAL: 0x4000,
+  SOCK_DGRAM: 2,
   SOCK_SEQPACKET: 5,
   SOCK_CLOEXEC: 0o2000000,
   MAP_ANONYMOUS: 0x20,
@@ -50,6 +52,7 @@ const darwin: PlatformNumbers = {
   SOL_SOCKET: 0xffff,
   MSG_CMSG_CLOEXEC: 0,
   MSG_NOSIGNAL: 0,
+  SOCK_DGRAM: 2,
   SOCK_SEQPACKET: 5,
   SOCK_CLOEXEC: 0,
   MAP_ANONYMOUS: 0x1000,
@@ -95,7 +98,10 @@ export const PR_SET_PDEATHSIG = 1;
 export const MADV_DOFORK = 11;
 
 /** System call numbers that libc has no function for, per architecture of Linux. */
-export const syscallNumbers: Record<string, { pidfd_open: number }> = {
-  x64: { pidfd_open: 434 },
-  arm64: { pidfd_open: 434 },
+export const syscallNumbers: Record<
+  string,
+  { pidfd_open: number; futex: number; gettid: number }
+> = {
+  x64: { pidfd_open: 434, futex: 202, gettid: 186 },
+  arm64: { pidfd_open: 434, futex: 98, gettid: 178 },
 };

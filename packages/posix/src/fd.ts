@@ -28,6 +28,8 @@ const cPipe = syscall('int pipe(_Out_ int *fds)');
 const cFcntl = syscall('int fcntl(int fd, int cmd, ...)');
 const cClose = syscall('int close(int fd)');
 const cPoll = native('int poll(void *fds, unsigned long nfds, int timeout)');
+const cEpollCreate = syscall('int epoll_create1(int flags)');
+const cDup3 = syscall('int dup3(int fd, int number, int flags)');
 const cMemfd = syscall('int memfd_create(const char *name, unsigned int flags)');
 
 /** Turns an error of node:fs into the OSError that it stands for. */
@@ -96,7 +98,7 @@ export function writeAll(fd: number, data: Uint8Array): void {
 }
 
 /** Node takes away from worker threads what would change the whole process, and marks it so. */
-const inWorker = (process.chdir as { disabled?: boolean }).disabled === true;
+export const inWorker = (process.chdir as { disabled?: boolean }).disabled === true;
 
 /** Closes an fd; Python's `os.close`. @throws OSError */
 export function close(fd: number): void {
@@ -132,6 +134,13 @@ export function aboveStandardStreams(fd: number): number {
   const moved = dupAbove(fd, 3);
   close(fd);
   return moved;
+}
+
+/** Puts something that is never ready in the place of an fd, which keeps its number. Linux only. @throws OSError */
+export function replaceByNeverReady(fd: number): void {
+  const never = cEpollCreate(platform.O_CLOEXEC);
+  cDup3(never, fd, platform.O_CLOEXEC);
+  close(never);
 }
 
 /** Sets or clears FD_CLOEXEC. @throws OSError */

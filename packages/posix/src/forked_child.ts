@@ -43,10 +43,18 @@ function setPid(value: number): void {
   Object.defineProperty(process, 'pid', { value, configurable: true, enumerable: true });
 }
 
+const hooks: (() => void)[] = [];
+
+/** Has every forked child call this before anything else of it runs. @internal */
+export function atFork(hook: () => void): void {
+  hooks.push(hook);
+}
+
 /** Repairs this process after fork(2) returned 0 in it. @internal */
 export function adoptForkedProcess(): void {
   uvLoopFork(state.loop);
   setPid(getpid());
+  for (const hook of hooks) hook();
   reportUncaughtByEmit();
   leaveByExit();
 }

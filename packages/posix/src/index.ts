@@ -8,6 +8,7 @@ if (process.platform === 'win32') {
   );
 }
 
+export { Doorbell, ring } from './doorbell.ts';
 export {
   BrokenPipeError,
   ChildProcessError,
@@ -35,7 +36,8 @@ export {
   writeAll,
 } from './fd.ts';
 export { fork, forkAvailable, forkStatistics, forkUnconfirmed } from './fork.ts';
-export { replaceExitHandlers } from './forked_child.ts';
+export { atFork, replaceExitHandlers } from './forked_child.ts';
+export { ALL, futexWait, futexWake } from './futex.ts';
 export {
   dropInheritedWork,
   type InheritedLoop,
@@ -60,4 +62,5 @@ export {
 export { onReady } from './readiness.ts';
 export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
+export { isAlive, myToken, self, tidOf } from './thread_token.ts';
 export { reportUncaught, writeStderr } from './uncaught.ts';

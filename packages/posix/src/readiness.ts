@@ -48,3 +48,36 @@ export function onReady(
   setStatusFlags(copy, flags);
   return end;
 }
+
+/** A lasting watch on an fd; it keeps the event loop alive unless `unref` was called. */
+export interface Watch {
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/**
+ * Looks at an fd for as long as the watch is open.
+ * @param fd must stay open, is watched by nobody else, and becomes non-blocking
+ * @param consume is called when it is readable and must leave nothing to read; what it returns is called after that, from
+ *   the event loop itself
+ * @throws OSError
+ */
+export function watchReadable(fd: number, consume: () => () => void): Watch {
+  let open = true;
+  const handle = uvPoll(fd, { readable: true }, () => {
+    const then = consume();
+    setImmediate(() => {
+      if (open) then();
+    });
+  });
+  return {
+    close: () => {
+      open = false;
+      handle.stop();
+      handle.close();
+    },
+    ref: () => handle.ref(),
+    unref: () => handle.unref(),
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * Waits of one thread, without blocking its event loop, for what a look at shared memory tells.
+ */
+import { addWaiter, removeWaiter, type Waiter } from './wait_hub.ts';
+
+interface Wait {
+  readonly done: () => boolean;
+  readonly resolve: (done: boolean) => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The longest timeout of a Node timer, in milliseconds. */
+const LONGEST = 0x7fffffff;
+
+/** @internal */
+export class AsyncWaits implements Waiter {
+  /** In the order in which they came. */
+  readonly #waits = new Set<Wait>();
+  readonly #listen: (on: boolean) => void;
+  #soon = false;
+
+  /** @param listen has this thread rung from the first wait on, until there is none */
+  constructor(listen: (on: boolean) => void = () => {}) {
+    this.#listen = listen;
+  }
+
+  /**
+   * @param done looks whether the wait is over
+   * @param timeout seconds, Infinity without limit
+   * @returns false when the time was over first
+   */
+  wait(done: () => boolean, timeout: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const wait: Wait = { done, resolve, timer: undefined };
+      this.#waits.add(wait);
+      if (this.#waits.size === 1) {
+        this.#listen(true);
+        addWaiter(this);
+      }
+      if (done()) this.#end(wait, true);
+      else if (timeout * 1000 <= LONGEST) {
+        wait.timer = setTimeout(() => this.#end(wait, done()), timeout * 1000);
+      }
+    });
+  }
+
+  check(): void {
+    for (const wait of [...this.#waits]) {
+      if (wait.done()) this.#end(wait, true);
+    }
+  }
+
+  /** What is waited for was done by this thread itself. */
+  soon(): void {
+    if (this.#soon || this.#waits.size === 0) return;
+    this.#soon = true;
+    setImmediate(() => {
+      this.#soon = false;
+      this.check();
+    });
+  }
+
+  #end(wait: Wait, done: boolean): void {
+    this.#waits.delete(wait);
+    clearTimeout(wait.timer);
+    if (this.#waits.size === 0) {
+      this.#listen(false);
+      removeWaiter(this);
+    }
+    wait.resolve(done);
+  }
+}

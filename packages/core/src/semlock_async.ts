@@ -1,0 +1,157 @@
+/**
+ * The waits of one thread for one lock that do not block its event loop: one after the other, and all of them behind
+ * one place in the lock's own set of waiters.
+ */
+import { close, onReady, pidfdOpen, tidOf } from '@multiprocessing/posix';
+import { addWaiter, removeWaiter, type Waiter } from './wait_hub.ts';
+
+/** What such a wait needs of its lock (semlock.ts). @internal */
+export interface WaitedFor {
+  /** Undefined for a semaphore, which has none. */
+  readonly owner: number | undefined;
+  isOthersTurn(): boolean;
+  takeInTurn(): boolean;
+  lookAfter(): boolean;
+  announce(): void;
+  insist(): void;
+  insistMore(): void;
+  enterWait(): void;
+  leaveWait(): void;
+  listen(on: boolean): void;
+}
+
+interface Acquire {
+  readonly resolve: (taken: boolean) => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** After so many wakes in vain all others have to let it go first. */
+const PATIENCE = 4;
+/** Milliseconds without a ring after which it looks whether the owner has died. */
+const QUIET = 50;
+/** The same where the kernel cannot tell the end of the owner. */
+const QUIET_LONGER = 500;
+/** The longest timeout of a Node timer, in milliseconds. */
+const LONGEST = 0x7fffffff;
+
+/** @internal */
+export class AsyncAcquires implements Waiter {
+  readonly #lock: WaitedFor;
+  /** In the order in which they came. */
+  readonly #acquires = new Set<Acquire>();
+  #inVain = 0;
+  #quiet: NodeJS.Timeout | undefined;
+  #stopWatch: (() => void) | undefined;
+  #soon = false;
+
+  constructor(lock: WaitedFor) {
+    this.#lock = lock;
+  }
+
+  /** @param timeout seconds, more than 0 @returns whether the lock was taken */
+  add(timeout: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const acquire: Acquire = { resolve, timer: undefined };
+      if (timeout * 1000 <= LONGEST) {
+        acquire.timer = setTimeout(() => this.#end(acquire, false), timeout * 1000);
+      }
+      this.#acquires.add(acquire);
+      if (this.#acquires.size > 1) return;
+      this.#lock.listen(true);
+      this.#lock.enterWait();
+      addWaiter(this);
+      this.#look();
+    });
+  }
+
+  /** The release was this thread's own. */
+  soon(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    setImmediate(() => {
+      this.#soon = false;
+      if (this.#lock.isOthersTurn()) this.#await();
+      else this.check();
+    });
+  }
+
+  /** Takes it for the first who waits, if it can be had. */
+  check(): void {
+    if (this.#acquires.size === 0 || this.#look()) return;
+    this.#lock.insist();
+    if (++this.#inVain >= PATIENCE) this.#lock.insistMore();
+  }
+
+  #look(): boolean {
+    this.#rest();
+    let taken = false;
+    for (;;) {
+      this.#lock.announce();
+      if (!this.#lock.takeInTurn()) break;
+      taken = true;
+      if (!this.#next()) return true;
+    }
+    this.#await();
+    return taken;
+  }
+
+  #await(): void {
+    this.#rest();
+    this.#quiet = setTimeout(() => this.#lookAfter(), QUIET);
+  }
+
+  /** The first of those who wait has it. @returns whether there are more */
+  #next(): boolean {
+    const [first] = this.#acquires;
+    this.#inVain = 0;
+    if (first !== undefined) this.#end(first, true);
+    return this.#acquires.size > 0;
+  }
+
+  #end(acquire: Acquire, taken: boolean): void {
+    this.#acquires.delete(acquire);
+    clearTimeout(acquire.timer);
+    if (this.#acquires.size === 0) {
+      this.#rest();
+      this.#inVain = 0;
+      this.#lock.listen(false);
+      this.#lock.leaveWait();
+      removeWaiter(this);
+    }
+    acquire.resolve(taken);
+  }
+
+  /** Nothing was heard for a while. From now on the kernel tells when the owner ends. */
+  #lookAfter(): void {
+    this.#rest();
+    this.#lock.announce();
+    if (this.#lock.lookAfter()) {
+      if (this.#next()) this.#look();
+      return;
+    }
+    const { owner } = this.#lock;
+    if (owner === undefined) return; // the next release will ring
+    if (owner === 0) this.#await(); // somebody was faster, and has it now or had it already
+    else this.#watch(owner);
+  }
+
+  #watch(owner: number): void {
+    try {
+      const fd = pidfdOpen(tidOf(owner));
+      try {
+        this.#stopWatch = onReady(fd, () => this.#lookAfter());
+      } finally {
+        close(fd); // the watch is on a duplicate
+      }
+    } catch {
+      // No process but a thread of one, or gone this very moment.
+      this.#quiet = setTimeout(() => this.#lookAfter(), QUIET_LONGER);
+    }
+  }
+
+  #rest(): void {
+    clearTimeout(this.#quiet);
+    this.#stopWatch?.();
+    this.#stopWatch = undefined;
+  }
+}

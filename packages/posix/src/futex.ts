@@ -1,0 +1,52 @@
+/**
+ * futex(2): sleeping on a word of shared memory until another process changes it. Linux only.
+ */
+import { syscallNumbers } from './constants.ts';
+import { osError } from './errors.ts';
+import { errno, native } from './ffi.ts';
+
+const cFutex = native(
+  'long syscall(long number, uintptr_t word, int operation, uint32_t value, void *timeout, uintptr_t word2, uint32_t value3)',
+);
+
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+const EAGAIN = 11;
+const EINTR = 4;
+const ETIMEDOUT = 110;
+
+const SYS_FUTEX = syscallNumbers[process.arch]?.futex ?? -1;
+
+/** struct timespec, its two 64-bit numbers as four 32-bit ones. */
+const timespec = new Int32Array(4);
+
+/** Wakes all that sleep on a word. */
+export const ALL = 0x7fffffff;
+
+/**
+ * Sleeps while the word has a value.
+ * @param address of a 32-bit word in a shared mapping
+ * @param expected its value when it was last looked at
+ * @param timeout seconds; Infinity waits for ever
+ * @returns false when the time is over; true when it was woken, or the word has another value, or for no reason
+ * @throws OSError for an address that is not mapped
+ */
+export function futexWait(address: number, expected: number, timeout: number): boolean {
+  const limited = timeout < 0x7fffffff;
+  if (limited) {
+    timespec[0] = Math.floor(timeout);
+    timespec[2] = Math.floor((timeout % 1) * 1e9);
+  }
+  const word = expected >>> 0;
+  if (cFutex(SYS_FUTEX, address, FUTEX_WAIT, word, limited ? timespec : null, 0, 0) === 0)
+    return true;
+  const error = errno();
+  if (error === ETIMEDOUT) return false;
+  if (error !== EAGAIN && error !== EINTR) throw osError(error, 'futex');
+  return true;
+}
+
+/** Wakes up to `count` threads that sleep on the word. @returns how many */
+export function futexWake(address: number, count: number): number {
+  return cFutex(SYS_FUTEX, address, FUTEX_WAKE, count, null, 0, 0);
+}
