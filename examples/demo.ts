@@ -85,6 +85,26 @@ const tour: readonly Stop[] = [
     fork: 'Nothing printed: a forked child leaves by _exit(2), and its handler does not run.',
     forkserver: 'Its handler runs.',
   }),
+  ...under('A lock, and a number that two processes change', 'lock_value', {
+    spawn: 'One adds 1 a thousand times, one subtracts it: nothing is lost.',
+    fork: 'The same: memory and lock are inherited.',
+    forkserver: 'The same: they were passed to the server with the process.',
+  }),
+  {
+    heading: 'A number that a scheduler and its workers share',
+    command: [example('shared_value_scheduler')],
+    see: 'What the scheduler adds, the workers see. Compare with the class derived from Process, above.',
+  },
+  {
+    heading: 'An event',
+    command: [example('event')],
+    see: 'One runner waits in the kernel, the other in its event loop. One set() starts both.',
+  },
+  {
+    heading: 'A barrier',
+    command: [example('barrier')],
+    see: 'Nobody begins a step before all have done the last.',
+  },
   {
     heading: 'Daemons',
     command: [example('daemon_process')],

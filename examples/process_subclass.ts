@@ -3,8 +3,8 @@
  *
  *     npx tsx examples/process_subclass.ts [spawn | forkserver]
  *
- * The child gets a copy of the object: what the parent changes after start() stays in the parent. (Value, which
- * both would see, comes with the shared-memory package.)
+ * The child gets a copy of the object: what the parent changes after start() stays in the parent. A Value is what
+ * both see: shared_value_scheduler.ts.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as mp from 'multiprocessing';

@@ -34,7 +34,10 @@ interface Example {
 }
 
 const examples: Readonly<Record<string, Example>> = {
+  barrier: {},
   daemon_process: {},
+  event: {},
+  lock_value: { methods },
   os_exit: { methods },
   os_pipe_many: { forks: true, unordered: true },
   os_pipe_parent_child: { forks: true, unordered: true },
@@ -42,6 +45,7 @@ const examples: Readonly<Record<string, Example>> = {
   os_waitpid: { forks: true },
   process_hello: { methods },
   process_subclass: { methods: methods.filter((method) => method !== 'fork') },
+  shared_value_scheduler: {},
   start_method_guard: { methods },
 };
 

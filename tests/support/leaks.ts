@@ -72,12 +72,15 @@ async function libraryState(): Promise<{ serverPid: string; ownFds: Set<string> 
   const globals = globalThis as { [key: symbol]: Registry | undefined };
   const state = globals[Symbol.for('multiprocessing.state')];
   const server = state?.get('forkserver');
+  const hub = state?.get('waitHub') as Record<string, { fd: number } | undefined> | undefined;
   const shared = [state?.get('endedSentinel')?.fd, state?.get('codeCache')?.fd];
+  const bells = [hub?.bell?.fd, hub?.ringer?.fd];
   const arenas = (state?.get('arenas') ?? new Map()) as Map<string, { fd: number }>;
   const fds = [
     server?._socket,
     server?._pidfd,
     ...shared,
+    ...bells,
     ...[...arenas.values()].map(({ fd }) => fd),
   ];
   return { serverPid: String(server?._forkserverPid), ownFds: new Set(fds.map(String)) };

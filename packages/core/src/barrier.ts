@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { checkOptions, checkTimeout } from './arguments.ts';
 import { BarrierPhases, type PhasesState } from './barrier_phases.ts';
 import { BrokenBarrierError, typeError, ValueError } from './errors.ts';
-import { limit, Lock, type SynchronizeOptions } from './locks.ts';
+import { Lock, limit, type SynchronizeOptions } from './locks.ts';
 import { getStateSymbol, setStateSymbol } from './pickle_codes.ts';
 import { nameExports } from './qualname.ts';
 import { checkShareable } from './sharing.ts';
@@ -50,7 +50,9 @@ export class Barrier {
       throw typeError(`parties must be a whole number, not ${inspect(parties)}`);
     }
     if (!Number.isInteger(parties) || parties < 1 || parties > MAX_PARTIES) {
-      throw new ValueError(`parties must be a whole number from 1 to ${MAX_PARTIES}, not ${parties}`);
+      throw new ValueError(
+        `parties must be a whole number from 1 to ${MAX_PARTIES}, not ${parties}`,
+      );
     }
     if (action !== undefined && typeof action !== 'function') {
       throw typeError(`action must be a function, not ${inspect(action)}`);

@@ -8,6 +8,7 @@
 import { ALL, futexWait, futexWake, isAlive, myToken } from '@multiprocessing/posix';
 import { AsyncWaits } from './async_waits.ts';
 import { BufferWrapper } from './heap.ts';
+import { load, spin } from './spin.ts';
 import { MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
 
 const PHASE = 0;
@@ -54,7 +55,7 @@ export class BarrierPhases {
   }
 
   get phase(): number {
-    return Atomics.load(this.#words, PHASE);
+    return load(this.#words, PHASE);
   }
 
   get #arrived(): Int32Array {
@@ -122,6 +123,7 @@ export class BarrierPhases {
 
   /** The blocking twin of `wait`. */
   waitSync(phase: number, timeout: number): boolean {
+    if (spin(() => this.phase !== phase)) return true;
     const deadline = performance.now() + timeout * 1000;
     while (this.phase === phase) {
       const left = (deadline - performance.now()) / 1000;

@@ -2,9 +2,9 @@
  * `Condition` of multiprocessing/synchronize.py. Deviations: D-042, D-043, D-046.
  */
 import { inspect } from 'node:util';
-import { ConditionWaits, type ConditionState } from './condition_waits.ts';
+import { type ConditionState, ConditionWaits } from './condition_waits.ts';
 import { assert, typeError } from './errors.ts';
-import { limit, Lock, RLock, type SynchronizeOptions } from './locks.ts';
+import { Lock, limit, RLock, type SynchronizeOptions } from './locks.ts';
 import { getStateSymbol, setStateSymbol } from './pickle_codes.ts';
 import { nameExports } from './qualname.ts';
 import { checkShareable } from './sharing.ts';

@@ -10,6 +10,7 @@ import { ALL, futexWait, futexWake, isAlive, myToken } from '@multiprocessing/po
 import { AsyncWaits } from './async_waits.ts';
 import { RuntimeError } from './errors.ts';
 import { BufferWrapper } from './heap.ts';
+import { load, spin } from './spin.ts';
 import { MemberTable } from './wait_hub.ts';
 
 /** Threads that can wait for one condition at the same time. */
@@ -61,7 +62,7 @@ export class ConditionWaits {
   }
 
   #get(word: number): number {
-    return Atomics.load(this.#words, word);
+    return load(this.#words, word);
   }
 
   /** Begins a wait of this thread. @returns its entry @throws RuntimeError when too many threads wait */
@@ -92,6 +93,7 @@ export class ConditionWaits {
 
   /** Sleeps until a notification is there, and takes it. @param timeout seconds @returns whether it took one */
   sleep(entry: number, timeout: number): boolean {
+    if (timeout > 0 && spin(() => this.#take(entry))) return true;
     const deadline = performance.now() + timeout * 1000;
     const address = this.#memory.address + (entry + NOTIFIED) * 4;
     for (;;) {

@@ -7,10 +7,11 @@ import { ALL, futexWait, futexWake } from '@multiprocessing/posix';
 import { checkTimeout } from './arguments.ts';
 import { AsyncWaits } from './async_waits.ts';
 import { BufferWrapper } from './heap.ts';
+import type { SynchronizeOptions } from './locks.ts';
 import { getStateSymbol, setStateSymbol } from './pickle_codes.ts';
 import { nameExports } from './qualname.ts';
 import { checkShareable } from './sharing.ts';
-import type { SynchronizeOptions } from './locks.ts';
+import { load, spin } from './spin.ts';
 import { MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
 
 const FLAG = 0;
@@ -89,11 +90,13 @@ export class Event {
     const sets = Atomics.load(words, SETS);
     if (this.isSet()) return true;
     const deadline = performance.now() + (timeout ?? Infinity) * 1000;
+    const done = () => load(words, FLAG) !== 0 || load(words, SETS) !== sets;
+    if (spin(done)) return true;
     for (;;) {
       const left = (deadline - performance.now()) / 1000;
       if (left <= 0) return false;
       futexWait(this._memory.address + SETS * 4, sets, Math.min(left, LOOK));
-      if (this.isSet() || Atomics.load(words, SETS) !== sets) return true;
+      if (done()) return true;
     }
   }
 

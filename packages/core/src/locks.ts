@@ -33,6 +33,11 @@ function myName(): string {
   return isMainThread ? name : `${name}|Thread-${threadId}`;
 }
 
+/** What a warning calls an object of a class. */
+function nameIn(className: string): string {
+  return `${/^([AEIOU]|RLock)/.test(className) ? 'an' : 'a'} ${className}`;
+}
+
 /** The base of locks and semaphores; Python's `multiprocessing.synchronize.SemLock`. */
 export class SemLock {
   /** @internal */ _semlock: NativeSemLock;
@@ -41,7 +46,7 @@ export class SemLock {
   /** @internal */
   constructor(kind: number, value: number, maxvalue: number, ctx?: SharingContext) {
     this._semlock = new NativeSemLock(kind, value, maxvalue);
-    this._semlock.name = `a ${this.constructor.name}`;
+    this._semlock.name = nameIn(this.constructor.name);
     this._ctx = ctx;
   }
 
@@ -93,7 +98,7 @@ export class SemLock {
 
   [setStateSymbol](state: SemLockState): void {
     this._semlock = NativeSemLock.rebuild(state);
-    this._semlock.name = `a ${this.constructor.name}`;
+    this._semlock.name = nameIn(this.constructor.name);
     this._ctx = undefined;
   }
 

@@ -17,6 +17,7 @@ import { AssertionError, ValueError } from './errors.ts';
 import { BufferWrapper } from './heap.ts';
 import { AsyncAcquires } from './semlock_async.ts';
 import { warnOfDeadOwner } from './semlock_warning.ts';
+import { load, spin } from './spin.ts';
 import { MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
 
 /** Kinds, as in CPython: RECURSIVE_MUTEX, SEMAPHORE, and a lock. @internal */
@@ -49,17 +50,9 @@ const WOKEN = 3;
 
 /** How many turns may go out of turn between two of those who wait, all of these together. */
 const MAX_SKIPS = 64;
-/** Looks at the word before a sleep; each takes some 40 ns. */
-const SPINS = 250;
 /** Seconds after which a sleeper looks whether the owner has died: the first time, and each time after. */
 const FIRST_LOOK = 0.05;
 const NEXT_LOOK = 0.25;
-
-/**
- * Between a release and the look at STATE nothing may change places. On x64 nothing does behind an atomic
- * instruction, and a plain load takes a tenth of the time of Atomics.load, which V8 calls.
- */
-const PLAIN_LOADS_ARE_ORDERED = process.arch === 'x64';
 
 /** The value of a semaphore that has no limit; CPython's SEM_VALUE_MAX. @internal */
 export const SEM_VALUE_MAX = 0x7fffffff;
@@ -159,8 +152,7 @@ export class NativeSemLock {
         throw new ValueError('semaphore or lock released too many times');
       }
     }
-    const state = PLAIN_LOADS_ARE_ORDERED ? (words[STATE] as number) : Atomics.load(words, STATE);
-    if (state >= SLEEPING) this.#wake();
+    if (load(words, STATE) >= SLEEPING) this.#wake();
   }
 
   /** Takes one of what is free, whoever waits. */
@@ -194,7 +186,7 @@ export class NativeSemLock {
   //
 
   #isFree(): boolean {
-    const word = Atomics.load(this.#words, WORD);
+    const word = load(this.#words, WORD);
     return this.kind === SEMAPHORE ? word > 0 : word === 0;
   }
 
@@ -258,12 +250,10 @@ export class NativeSemLock {
 
   #spin(): boolean {
     const words = this.#words;
-    for (let i = 0; i < SPINS; i++) {
-      Atomics.compareExchange(words, STATE, IDLE, SPINNING);
-      if (this.takeInTurn()) return true;
-      for (let j = 0; j < 20; j++) Atomics.load(words, PRIORITY);
-    }
-    return false;
+    return spin(() => {
+      if (words[STATE] === IDLE) Atomics.compareExchange(words, STATE, IDLE, SPINNING);
+      return this.takeInTurn();
+    });
   }
 
   #sleep(deadline: number): boolean {

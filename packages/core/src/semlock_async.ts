@@ -131,7 +131,8 @@ export class AsyncAcquires implements Waiter {
     }
     const { owner } = this.#lock;
     if (owner === undefined) return; // the next release will ring
-    if (owner === 0) this.#await(); // somebody was faster, and has it now or had it already
+    if (owner === 0)
+      this.#await(); // somebody was faster, and has it now or had it already
     else this.#watch(owner);
   }
 

@@ -4,9 +4,10 @@
  *
  * CPython has no counterpart: its waits block a thread each.
  */
-import { atFork, Doorbell, isAlive, myToken, ring } from '@multiprocessing/posix';
-import { RuntimeError } from './errors.ts';
+import { atFork, Doorbell, isAlive, myToken, Ringer } from '@multiprocessing/posix';
+import { NotImplementedError, RuntimeError } from './errors.ts';
 import { BufferWrapper } from './heap.ts';
+import { load } from './spin.ts';
 import { processWide } from './state.ts';
 
 /** How many threads can wait asynchronously for the locks of one program at the same time. */
@@ -26,6 +27,7 @@ const hub = processWide('waitHub', () => ({
   /** Everything that waits in this thread. */
   waiters: new Set<Waiter>(),
   bell: undefined as Doorbell | undefined,
+  ringer: undefined as Ringer | undefined,
   /** The tables that this thread stands in, and its place there, by the table's address. */
   places: new Map<number, number>(),
   /** The table for what this process makes. */
@@ -64,7 +66,11 @@ export class MemberTable {
   readonly memory: BufferWrapper;
   readonly #words: Int32Array;
 
+  /** @throws NotImplementedError where there are no futexes */
   constructor(memory = new BufferWrapper(MEMBERS * MEMBER_WORDS * 4)) {
+    if (process.platform !== 'linux') {
+      throw new NotImplementedError('locks between processes need Linux: futex(2)');
+    }
     this.memory = memory;
     this.#words = new Int32Array(memory.buffer);
   }
@@ -100,7 +106,9 @@ export class MemberTable {
   /** Rings the bell of a member. @returns false when there is nobody */
   ring(place: number): boolean {
     const id = Atomics.load(this.#words, place * MEMBER_WORDS + 1);
-    return id !== 0 && ring(id);
+    if (id === 0) return false;
+    hub.ringer ??= new Ringer();
+    return hub.ringer.ring(id);
   }
 }
 
@@ -138,7 +146,7 @@ export class MemberSet {
   ringAll(own: () => void): number {
     let count = 0;
     for (let i = 0; i < MEMBER_SET_WORDS; i++) {
-      for (let bits = Atomics.load(this.#words, i); bits !== 0; bits &= bits - 1) {
+      for (let bits = load(this.#words, i); bits !== 0; bits &= bits - 1) {
         const place = i * 32 + 31 - Math.clz32(bits & -bits);
         if (this.#reach(place, own)) count++;
         else this.#remove(place);

@@ -40,15 +40,18 @@ export {
 
 type Context = typeof defaultContext;
 
+/** A function that may be called with `new` as well. */
+type Factory<F> = F extends (...args: infer A) => infer R ? F & (new (...args: A) => R) : F;
+
 /** Binds a method of the default context, so that it works as a plain function, with and without `new`. */
-function bound<K extends keyof Context>(name: K): Context[K] {
+function bound<K extends keyof Context>(name: K): Factory<Context[K]> {
   const method = defaultContext[name] as (...args: never[]) => unknown;
   const call = (...args: never[]) => Reflect.apply(method, defaultContext, args);
   // A plain function can be called with `new`, an arrow function cannot.
   function factory(...args: never[]): unknown {
     return call(...args);
   }
-  return Object.defineProperty(factory, 'name', { value: name }) as Context[K];
+  return Object.defineProperty(factory, 'name', { value: name }) as Factory<Context[K]>;
 }
 
 export const activeChildren = bound('activeChildren');

@@ -21,7 +21,10 @@ const cSendto = native(
 const cRecv = native('long recv(int fd, void *buffer, size_t size, int flags)');
 
 const MSG_DONTWAIT = 0x40;
+const EINTR = 4;
+const EAGAIN = 11;
 const EADDRINUSE = 98;
+const ENOBUFS = 105;
 const ECONNREFUSED = 111;
 
 /** struct sockaddr_un of an abstract address: the family, NUL, the name. */
@@ -40,25 +43,27 @@ function socket(): number {
   return aboveStandardStreams(cSocket(AF_UNIX, type, 0));
 }
 
-let sender = -1;
+/** Rings the bells of others. */
+export class Ringer {
+  readonly fd = socket();
 
-/**
- * Rings a bell of any process.
- * @param id the bell's
- * @returns false when its process is gone
- * @throws OSError
- */
-export function ring(id: number): boolean {
-  if (sender === -1) sender = socket();
-  const to = addressOfBell(id);
-  for (;;) {
-    if (cSendto(sender, message, 1, MSG_DONTWAIT | platform.MSG_NOSIGNAL, to, to.length) >= 0)
-      return true;
-    const error = errno();
-    if (error === ECONNREFUSED) return false;
-    // It has rung and was not heard yet: once is enough.
-    if (error === 11 /* EAGAIN */ || error === 105 /* ENOBUFS */) return true;
-    if (error !== 4 /* EINTR */) throw osError(error, 'sendto');
+  /**
+   * Rings a bell of any process.
+   * @param id the bell's
+   * @returns false when its process is gone
+   * @throws OSError
+   */
+  ring(id: number): boolean {
+    const to = addressOfBell(id);
+    const flags = MSG_DONTWAIT | platform.MSG_NOSIGNAL;
+    while (cSendto(this.fd, message, 1, flags, to, to.length) < 0) {
+      const error = errno();
+      if (error === ECONNREFUSED) return false;
+      // It has rung and was not heard yet: once is enough.
+      if (error === EAGAIN || error === ENOBUFS) return true;
+      if (error !== EINTR) throw osError(error, 'sendto');
+    }
+    return true;
   }
 }
 

@@ -8,7 +8,7 @@ if (process.platform === 'win32') {
   );
 }
 
-export { Doorbell, ring } from './doorbell.ts';
+export { Doorbell, Ringer } from './doorbell.ts';
 export {
   BrokenPipeError,
   ChildProcessError,
