@@ -25,6 +25,7 @@ const modules: Record<string, string[]> = {
     'fork forkAvailable pipe read write close dup waitpid waitstatusToExitcode WNOHANG _exit kill',
     'getpid getppid cpuCount urandom',
   ],
+  heap: ['BufferWrapper Heap Arena'],
   forkable: [],
 };
 

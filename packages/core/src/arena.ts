@@ -81,7 +81,7 @@ function openMemory(size: number): number {
   if (size > Math.min(totalmem(), constants.MAX_LENGTH)) {
     throw osError(12 /* ENOMEM */, 'mmap', `${size} bytes`);
   }
-  if (process.platform === 'linux') return sealedMemfd('multiprocessing', size);
+  if (process.platform === 'linux') return sealedMemfd('multiprocessing-heap', size);
   const folder = mkdtempSync(join(tmpdir(), 'pymp-'));
   try {
     const fd = openSync(join(folder, 'arena'), 'w+', 0o600);

@@ -31,3 +31,14 @@ export function checkOptions(options: object, known: readonly string[], where: s
     }
   }
 }
+
+/**
+ * A size is a whole number.
+ * @throws TypeError, or ValueError for a negative one
+ */
+export function checkSize(size: unknown): asserts size is number {
+  if (typeof size !== 'number' || !Number.isInteger(size)) {
+    throw typeError(`size must be a whole number, not ${inspect(size)}`);
+  }
+  if (size < 0) throw new ValueError(`size: ${size} is negative`);
+}

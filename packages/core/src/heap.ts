@@ -5,11 +5,11 @@
  * CPython needs a lock here, and a list of blocks that were freed while it was held, because its collector runs
  * finalizers in the middle of anything. JavaScript's run between tasks: nothing here can be interrupted.
  */
-import { inspect } from 'node:util';
 import { bufferOver, PAGE_SIZE } from '@multiprocessing/posix';
 import { Arena } from './arena.ts';
+import { checkSize } from './arguments.ts';
 import { BlockUsers, lives } from './block_users.ts';
-import { typeError, ValueError } from './errors.ts';
+import { ValueError } from './errors.ts';
 import { Finalize } from './finalize.ts';
 import { info } from './logging.ts';
 import { reduceSymbol } from './pickle_codes.ts';
@@ -208,13 +208,6 @@ function lowerBound(ascending: readonly number[], least: number): number {
     else high = middle;
   }
   return low;
-}
-
-function checkSize(size: unknown): asserts size is number {
-  if (typeof size !== 'number' || !Number.isInteger(size)) {
-    throw typeError(`size must be a whole number, not ${inspect(size)}`);
-  }
-  if (size < 0) throw new ValueError(`size: ${size} is negative`);
 }
 
 /** A block of shared memory that can be inherited by children; Python's `heap.BufferWrapper`. */

@@ -99,6 +99,10 @@ export const URL_SEARCH_PARAMS = 0xc6;
 export const DOM_EXCEPTION = 0xc7;
 /** view kind, byte length, bytes: a view with a buffer of its own */
 export const OWN_VIEW = 0xc8;
+/** what the ArrayBuffer in shared memory belongs to */
+export const SHARED_BUFFER = 0xc9;
+/** view kind, ArrayBuffer in shared memory, byte offset, byte length */
+export const SHARED_VIEW = 0xca;
 
 /** What ERROR's second byte says. @internal */
 export const errorParts = ['message', 'stack', 'cause', 'errors', 'name'] as const;
@@ -137,6 +141,9 @@ export const viewClasses: readonly (ViewClass | undefined)[] = [
   BigUint64Array,
   (globalThis as { Float16Array?: ViewClass }).Float16Array,
 ];
+
+/** SHARED_VIEW's first byte for a Buffer. @internal */
+export const BUFFER_KIND = 0xff;
 
 /** The symbols of the language itself, by name. @internal */
 export const wellKnownSymbols: ReadonlyMap<string, symbol> = new Map(

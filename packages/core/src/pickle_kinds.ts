@@ -5,6 +5,8 @@
 import { types } from 'node:util';
 import { PicklingError } from './errors.ts';
 import * as code from './pickle_codes.ts';
+import { ownerOf } from './shared_buffers.ts';
+import { assertSpawning } from './spawning.ts';
 
 /** What the pickler offers to the writers. */
 export interface Sink {
@@ -84,6 +86,7 @@ const kinds: readonly Kind[] = [
     [Buffer.prototype],
     Buffer.isBuffer,
     (out, buffer) => {
+      if (writeSharedView(out, buffer, code.BUFFER_KIND)) return;
       unshared(buffer.buffer);
       out.byte(code.BUFFER);
       out.add(buffer);
@@ -96,6 +99,14 @@ const kinds: readonly Kind[] = [
     [ArrayBuffer.prototype, SharedArrayBuffer.prototype],
     types.isAnyArrayBuffer,
     (out, buffer) => {
+      const owner = ownerOf(buffer);
+      if (owner !== undefined) {
+        assertSpawning(buffer);
+        out.byte(code.SHARED_BUFFER);
+        out.value(owner);
+        out.add(buffer);
+        return;
+      }
       unshared(buffer);
       out.byte(code.ARRAY_BUFFER);
       out.add(buffer);
@@ -189,10 +200,25 @@ function unshared(buffer: ArrayBufferLike): void {
   }
 }
 
+/** A view of shared memory travels as such, and never by its content. */
+function writeSharedView(out: Sink, view: ArrayBufferView, kind: number): boolean {
+  const { buffer, byteOffset, byteLength } = view;
+  if (ownerOf(buffer) === undefined) return false;
+  assertSpawning(view);
+  out.byte(code.SHARED_VIEW);
+  out.byte(kind);
+  out.value(buffer);
+  out.number(byteOffset);
+  out.number(byteLength);
+  out.add(view);
+  return true;
+}
+
 function writeView(out: Sink, view: ArrayBufferView): void {
   const { buffer, byteOffset, byteLength } = view;
-  unshared(buffer);
   const index = code.viewClasses.findIndex((cls) => cls !== undefined && view instanceof cls);
+  if (writeSharedView(out, view, index)) return;
+  unshared(buffer);
   if (byteOffset === 0 && byteLength === buffer.byteLength) {
     // Views of a whole buffer share it on the other side, too.
     out.byte(code.VIEW);

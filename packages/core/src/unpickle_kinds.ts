@@ -70,6 +70,8 @@ export const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
       return source.add(new cls(source.bytes().buffer));
     },
   ],
+  [code.SHARED_BUFFER, readSharedBuffer],
+  [code.SHARED_VIEW, readSharedView],
   [code.ERROR, readError],
   [code.SYMBOL, readSymbol],
   [code.URL_OBJECT, (source) => source.add(new URL(source.string()))],
@@ -130,6 +132,24 @@ function readView(source: Source): ArrayBufferView {
   const buffer = source.value();
   if (!(buffer instanceof ArrayBuffer)) throw source.damaged('has a typed array without a buffer');
   return source.add(new cls(buffer), proto);
+}
+
+function readSharedBuffer(source: Source): ArrayBuffer {
+  const proto = source.takeProto();
+  const { buffer } = Object(source.value()) as { buffer?: unknown };
+  if (!(buffer instanceof ArrayBuffer)) throw source.damaged('has shared memory without a buffer');
+  return source.add(buffer, proto);
+}
+
+function readSharedView(source: Source): ArrayBufferView {
+  const proto = source.takeProto();
+  const kind = source.byte();
+  const cls = code.viewClasses[kind];
+  const [buffer, offset, size] = [source.value(), Number(source.value()), Number(source.value())];
+  if (!(buffer instanceof ArrayBuffer)) throw source.damaged('has a typed array without a buffer');
+  if (kind === code.BUFFER_KIND) return source.add(Buffer.from(buffer, offset, size), proto);
+  if (cls === undefined) throw source.damaged('has a typed array of an unknown class');
+  return source.add(new cls(buffer, offset, size / (cls.BYTES_PER_ELEMENT ?? 1)), proto);
 }
 
 function readSymbol(source: Source): symbol {

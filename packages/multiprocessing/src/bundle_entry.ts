@@ -4,6 +4,7 @@ export { forkserverMain, spawnMain } from '@multiprocessing/popen';
 export * as connection from './connection.ts';
 export * as context from './context.ts';
 export * as forkable from './forkable.ts';
+export * as heap from './heap.ts';
 export * as index from './index.ts';
 export * as os from './os.ts';
 export * as process from './process.ts';
