@@ -1,7 +1,7 @@
 /**
  * Waits of one thread, without blocking its event loop, for what a look at shared memory tells.
  */
-import { addWaiter, removeWaiter, type Waiter } from './wait_hub.ts';
+import { addWaiter, generation, removeWaiter, type Waiter } from './wait_hub.ts';
 
 interface Wait {
   readonly done: () => boolean;
@@ -15,7 +15,8 @@ const LONGEST = 0x7fffffff;
 /** @internal */
 export class AsyncWaits implements Waiter {
   /** In the order in which they came. */
-  readonly #waits = new Set<Wait>();
+  #waits = new Set<Wait>();
+  #generation = generation();
   readonly #listen: (on: boolean) => void;
   #soon = false;
 
@@ -30,6 +31,10 @@ export class AsyncWaits implements Waiter {
    * @returns false when the time was over first
    */
   wait(done: () => boolean, timeout: number): Promise<boolean> {
+    if (this.#generation !== generation()) {
+      this.#generation = generation();
+      this.#waits = new Set();
+    }
     return new Promise((resolve) => {
       const wait: Wait = { done, resolve, timer: undefined };
       this.#waits.add(wait);

@@ -43,7 +43,7 @@ export class BarrierPhases {
     this.#words = new Int32Array(this.#memory.buffer);
     const members = new MemberSet(this.#words.subarray(MEMBERS, ARRIVED), this.#table);
     this.#members = members;
-    this.#async = new AsyncWaits((on) => (on ? members.enter() : members.leave()));
+    this.#async = new AsyncWaits((on) => members.listen(on));
   }
 
   get state(): PhasesState {

@@ -106,7 +106,7 @@ export class ConditionWaits {
 
   /** The same without blocking the event loop. */
   wait(entry: number, timeout: number): Promise<boolean> {
-    Atomics.store(this.#words, entry + PLACE, this.#table.join() + 1);
+    Atomics.store(this.#words, entry + PLACE, this.#table.joinWithBell() + 1);
     return this.#async.wait(() => this.#take(entry), timeout);
   }
 

@@ -46,7 +46,7 @@ export class Event {
     this._words = new Int32Array(memory.buffer);
     const members = new MemberSet(this._words.subarray(MEMBERS), table);
     this._members = members;
-    this._waits = new AsyncWaits((on) => (on ? members.enter() : members.leave()));
+    this._waits = new AsyncWaits((on) => members.listen(on));
   }
 
   /** Whether it is set; Python's `is_set`. */

@@ -18,7 +18,7 @@ import { BufferWrapper } from './heap.ts';
 import { AsyncAcquires } from './semlock_async.ts';
 import { warnOfDeadOwner } from './semlock_warning.ts';
 import { load, spin } from './spin.ts';
-import { MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
+import { generation, MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
 
 /** Kinds, as in CPython: RECURSIVE_MUTEX, SEMAPHORE, and a lock. @internal */
 export const RECURSIVE = 0;
@@ -37,10 +37,11 @@ const PRIORITY = 4;
 const LAST = 5;
 /** How often the owner of a recursive lock holds it. */
 const COUNT = 6;
-/** About how many wait. Killed ones are counted until nobody is found asleep. */
-const WAITING = 7;
-const MEMBERS = 8;
-const WORDS = MEMBERS + MEMBER_SET_WORDS;
+/** All who wait, in whichever form. */
+const WAITING = 8;
+/** Those of them who want to be rung. */
+const LISTENING = WAITING + MEMBER_SET_WORDS;
+const WORDS = LISTENING + MEMBER_SET_WORDS;
 
 const IDLE = 0;
 const SPINNING = 1;
@@ -73,7 +74,11 @@ export class NativeSemLock {
   name = 'a lock';
   readonly #memory: BufferWrapper;
   readonly #table: MemberTable;
-  readonly #members: MemberSet;
+  readonly #waiting: MemberSet;
+  readonly #listening: MemberSet;
+  /** How many waits of this thread there are. */
+  #waits = 0;
+  #generation = generation();
   readonly #words: Int32Array;
   readonly #seqAddress: number;
   #async: AsyncAcquires | undefined;
@@ -85,7 +90,8 @@ export class NativeSemLock {
     this.#table = state === undefined ? MemberTable.current : new MemberTable(state.members);
     this.#memory = state?.memory ?? new BufferWrapper(WORDS * 4);
     this.#words = new Int32Array(this.#memory.buffer, 0, WORDS);
-    this.#members = new MemberSet(this.#words.subarray(MEMBERS), this.#table);
+    this.#waiting = new MemberSet(this.#words.subarray(WAITING, LISTENING), this.#table);
+    this.#listening = new MemberSet(this.#words.subarray(LISTENING), this.#table);
     this.#seqAddress = this.#memory.address + SEQ * 4;
     if (state === undefined && kind === SEMAPHORE) this.#words[WORD] = value;
   }
@@ -116,6 +122,7 @@ export class NativeSemLock {
   acquire(block: boolean, timeout: number): Promise<boolean> | boolean {
     if (this.#takeAtOnce() || this.#takeOutOfTurn()) return true;
     if (!block || timeout <= 0) return this.#takeFromTheDead(true);
+    this.#forgetParentsWaits();
     this.#async ??= new AsyncAcquires(this);
     return this.#async.add(timeout);
   }
@@ -193,10 +200,9 @@ export class NativeSemLock {
   /** Whether all who wait have had their turn often enough for somebody else to go first. */
   #mayGoFirst(): boolean {
     const words = this.#words;
-    const waiting = Math.max(1, words[WAITING] as number);
-    return (
-      Atomics.load(words, PRIORITY) === 0 && ((words[SKIPS] as number) + 1) * waiting <= MAX_SKIPS
-    );
+    if (load(words, PRIORITY) !== 0) return false;
+    const skips = (words[SKIPS] as number) + 1;
+    return skips <= MAX_SKIPS && skips * this.#waiting.size <= MAX_SKIPS;
   }
 
   #takeOutOfTurn(): boolean {
@@ -208,7 +214,7 @@ export class NativeSemLock {
   /** Whether this thread has had it so often that, waiting again, it lets others go first. */
   isOthersTurn(): boolean {
     const words = this.#words;
-    return (words[WAITING] as number) > 1 && words[LAST] === myToken() && !this.#mayGoFirst();
+    return words[LAST] === myToken() && this.#waiting.size > 1 && !this.#mayGoFirst();
   }
 
   /** For those who wait: takes it unless another one is to go first. */
@@ -219,6 +225,11 @@ export class NativeSemLock {
     if ((priority !== 0 && priority !== myToken()) || !this.#takeOne()) return false;
     this.#hadTurn();
     return true;
+  }
+
+  /** For those who have just begun to wait: those who sleep came before. */
+  takeAsNewcomer(): boolean {
+    return this.#waiting.size <= 1 ? this.takeInTurn() : this.#takeOutOfTurn();
   }
 
   #hadTurn(): void {
@@ -240,6 +251,7 @@ export class NativeSemLock {
     if (this.#takeOutOfTurn()) return true;
     if (!block || timeout <= 0) return this.#takeFromTheDead(true);
     const deadline = performance.now() + timeout * 1000;
+    this.#forgetParentsWaits();
     this.enterWait();
     try {
       return this.#spin() || this.#sleep(deadline);
@@ -251,6 +263,7 @@ export class NativeSemLock {
   #spin(): boolean {
     const words = this.#words;
     return spin(() => {
+      if ((words[STATE] as number) >= SLEEPING) return this.takeAsNewcomer();
       if (words[STATE] === IDLE) Atomics.compareExchange(words, STATE, IDLE, SPINNING);
       return this.takeInTurn();
     });
@@ -258,10 +271,11 @@ export class NativeSemLock {
 
   #sleep(deadline: number): boolean {
     const words = this.#words;
-    for (let look = FIRST_LOOK; ; ) {
+    let look = FIRST_LOOK;
+    for (let hasSlept = false; ; hasSlept = true) {
       const seq = Atomics.load(words, SEQ);
       this.announce();
-      if (this.takeInTurn()) return true;
+      if (hasSlept ? this.takeInTurn() : this.takeAsNewcomer()) return true;
       const left = (deadline - performance.now()) / 1000;
       if (left <= 0) return false;
       if (futexWait(this.#seqAddress, seq, Math.min(left, look))) {
@@ -288,14 +302,24 @@ export class NativeSemLock {
     Atomics.compareExchange(this.#words, PRIORITY, 0, myToken());
   }
 
+  #forgetParentsWaits(): void {
+    if (this.#generation === generation()) return;
+    this.#generation = generation();
+    this.#waits = 0;
+    this.#async = undefined;
+  }
+
   enterWait(): void {
-    Atomics.add(this.#words, WAITING, 1);
+    if (this.#waits++ > 0) return;
+    const place = this.#table.join();
+    if (place !== undefined) this.#waiting.add(place);
   }
 
   leaveWait(): void {
-    const words = this.#words;
-    if (Atomics.sub(words, WAITING, 1) <= 0) Atomics.store(words, WAITING, 0);
-    Atomics.compareExchange(words, PRIORITY, myToken(), 0);
+    if (--this.#waits > 0) return;
+    const place = this.#table.join();
+    if (place !== undefined) this.#waiting.remove(place);
+    Atomics.compareExchange(this.#words, PRIORITY, myToken(), 0);
   }
 
   /** Wakes one who sleeps, and rings those who wait asynchronously. */
@@ -304,16 +328,15 @@ export class NativeSemLock {
     if (Atomics.compareExchange(words, STATE, SLEEPING, WOKEN) !== SLEEPING) return;
     Atomics.add(words, SEQ, 1);
     const woken = futexWake(this.#seqAddress, 1);
-    const rung = this.#members.ringAll(() => this.#async?.soon());
+    const rung = this.#listening.ringAll(() => this.#async?.soon());
     if (woken + rung > 0) return;
     // Nobody is there any more: whoever was, has given up or died.
-    if (Atomics.compareExchange(words, STATE, WOKEN, IDLE) === WOKEN) words[WAITING] = 0;
+    if (Atomics.compareExchange(words, STATE, WOKEN, IDLE) === WOKEN) words[SKIPS] = 0;
   }
 
   /** Has releases ring this thread, or not any more. */
   listen(on: boolean): void {
-    if (on) this.#members.enter();
-    else this.#members.leave();
+    this.#listening.listen(on);
   }
 
   //
@@ -324,11 +347,10 @@ export class NativeSemLock {
   lookAfter(): boolean {
     if (this.#takeFromTheDead(false)) return true;
     if (!this.#isFree()) return false;
-    // It is free, and nobody came for it: nobody else is there.
+    // It is free, and whoever was to go first did not come.
     const words = this.#words;
     Atomics.store(words, PRIORITY, 0);
-    Atomics.store(words, SKIPS, 0);
-    Atomics.store(words, WAITING, 1);
+    this.#waiting.removeDead();
     return this.takeInTurn();
   }
 

@@ -11,6 +11,7 @@ export interface WaitedFor {
   readonly owner: number | undefined;
   isOthersTurn(): boolean;
   takeInTurn(): boolean;
+  takeAsNewcomer(): boolean;
   lookAfter(): boolean;
   announce(): void;
   insist(): void;
@@ -60,7 +61,9 @@ export class AsyncAcquires implements Waiter {
       this.#lock.listen(true);
       this.#lock.enterWait();
       addWaiter(this);
-      this.#look();
+      this.#lock.announce();
+      if (this.#lock.takeAsNewcomer()) this.#end(acquire, true);
+      else this.#await();
     });
   }
 

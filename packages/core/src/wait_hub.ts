@@ -15,8 +15,8 @@ const MEMBERS = 1024;
 /** Words of a member: its thread's token, its bell's id. */
 const MEMBER_WORDS = 2;
 
-/** 32-bit words that a set of members takes. @internal */
-export const MEMBER_SET_WORDS = MEMBERS / 32;
+/** 32-bit words that a set of members takes: a bit for each, and before them a bit for each word that is not 0. @internal */
+export const MEMBER_SET_WORDS = 1 + MEMBERS / 32;
 
 /** Something that waits: it looks at the memory itself whenever the bell has rung. @internal */
 export interface Waiter {
@@ -24,6 +24,8 @@ export interface Waiter {
 }
 
 const hub = processWide('waitHub', () => ({
+  /** Another number in each forked child: what waited before is its parent's. */
+  generation: 0,
   /** Everything that waits in this thread. */
   waiters: new Set<Waiter>(),
   bell: undefined as Doorbell | undefined,
@@ -36,10 +38,16 @@ const hub = processWide('waitHub', () => ({
 
 // A forked child is another thread, and what its parent waits for is not its own.
 atFork(() => {
+  hub.generation++;
   hub.waiters = new Set();
   hub.bell = undefined;
   hub.places = new Map();
 });
+
+/** Tells a forked child from the process whose objects it has. @internal */
+export function generation(): number {
+  return hub.generation;
+}
 
 function heard(): void {
   for (const waiter of [...hub.waiters]) waiter.check();
@@ -80,16 +88,25 @@ export class MemberTable {
     return hub.table;
   }
 
-  /** This thread's place. @throws RuntimeError when the table is full */
-  join(): number {
+  /** This thread's place; undefined when the table is full. */
+  join(): number | undefined {
     const known = hub.places.get(this.memory.address);
     if (known !== undefined) return known;
     const place = this.#claim((token) => token === 0) ?? this.#claim((token) => !isAlive(token));
+    if (place !== undefined) {
+      Atomics.store(this.#words, place * MEMBER_WORDS + 1, 0);
+      hub.places.set(this.memory.address, place);
+    }
+    return place;
+  }
+
+  /** This thread's place, with a bell at it. @throws RuntimeError when the table is full */
+  joinWithBell(): number {
+    const place = this.join();
     if (place === undefined) {
-      throw new RuntimeError(`more than ${MEMBERS} threads wait asynchronously for shared locks`);
+      throw new RuntimeError(`more than ${MEMBERS} threads wait for locks of one program`);
     }
     Atomics.store(this.#words, place * MEMBER_WORDS + 1, bell().id);
-    hub.places.set(this.memory.address, place);
     return place;
   }
 
@@ -101,6 +118,11 @@ export class MemberTable {
       if (Atomics.compareExchange(this.#words, word, token, myToken()) === token) return place;
     }
     return undefined;
+  }
+
+  /** Whether the member at a place still lives. */
+  isAlive(place: number): boolean {
+    return isAlive(Atomics.load(this.#words, place * MEMBER_WORDS));
   }
 
   /** Rings the bell of a member. @returns false when there is nobody */
@@ -123,19 +145,49 @@ export class MemberSet {
     this.#table = table;
   }
 
-  /** Puts this thread into the set. */
-  enter(): void {
-    const place = this.#table.join();
-    Atomics.or(this.#words, place >>> 5, 1 << (place & 31));
+  /** Puts a member into the set. */
+  add(place: number): void {
+    Atomics.or(this.#words, 1 + (place >>> 5), 1 << (place & 31));
+    Atomics.or(this.#words, 0, 1 << (place >>> 5));
   }
 
-  /** Takes this thread out. */
-  leave(): void {
-    this.#remove(this.#table.join());
+  /** Takes a member out. */
+  remove(place: number): void {
+    const word = place >>> 5;
+    Atomics.and(this.#words, 1 + word, ~(1 << (place & 31)));
+    if (Atomics.load(this.#words, 1 + word) !== 0) return;
+    Atomics.and(this.#words, 0, ~(1 << word));
+    // Another member may have come between the two looks.
+    if (Atomics.load(this.#words, 1 + word) !== 0) Atomics.or(this.#words, 0, 1 << word);
   }
 
-  #remove(place: number): void {
-    Atomics.and(this.#words, place >>> 5, ~(1 << (place & 31)));
+  /** How many members there are. */
+  get size(): number {
+    let size = 0;
+    for (let used = load(this.#words, 0); used !== 0; used &= used - 1) {
+      const word = this.#words[1 + 31 - Math.clz32(used & -used)] as number;
+      for (let bits = word; bits !== 0; bits &= bits - 1) size++;
+    }
+    return size;
+  }
+
+  /** The places of all members. */
+  #places(): number[] {
+    const places: number[] = [];
+    for (let used = load(this.#words, 0); used !== 0; used &= used - 1) {
+      const word = 31 - Math.clz32(used & -used);
+      for (let bits = load(this.#words, 1 + word); bits !== 0; bits &= bits - 1) {
+        places.push(word * 32 + 31 - Math.clz32(bits & -bits));
+      }
+    }
+    return places;
+  }
+
+  /** Takes out those who have died. */
+  removeDead(): void {
+    for (const place of this.#places()) {
+      if (!this.#table.isAlive(place)) this.remove(place);
+    }
   }
 
   /**
@@ -144,13 +196,11 @@ export class MemberSet {
    * @returns how many there are
    */
   ringAll(own: () => void): number {
+    if (load(this.#words, 0) === 0) return 0;
     let count = 0;
-    for (let i = 0; i < MEMBER_SET_WORDS; i++) {
-      for (let bits = load(this.#words, i); bits !== 0; bits &= bits - 1) {
-        const place = i * 32 + 31 - Math.clz32(bits & -bits);
-        if (this.#reach(place, own)) count++;
-        else this.#remove(place);
-      }
+    for (const place of this.#places()) {
+      if (this.#reach(place, own)) count++;
+      else this.remove(place);
     }
     return count;
   }
@@ -159,5 +209,12 @@ export class MemberSet {
     if (hub.places.get(this.#table.memory.address) !== place) return this.#table.ring(place);
     own();
     return true;
+  }
+
+  /** Has this thread rung, or not any more. @throws RuntimeError when the table is full */
+  listen(on: boolean): void {
+    const place = this.#table.joinWithBell();
+    if (on) this.add(place);
+    else this.remove(place);
   }
 }
