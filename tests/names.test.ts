@@ -26,6 +26,7 @@ const modules: Record<string, string[]> = {
     'getpid getppid cpuCount urandom',
   ],
   heap: ['BufferWrapper Heap Arena'],
+  sharedctypes: ['RawValue RawArray Value Array copy synchronized Struct'],
   forkable: [],
 };
 

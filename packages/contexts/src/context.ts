@@ -20,6 +20,7 @@ import {
   type Reducer,
   type StartMethod,
   setReducer,
+  sharedctypes,
   startMethodState,
   synchronize,
   type Target,
@@ -27,6 +28,14 @@ import {
   util,
   ValueError,
 } from '@multiprocessing/core';
+import type {
+  CType,
+  Initial,
+  LockOption,
+  RawArrayOf,
+  RawValueOf,
+  SharedOptions,
+} from '@multiprocessing/core/sharedctypes';
 import {
   _forkserver,
   checkForkserverAvailable,
@@ -42,6 +51,14 @@ import { replaceExitHandlers } from '@multiprocessing/posix';
 /** Until the package that brings it lands. */
 function later(name: string): never {
   throw new NotImplementedError(`${name} is not part of this release yet`);
+}
+
+/** Options without a context get this one; what is none of both is refused where they are looked at. */
+function withContext<L extends LockOption>(
+  ctx: BaseContext,
+  options: SharedOptions<L> = {},
+): SharedOptions<L> {
+  return typeof options === 'object' && options !== null ? { ctx, ...options } : options;
 }
 
 //
@@ -140,17 +157,32 @@ export abstract class BaseContext {
   Pool(_processes?: number, _options?: object): never {
     return later('Pool');
   }
-  RawValue(_typecode: string, _initial?: unknown): never {
-    return later('RawValue');
+  /** Python's `RawValue`: see multiprocessing/sharedctypes. */
+  RawValue<T extends CType>(typecode: T, initial?: Initial<T>): RawValueOf<T> {
+    return sharedctypes.RawValue(typecode, initial);
   }
-  RawArray(_typecode: string, _sizeOrItems: unknown): never {
-    return later('RawArray');
+  /** Python's `RawArray`: see multiprocessing/sharedctypes. */
+  RawArray<T extends CType>(
+    typecode: T,
+    sizeOrItems: number | Iterable<Initial<T>>,
+  ): RawArrayOf<T> {
+    return sharedctypes.RawArray(typecode, sizeOrItems);
   }
-  Value(_typecode: string, _initial?: unknown, _options?: object): never {
-    return later('Value');
+  /** Python's `Value`: see multiprocessing/sharedctypes. */
+  Value<T extends CType, L extends LockOption = true>(
+    typecode: T,
+    initial?: Initial<T>,
+    options?: SharedOptions<L>,
+  ) {
+    return sharedctypes.Value<T, L>(typecode, initial, withContext(this, options));
   }
-  Array(_typecode: string, _sizeOrItems: unknown, _options?: object): never {
-    return later('Array');
+  /** Python's `Array`: see multiprocessing/sharedctypes. */
+  Array<T extends CType, L extends LockOption = true>(
+    typecode: T,
+    sizeOrItems: number | Iterable<Initial<T>>,
+    options?: SharedOptions<L>,
+  ) {
+    return sharedctypes.SharedArray<T, L>(typecode, sizeOrItems, withContext(this, options));
   }
 
   /** Does nothing: there are no frozen executables to support here. Python's `freeze_support`. */

@@ -1,5 +1,6 @@
 /**
  * `Arena` of multiprocessing/heap.py: a piece of memory that a process shares with those that it starts.
+ * Deviations: D-076.
  */
 import { constants } from 'node:buffer';
 import { ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';

@@ -14,6 +14,7 @@ export * from './process.ts';
 export { table } from './process_table.ts';
 export * from './reducer.ts';
 export * from './reduction.ts';
+export * as sharedctypes from './sharedctypes.ts';
 export * from './spawning.ts';
 export * from './start_method.ts';
 export * from './state.ts';

@@ -10,4 +10,5 @@ export * as os from './os.ts';
 export * as process from './process.ts';
 export * as reduction from './reduction.ts';
 export * as synchronize from './synchronize.ts';
+export * as sharedctypes from './sharedctypes.ts';
 export * as util from './util.ts';
