@@ -111,6 +111,11 @@ const tour: readonly Stop[] = [
     see: 'task1 is a daemon and dies with the main program. task2 is none and is waited for.',
   },
   {
+    heading: 'A typed array in shared memory',
+    command: [example('shared_numpy_style')],
+    see: 'Four processes filled one array of 100 million bytes. None of them got a copy.',
+  },
+  {
     heading: 'The life of a process, by `multiprocessing trace`',
     command: [cli, 'trace', example('process_hello'), forkserver ? 'forkserver' : 'spawn'],
     see: 'Milliseconds, pid, process, layer (a source file), event: from start() to the reap.',

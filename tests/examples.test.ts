@@ -46,6 +46,7 @@ const examples: Readonly<Record<string, Example>> = {
   process_hello: { methods },
   process_subclass: { methods: methods.filter((method) => method !== 'fork') },
   shared_value_scheduler: {},
+  shared_numpy_style: {},
   start_method_guard: { methods },
 };
 

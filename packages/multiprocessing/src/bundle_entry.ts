@@ -9,6 +9,6 @@ export * as index from './index.ts';
 export * as os from './os.ts';
 export * as process from './process.ts';
 export * as reduction from './reduction.ts';
-export * as synchronize from './synchronize.ts';
 export * as sharedctypes from './sharedctypes.ts';
+export * as synchronize from './synchronize.ts';
 export * as util from './util.ts';
