@@ -51,6 +51,20 @@ forEachStartMethod((ctx) => {
       for (const child of children) await child.join();
     });
 
+    test('each set wakes once: two processes hand a ball to and fro', async () => {
+      const [there, back] = [ctx.Event(), ctx.Event()];
+      const p = new ctx.Process({ target: targets.returnBall, args: [form, there, back, 2000] });
+      await p.start();
+      for (let i = 0; i < 2000; i++) {
+        there.set();
+        expect(await waitFor(form, back, 30)).toBe(true);
+        back.clear();
+        expect(there.isSet()).toBe(false);
+      }
+      await p.join();
+      expect([there.isSet(), back.isSet()]).toEqual([false, false]);
+    });
+
     test('waiters that are killed do not keep an event from waking the others', async () => {
       const event = ctx.Event();
       const channel = new Channel();

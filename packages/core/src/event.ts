@@ -1,5 +1,5 @@
 /**
- * `Event` of multiprocessing/synchronize.py. CPython builds it from a condition and a semaphore; here it is two words of
+ * `Event` of multiprocessing/synchronize.py. CPython builds it from a condition and a semaphore; here it is one word of
  * shared memory, which nobody can be killed with a lock on. Deviations: D-043, D-045.
  */
 import { inspect } from 'node:util';
@@ -14,10 +14,12 @@ import { checkShareable } from './sharing.ts';
 import { load, spin } from './spin.ts';
 import { MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
 
-const FLAG = 0;
-/** How often it was set: a wait that began before a set() ends, however soon a clear() follows. */
-const SETS = 1;
-const MEMBERS = 2;
+/**
+ * How often it was set or cleared: odd while it is set. A wait that began while it was not ends with the next change,
+ * however soon a clear() follows.
+ */
+const CHANGES = 0;
+const MEMBERS = 1;
 /** Seconds after which a sleeper looks again, in case that who set it was killed before it woke anybody. */
 const LOOK = 0.5;
 
@@ -51,20 +53,29 @@ export class Event {
 
   /** Whether it is set; Python's `is_set`. */
   isSet(): boolean {
-    return Atomics.load(this._words, FLAG) !== 0;
+    return isOdd(load(this._words, CHANGES));
   }
 
   /** Sets it, and wakes all who wait; Python's `set`. */
   set(): void {
-    Atomics.store(this._words, FLAG, 1);
-    Atomics.add(this._words, SETS, 1);
-    futexWake(this._memory.address + SETS * 4, ALL);
+    if (!this._change(isOdd)) return;
+    futexWake(this._memory.address, ALL);
     this._members.ringAll(() => this._waits.soon());
   }
 
   /** Takes it back; Python's `clear`. */
   clear(): void {
-    Atomics.store(this._words, FLAG, 0);
+    this._change((changes) => !isOdd(changes));
+  }
+
+  /** @param isDone whether it is as wanted already @returns whether this changed it */
+  private _change(isDone: (changes: number) => boolean): boolean {
+    for (;;) {
+      const changes = Atomics.load(this._words, CHANGES);
+      if (isDone(changes)) return false;
+      const next = (changes + 1) | 0;
+      if (Atomics.compareExchange(this._words, CHANGES, changes, next) === changes) return true;
+    }
   }
 
   /**
@@ -75,27 +86,25 @@ export class Event {
    */
   async wait(timeout?: number): Promise<boolean> {
     checkTimeout(timeout);
-    const words = this._words;
-    const sets = Atomics.load(words, SETS);
-    if (this.isSet()) return true;
+    const changes = Atomics.load(this._words, CHANGES);
+    if (isOdd(changes)) return true;
     if (timeout !== undefined && timeout <= 0) return false;
-    const done = () => this.isSet() || Atomics.load(words, SETS) !== sets;
-    return this._waits.wait(done, timeout ?? Infinity);
+    return this._waits.wait(() => load(this._words, CHANGES) !== changes, timeout ?? Infinity);
   }
 
   /** The blocking twin of `wait`: sleeps in the kernel. */
   waitSync(timeout?: number): boolean {
     checkTimeout(timeout);
-    const words = this._words;
-    const sets = Atomics.load(words, SETS);
-    if (this.isSet()) return true;
+    const changes = Atomics.load(this._words, CHANGES);
+    if (isOdd(changes)) return true;
+    if (timeout !== undefined && timeout <= 0) return false;
     const deadline = performance.now() + (timeout ?? Infinity) * 1000;
-    const done = () => load(words, FLAG) !== 0 || load(words, SETS) !== sets;
+    const done = () => load(this._words, CHANGES) !== changes;
     if (spin(done)) return true;
     for (;;) {
       const left = (deadline - performance.now()) / 1000;
       if (left <= 0) return false;
-      futexWait(this._memory.address + SETS * 4, sets, Math.min(left, LOOK));
+      futexWait(this._memory.address, changes, Math.min(left, LOOK));
       if (done()) return true;
     }
   }
@@ -118,6 +127,10 @@ export class Event {
   [inspect.custom](): string {
     return this.toString();
   }
+}
+
+function isOdd(n: number): boolean {
+  return (n & 1) === 1;
 }
 
 nameExports(import.meta.url, { Event });
