@@ -28,6 +28,13 @@ afterEach(() => {
 
 const bytesOf = (wrapper: BufferWrapper) => new Uint8Array(wrapper.buffer);
 
+/** A size as most are: small, and now and then a large one. */
+function lognormal(): number {
+  const normal =
+    Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
+  return Math.trunc(Math.exp(normal) * 1000);
+}
+
 /** The parts of all arenas, free or not, in their order: [arena, start, stop]. */
 function partsOf({ _arenas, _lenToSeq, _allocatedBlocks }: Heap): [number, number, number][] {
   const free = [..._lenToSeq.values()].flat();
@@ -45,13 +52,17 @@ test('blocks of all sizes tile their arenas, and when all are freed nothing is l
   const before = targets.arenasHere();
   heap._DISCARD_FREE_SPACE_LARGER_THAN = 0;
   const blocks: BufferWrapper[] = [];
-  for (let i = 0; i < 5000; i++) {
-    const normal =
-      Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-    const block = new BufferWrapper(Math.trunc(Math.exp(normal) * 1000));
-    if (blocks.length < 50) blocks.push(block);
-    else blocks[Math.floor(Math.random() * 50)] = block;
-    if (i % 500 === 0) await collectUntil(() => heap._nFrees > i - 100);
+  // In a function of its own: the collector takes what a variable has held for held.
+  const churn = (n: number) => {
+    for (let i = 0; i < n; i++) {
+      const block = new BufferWrapper(lognormal());
+      if (blocks.length < 50) blocks.push(block);
+      else blocks[Math.floor(Math.random() * 50)] = block;
+    }
+  };
+  for (let i = 1; i <= 10; i++) {
+    churn(500);
+    await collectUntil(() => heap._nFrees > 500 * i - 100);
   }
   expect(heap._nFrees).toBeGreaterThan(4000);
   const parts = partsOf(heap);
@@ -79,12 +90,17 @@ test('blocks of all sizes tile their arenas, and when all are freed nothing is l
 
 test('blocks that hold each other are freed by the collector in the middle of allocations', async () => {
   type Buddy = BufferWrapper & { buddy?: BufferWrapper };
-  for (let i = 0; i < 5000; i++) {
-    const a: Buddy = new BufferWrapper(1);
-    const b: Buddy = new BufferWrapper(1);
-    a.buddy = b;
-    b.buddy = a;
-    if (i % 1000 === 0) await collectUntil(() => heap._nFrees > i);
+  const pairs = (n: number) => {
+    for (let i = 0; i < n; i++) {
+      const a: Buddy = new BufferWrapper(1);
+      const b: Buddy = new BufferWrapper(1);
+      a.buddy = b;
+      b.buddy = a;
+    }
+  };
+  for (let i = 1; i <= 5; i++) {
+    pairs(1000);
+    await collectUntil(() => heap._nFrees > 1000 * i);
   }
   expect(await collectUntil(() => heap._nFrees === heap._nMallocs)).toBe(true);
   expect(heap._nMallocs).toBe(10_000);
@@ -93,7 +109,6 @@ test('blocks that hold each other are freed by the collector in the middle of al
 test('arenas double in size up to four megabytes, and large ones are given back', async () => {
   const sizes = [1, 5000, 9000, 40_000, 5_000_000];
   const blocks = sizes.map((size) => new BufferWrapper(size));
-  expect(blocks.map(({ size }) => size)).toEqual(sizes);
   const page = heap._arenas[0]?.size as number;
   expect(heap._arenas.map(({ size }) => size / page)).toEqual([
     1,

@@ -163,6 +163,7 @@ forEachStartMethod((ctx, method) => {
       bytes: new Uint8Array(buffer, 9, 3),
       view: new DataView(buffer, 18, 8),
       node: Buffer.from(buffer, 25, 4),
+      own: new targets.Vector(buffer, 0, 2),
     };
     await run(ctx, targets.writeViews, channel.path, new targets.Holder(ctx.RawValue('b'), views));
     expect(channel.all()).toEqual([
@@ -173,12 +174,13 @@ forEachStartMethod((ctx, method) => {
           ['Uint8Array', 9, 3],
           ['DataView', 18, 8],
           ['Buffer', 25, 4],
+          ['Vector', 0, 16],
         ],
         1,
       ],
     ]);
     const bytes = new Uint8Array(buffer);
-    expect([0, 8, 9, 18, 25].map((i) => bytes[i])).toEqual([10, 11, 12, 13, 14]);
+    expect([0, 8, 9, 18, 25].map((i) => bytes[i])).toEqual([15, 11, 12, 13, 14]);
   });
 
   test('structures reach a child with their class and methods', async () => {
@@ -356,7 +358,8 @@ describe('type codes', () => {
       ['c', Buffer.from('xy'), 'one byte'],
       ['u', 'xy', 'a string of one code point'],
       ['u', '', 'a string of one code point'],
-      ['u', 120, 'a string of one code point'],
+      ['u', -1, 'a string of one code point'],
+      ['u', 0x110000, 'a string of one code point'],
     ] as const) {
       const message = `'${code}' takes ${wanted}`;
       expect(() => mp.RawValue(code as 'i', value as never)).toThrow(TypeError);
@@ -377,6 +380,7 @@ describe('type codes', () => {
     expect(mp.RawValue('d', Infinity).value).toBe(Infinity);
     expect(mp.RawValue('c', 65).value).toEqual(Buffer.from('A'));
     expect(mp.RawValue('u', '\ud800').value).toBe('\ud800');
+    expect(mp.RawValue('u', 0x1f600).value).toBe('😀');
     expect(mp.RawValue('u').value).toBe('\0');
     const wide = mp.RawArray('u', 1);
     wide[0] = 0x110000;
@@ -795,6 +799,10 @@ describe('synchronized', () => {
     expect(text.slice(1, 3)).toEqual(Buffer.from('bc'));
     text.set(Buffer.from('xy'), 1);
     expect(text.value.toString()).toBe('axy');
+    const wide = mp.Array('u', 'abc', { lock });
+    (wide[0] as number) += 1;
+    wide.set('é', 2);
+    expect(wide.getObj().value).toBe('bbé');
   });
 
   test('the lock is there to be held for longer', async () => {

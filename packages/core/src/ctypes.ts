@@ -33,7 +33,7 @@ type Big<Items> = Entry<bigint, number | bigint, Items>;
 /** What the values and arrays of each type code are. */
 export interface TypecodeMap {
   c: Entry<Buffer, Uint8Array | number, CharArray>;
-  u: Entry<string, string, WideCharArray>;
+  u: Entry<string, string | number, WideCharArray>;
   b: Whole<Int8Array<ArrayBuffer>>;
   B: Whole<Uint8Array<ArrayBuffer>>;
   h: Whole<Int16Array<ArrayBuffer>>;
@@ -90,6 +90,10 @@ export interface ScalarType {
   set(view: DataView, offset: number, value: unknown, where?: string): void;
 }
 
+function isBelow(value: unknown, limit: number): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < limit;
+}
+
 type Convert = (value: unknown) => number | bigint | undefined;
 
 /** Integers wrap as in C: a view keeps the low bits. */
@@ -104,11 +108,10 @@ const big: Convert = (value) => {
 const float: Convert = (value) => (typeof value === 'number' ? value : undefined);
 const character: Convert = (value) => {
   if (value instanceof Uint8Array && value.length === 1) return value[0];
-  const fits = Number.isInteger(value) && (value as number) >= 0 && (value as number) < 256;
-  return fits ? (value as number) : undefined;
+  return isBelow(value, 0x100) ? value : undefined;
 };
 const wideCharacter: Convert = (value) => {
-  if (typeof value !== 'string') return undefined;
+  if (typeof value !== 'string') return isBelow(value, 0x110000) ? value : undefined;
   const point = value.codePointAt(0);
   return point !== undefined && String.fromCodePoint(point) === value ? point : undefined;
 };
@@ -155,7 +158,7 @@ const wholeKind = ['an integer', whole] as const;
 const bigKind = ['a bigint or a safe integer', big] as const;
 const floatKind = ['a number', float] as const;
 const byteKind = ['one byte (a Uint8Array of length 1, or 0 to 255)', character] as const;
-const wideKind = ['a string of one code point', wideCharacter] as const;
+const wideKind = ['a string of one code point, or its number', wideCharacter] as const;
 
 const codes: readonly ScalarType[] = [
   scalar('c', 'c_char', ['Uint8', CharArray], byteKind, (byte: number) => Buffer.of(byte)),
