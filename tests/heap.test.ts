@@ -301,6 +301,32 @@ forEachStartMethod(['fork'], (ctx) => {
   });
 });
 
+forEachStartMethod(['fork'], (ctx) => {
+  test('a forked child hands on a block that other children of its parent have', async () => {
+    const channel = new Channel();
+    const gate = new Gate();
+    const wrapper = new BufferWrapper(10);
+    const others = (['spawn', 'forkserver', 'fork'] as const).map((other) => {
+      return new (mp.getContext(other).Process)({
+        target: targets.holdAndFill,
+        args: [channel.path, gate.path, wrapper],
+      });
+    });
+    for (const other of others) await other.start();
+    for (const next of ['spawn', 'forkserver', 'fork']) {
+      const p = new ctx.Process({ target: targets.passOn, args: [channel.path, next, wrapper] });
+      await p.start();
+      await p.join();
+      expect(p.exitcode).toBe(0);
+    }
+    expect(others.map((other) => other.exitcode)).toEqual([undefined, undefined, undefined]);
+    gate.open(3);
+    for (const other of others) await other.join();
+    expect(channel.all()).toContainEqual([10, 10, 3]);
+    expect(bytesOf(wrapper)[0]).toBe(0xee);
+  });
+});
+
 describe('the heap alone', () => {
   test('takes the smallest part that is large enough and merges what is freed', () => {
     const blocks = [100, 200, 100, 50, 100].map((size) => heap.malloc(size));

@@ -7,10 +7,11 @@ import type { BaseProcess } from './process.ts';
 import { table } from './process_table.ts';
 import { getSpawningProcess } from './spawning.ts';
 
-/** Whether a child runs, or is on its way to. @internal */
-export function lives(process: BaseProcess): boolean {
-  if (process._popen !== undefined) return process._popen.poll() === undefined;
-  return process._starting || process === getSpawningProcess();
+/** Whether a child of this process runs, or is on its way to. @internal */
+export function lives(child: BaseProcess): boolean {
+  if (child._parentPid !== process.pid) return false; // a forked child has its parent's objects
+  if (child._popen !== undefined) return child._popen.poll() === undefined;
+  return child._starting || child === getSpawningProcess();
 }
 
 /** The children of one block. @internal */
@@ -21,13 +22,13 @@ export class BlockUsers {
 
   /** Notes the child that is being launched now, and forgets those that have ended. */
   addSpawning(): void {
-    const process = getSpawningProcess();
-    if (process === undefined) return;
+    const child = getSpawningProcess();
+    if (child === undefined) return;
     const others = this.#given.filter((ref) => {
       const other = ref.deref();
-      return other !== undefined && other !== process && lives(other);
+      return other !== undefined && other !== child && lives(other);
     });
-    this.#given = [...others, new WeakRef(process)];
+    this.#given = [...others, new WeakRef(child)];
   }
 
   /** Those that live. */
