@@ -7,6 +7,7 @@ import * as mp from 'multiprocessing';
 import { Arena, BufferWrapper, Heap } from 'multiprocessing/heap';
 import { ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import * as core from '../packages/core/dist/heap.js';
 import * as targets from './fixtures/dist/heap_targets.js';
 import { collected, collectUntil } from './support/garbage.ts';
 import { Channel, Gate } from './support/scratch.ts';
@@ -181,6 +182,25 @@ test('blocks and arenas are pickled for a child that is being launched only', ()
     );
   }
   expect(arena).toBeInstanceOf(Arena);
+});
+
+test('a block is made again only inside of its arena', () => {
+  const { Arena: CoreArena, rebuildWrapper } = core;
+  const arena = new CoreArena(65_536);
+  for (const [owner, start, stop, size] of [
+    [arena, 0, 8, 9],
+    [arena, 4096, 2 ** 40, 8],
+    [arena, -8, 8, 8],
+    [arena, 0.5, 8, 1],
+    [{ address: 0, size: 100 }, 0, 8, 8],
+  ] as [core.Arena, number, number, number][]) {
+    expect(() => rebuildWrapper(owner, start, stop, size)).toThrow(
+      'a block of shared memory is not inside of its arena',
+    );
+  }
+  const [one, other] = [rebuildWrapper(arena, 0, 8, 8), rebuildWrapper(arena, 0, 8, 8)];
+  new Uint8Array(one.buffer).fill(3);
+  expect(new Uint8Array(other.buffer)[7]).toBe(3);
 });
 
 forEachStartMethod((ctx, method) => {

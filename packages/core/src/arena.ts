@@ -3,11 +3,12 @@
  * Deviations: D-076.
  */
 import { constants } from 'node:buffer';
-import { ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { close, mapShared, osError, sealedMemfd, unmap, urandom } from '@multiprocessing/posix';
 import { DupFd } from './dup_fd.ts';
+import { UnpicklingError } from './errors.ts';
 import { Finalize } from './finalize.ts';
 import { reduceSymbol } from './pickle_codes.ts';
 import { nameExports } from './qualname.ts';
@@ -93,11 +94,18 @@ function openMemory(size: number): number {
   }
 }
 
-/** In a child: the arena, mapped once however often it arrives; Python's `rebuild_arena`. @internal */
+/**
+ * In a child: the arena, mapped once however often it arrives; Python's `rebuild_arena`.
+ * @throws UnpicklingError for a file of another size: the kernel would kill who reads beyond its end
+ * @internal
+ */
 export function rebuildArena(key: string, size: number, dupFd: DupFd): Arena {
   const fd = dupFd.detach();
   const known = arenas.get(key)?.arena.deref();
-  if (known === undefined) return new Arena(size, { key, fd });
+  if (known === undefined) {
+    if (fstatSync(fd).size !== size) throw new UnpicklingError('an arena has lost its file');
+    return new Arena(size, { key, fd });
+  }
   if (known.fd !== fd) close(fd);
   return known;
 }

@@ -9,7 +9,7 @@ import { bufferOver, PAGE_SIZE } from '@multiprocessing/posix';
 import { Arena } from './arena.ts';
 import { checkSize } from './arguments.ts';
 import { BlockUsers, lives } from './block_users.ts';
-import { ValueError } from './errors.ts';
+import { UnpicklingError, ValueError } from './errors.ts';
 import { Finalize } from './finalize.ts';
 import { info } from './logging.ts';
 import { reduceSymbol } from './pickle_codes.ts';
@@ -261,13 +261,21 @@ function freeBlock(heap: Heap, block: Block): void {
   heap.free(block);
 }
 
-/** In a child: the same block, which is its parent's to free. @internal */
+/**
+ * In a child: the same block, which is its parent's to free.
+ * @throws UnpicklingError for one that is not inside of its arena
+ * @internal
+ */
 export function rebuildWrapper(
   arena: Arena,
   start: number,
   stop: number,
   size: number,
 ): BufferWrapper {
+  const whole = [start, stop, size].every((n) => Number.isInteger(n) && n >= 0);
+  if (!(arena instanceof Arena && whole && stop <= arena.size && start + size <= stop)) {
+    throw new UnpicklingError('a block of shared memory is not inside of its arena');
+  }
   return new BufferWrapper(size, { arena, start, stop });
 }
 
