@@ -16,6 +16,7 @@ const modules: Record<string, string[]> = {
   ],
   reduction: ['sendHandle recvHandle ForkingPickler register dump DupFd sendfds recvfds'],
   connection: ['Client Listener Pipe wait'],
+  synchronize: ['Lock RLock Semaphore BoundedSemaphore Condition Event Barrier'],
   context: [
     'BaseContext DefaultContext SpawnContext ForkContext ForkServerContext',
     'SpawnProcess ForkProcess ForkServerProcess Process',
@@ -37,7 +38,6 @@ const absent: Record<string, string> = {
   'util.closeAllFdsExcept': 'posix_spawn closes what is not passed',
   'reduction.sendHandle': 'comes with connections and queues',
   'reduction.recvHandle': 'comes with connections and queues',
-  'reduction.DupFd': 'comes with connections and queues',
   'reduction.sendfds': 'comes with connections and queues',
   'reduction.recvfds': 'comes with connections and queues',
   'reduction.dump': 'not exported',

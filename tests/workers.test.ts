@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { runProgram } from './support/programs.ts';
 
 const program = fileURLToPath(new URL('./fixtures/dist/programs/in_worker.js', import.meta.url));
 
@@ -9,4 +10,21 @@ test('processes can be started from a worker thread, except by fork', () => {
   expect(stderr).toBe('');
   expect(stdout).toBe('spawn 7 8\nforkserver 7 8\nValueError\n');
   expect(status).toBe(0);
+});
+
+test('locks and arrays work in worker threads, and between them and processes', async () => {
+  const { stdout, stderr, code } = await runProgram('locks_in_worker');
+  expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  expect(stdout.split('\n')).toEqual([
+    'counted 1500',
+    'in a worker: <Lock(owner=SomeOtherThread)>',
+    'in a worker: <RLock(MainProcess|Thread-2, 1)>',
+    'got it from a dead worker: true',
+    '',
+  ]);
+});
+
+test('a worker that waits can be terminated while it is woken', async () => {
+  const { stdout, stderr, code } = await runProgram('terminate_waiting_worker', ['100']);
+  expect({ stdout, stderr, code }).toEqual({ stdout: 'terminated 100\n', stderr: '', code: 0 });
 });

@@ -16,7 +16,7 @@ import { reduceSymbol } from './pickle_codes.ts';
 import type { BaseProcess } from './process.ts';
 import { nameExports } from './qualname.ts';
 import { registerSharedBuffer } from './shared_buffers.ts';
-import { assertSpawning } from './spawning.ts';
+import { assertSpawning, getSpawningPopen } from './spawning.ts';
 import { processWide } from './state.ts';
 
 export { Arena } from './arena.ts';
@@ -248,9 +248,13 @@ export class BufferWrapper {
     assertSpawning(this);
     const { arena, start, stop } = this._block;
     if (isOwn(this._block)) this._block.users.addSpawning();
+    if (getSpawningPopen()?.method === 'thread') givenToThreads.add(this.buffer);
     return [rebuildWrapper, [arena, start, stop, this.size]];
   }
 }
+
+/** Nobody tells when a thread has let go of a block: it stays until the process ends. */
+const givenToThreads = new Set<ArrayBuffer>();
 
 /** Whether this process has taken the block from its heap, and has to free it. */
 function isOwn(block: Block | Extent): block is Block {

@@ -19,6 +19,7 @@ export * from './spawning.ts';
 export * from './start_method.ts';
 export * from './state.ts';
 export * as synchronize from './synchronize.ts';
+export { dumpsForThread } from './thread_sharing.ts';
 export { watchThreads } from './threads.ts';
 export * from './trace.ts';
 export * as util from './util.ts';

@@ -2,7 +2,7 @@
  * The waits of one thread for one lock that do not block its event loop: one after the other, and all of them behind
  * one place in the lock's own set of waiters.
  */
-import { close, onReady, pidfdOpen, tidOf } from '@multiprocessing/posix';
+import { close, inWorker, onReady, pidfdOpen, tidOf } from '@multiprocessing/posix';
 import { addWaiter, removeWaiter, type Waiter } from './wait_hub.ts';
 
 /** What such a wait needs of its lock (semlock.ts). @internal */
@@ -30,7 +30,7 @@ interface Acquire {
 const PATIENCE = 4;
 /** Milliseconds without a ring after which it looks whether the owner has died. */
 const QUIET = 50;
-/** The same where the kernel cannot tell the end of the owner. */
+/** The same where the kernel does not tell the end of the owner. */
 const QUIET_LONGER = 500;
 /** The longest timeout of a Node timer, in milliseconds. */
 const LONGEST = 0x7fffffff;
@@ -140,16 +140,16 @@ export class AsyncAcquires implements Waiter {
   }
 
   #watch(owner: number): void {
-    try {
-      const fd = pidfdOpen(tidOf(owner));
-      try {
-        this.#stopWatch = onReady(fd, () => this.#lookAfter());
-      } finally {
-        close(fd); // the watch is on a duplicate
-      }
-    } catch {
-      // No process but a thread of one, or gone this very moment.
+    // In a worker that is being terminated the watch of an fd would end the process (posix/doorbell.ts).
+    const fd = inWorker ? undefined : pidfdOf(owner);
+    if (fd === undefined) {
       this.#quiet = setTimeout(() => this.#lookAfter(), QUIET_LONGER);
+      return;
+    }
+    try {
+      this.#stopWatch = onReady(fd, () => this.#lookAfter());
+    } finally {
+      close(fd); // the watch is on a duplicate
     }
   }
 
@@ -157,5 +157,14 @@ export class AsyncAcquires implements Waiter {
     clearTimeout(this.#quiet);
     this.#stopWatch?.();
     this.#stopWatch = undefined;
+  }
+}
+
+/** Undefined for a thread that is no process, or has ended this very moment. */
+function pidfdOf(owner: number): number | undefined {
+  try {
+    return pidfdOpen(tidOf(owner));
+  } catch {
+    return undefined;
   }
 }

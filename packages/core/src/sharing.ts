@@ -2,7 +2,7 @@
  * What may be given to which child: the checks that synchronize.py makes before it pickles.
  */
 import { RuntimeError } from './errors.ts';
-import { assertSpawning } from './spawning.ts';
+import { assertSpawning, getSpawningPopen } from './spawning.ts';
 import { startMethodState } from './start_method.ts';
 
 /** What a shared object knows of the context that made it. */
@@ -18,6 +18,7 @@ export interface SharingContext {
  */
 export function checkShareable(obj: object, ctx: SharingContext | undefined): void {
   assertSpawning(obj);
+  if (getSpawningPopen()?.method === 'thread') return;
   if ((ctx?._name ?? startMethodState.actual) !== 'fork') return;
   throw new RuntimeError(
     'A SemLock created in a fork context is being shared with a process in a spawn context.' +

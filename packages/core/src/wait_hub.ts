@@ -4,7 +4,14 @@
  *
  * CPython has no counterpart: its waits block a thread each.
  */
-import { atFork, Doorbell, isAlive, myToken, Ringer } from '@multiprocessing/posix';
+import {
+  atFork,
+  type Doorbell,
+  isAlive,
+  makeDoorbell,
+  myToken,
+  Ringer,
+} from '@multiprocessing/posix';
 import { NotImplementedError, RuntimeError } from './errors.ts';
 import { BufferWrapper } from './heap.ts';
 import { load } from './spin.ts';
@@ -65,7 +72,7 @@ export function removeWaiter(waiter: Waiter): void {
 }
 
 function bell(): Doorbell {
-  hub.bell ??= new Doorbell(heard);
+  hub.bell ??= makeDoorbell(heard);
   return hub.bell;
 }
 

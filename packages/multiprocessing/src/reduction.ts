@@ -1,2 +1,9 @@
 /** `multiprocessing/reduction`: how objects are pickled for another process. */
-export { ForkingPickler, nameOf, type Reduced, register } from '@multiprocessing/core';
+export {
+  DupFd,
+  dumpsForThread,
+  ForkingPickler,
+  nameOf,
+  type Reduced,
+  register,
+} from '@multiprocessing/core';

@@ -8,7 +8,7 @@ if (process.platform === 'win32') {
   );
 }
 
-export { Doorbell, Ringer } from './doorbell.ts';
+export { type Doorbell, makeDoorbell, Ringer } from './doorbell.ts';
 export {
   BrokenPipeError,
   ChildProcessError,
@@ -21,6 +21,7 @@ export {
   close,
   dup,
   dupAbove,
+  inWorker,
   makeBlocking,
   memfdCreate,
   POLLIN,
