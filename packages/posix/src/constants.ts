@@ -88,6 +88,14 @@ export const F_SEAL_SEAL = 1;
 export const F_SEAL_SHRINK = 2;
 export const F_SEAL_GROW = 4;
 
+/** open(2) and linkat(2), Linux: a file without a name. O_TMPFILE is this bit and O_DIRECTORY. */
+export const O_TMPFILE_ALONE = 0o20000000;
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_FOLLOW = 0x400;
+
+/** posix_spawn(3), Linux and macOS. */
+export const POSIX_SPAWN_SETPGROUP = 0x02;
+
 export const AF_UNIX = 1;
 export const SCM_RIGHTS = 1;
 

@@ -61,6 +61,15 @@ export {
   waitstatusToExitcode,
 } from './process.ts';
 export { onReady } from './readiness.ts';
+export {
+  checkSegmentName,
+  type Segment,
+  shmCreate,
+  shmInode,
+  shmLink,
+  shmOpen,
+  shmUnlink,
+} from './shm.ts';
 export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
 export { isAlive, myToken, self, tidOf } from './thread_token.ts';

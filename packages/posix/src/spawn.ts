@@ -2,7 +2,7 @@
  * Starting another program: posix_spawn(3) with passed fds, and execve(2) in place.
  */
 import { fstatSync } from 'node:fs';
-import { platform } from './constants.ts';
+import { POSIX_SPAWN_SETPGROUP, platform } from './constants.ts';
 import { osError } from './errors.ts';
 import { close, dupAbove, setCloexec } from './fd.ts';
 import { hasSymbol, native, syscall } from './ffi.ts';
@@ -27,7 +27,19 @@ const setSigdefault = native('int posix_spawnattr_setsigdefault(void *attributes
 const setSigmask = native('int posix_spawnattr_setsigmask(void *attributes, void *set)');
 const sigfillset = native('int sigfillset(void *set)');
 const sigemptyset = native('int sigemptyset(void *set)');
+const sigaddset = native('int sigaddset(void *set, int signal)');
 const cExecve = syscall('int execve(const char *path, const char **argv, const char **envp)');
+
+/** How a program is started. */
+export interface SpawnOptions {
+  env?: Environment;
+  /** The program finds them as 3, 4, 5 ... in their order. */
+  passFds?: readonly number[];
+  /** Numbers of signals that wait until the program lets them through, from its first instruction on. */
+  blocked?: readonly number[];
+  /** Whether it gets a process group of its own, which the signals of a terminal do not reach. */
+  ownGroup?: boolean;
+}
 
 /** The first number that passed fds get in the child: after stdin, stdout and stderr. */
 export const FIRST_PASSED_FD = 3;
@@ -55,7 +67,7 @@ function check(errno: number, call: string, detail: string): void {
 /**
  * Starts a program in a new process. It inherits stdin, stdout, stderr and the fds in `passFds`, which
  * it finds as 3, 4, 5 ... in that order; every other fd is closed there. All signals have their default
- * action and none is blocked.
+ * action, and none is blocked but those in `blocked`.
  *
  * @param path the executable
  * @param argv its arguments, argv[0] included
@@ -65,12 +77,11 @@ function check(errno: number, call: string, detail: string): void {
 export function posixSpawn(
   path: string,
   argv: readonly string[],
-  { env = process.env, passFds = [] }: { env?: Environment; passFds?: readonly number[] } = {},
+  { env = process.env, passFds = [], blocked = [], ownGroup = false }: SpawnOptions = {},
 ): number {
   const end = FIRST_PASSED_FD + passFds.length;
   const actions = Buffer.alloc(platform.sizeofFileActions);
   const attributes = Buffer.alloc(platform.sizeofSpawnAttributes);
-  const signals = Buffer.alloc(platform.sizeofSigset);
   const temporary: number[] = [];
   check(actionsInit(actions), 'posix_spawn_file_actions_init', path);
   check(attributesInit(attributes), 'posix_spawnattr_init', path);
@@ -90,15 +101,13 @@ export function posixSpawn(
     if (platform.POSIX_SPAWN_CLOEXEC_DEFAULT === 0 && hasCloseFrom()) {
       check(actionsCloseFrom(actions, end), 'posix_spawn_file_actions_addclosefrom_np', path);
     }
-    sigfillset(signals);
-    setSigdefault(attributes, signals);
-    sigemptyset(signals);
-    setSigmask(attributes, signals);
+    setSignals(attributes, blocked);
     setFlags(
       attributes,
       platform.POSIX_SPAWN_SETSIGDEF |
         platform.POSIX_SPAWN_SETSIGMASK |
-        platform.POSIX_SPAWN_CLOEXEC_DEFAULT,
+        platform.POSIX_SPAWN_CLOEXEC_DEFAULT |
+        (ownGroup ? POSIX_SPAWN_SETPGROUP : 0),
     );
     const pid = [0];
     const failed = cPosixSpawn(pid, path, actions, attributes, [...argv, null], environment(env));
@@ -109,6 +118,16 @@ export function posixSpawn(
     actionsDestroy(actions);
     attributesDestroy(attributes);
   }
+}
+
+/** All signals get their default action, and these wait. */
+function setSignals(attributes: Buffer, blocked: readonly number[]): void {
+  const signals = Buffer.alloc(platform.sizeofSigset);
+  sigfillset(signals);
+  setSigdefault(attributes, signals);
+  sigemptyset(signals);
+  for (const signal of blocked) sigaddset(signals, signal);
+  setSigmask(attributes, signals);
 }
 
 let closeFrom: boolean | undefined;
