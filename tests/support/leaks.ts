@@ -11,10 +11,10 @@ export interface Snapshot {
   files: Set<string>;
 }
 
-/** What exists now. The library's own forkserver, which outlives a test by design, does not count. */
+/** What exists now. The library's own forkserver and tracker, which outlive a test by design, do not count. */
 export async function takeSnapshot(): Promise<Snapshot> {
-  const { serverPid, ownFds } = await libraryState();
-  const children = childPids().filter((pid) => pid !== serverPid);
+  const { ownPids, ownFds } = await libraryState();
+  const children = childPids().filter((pid) => !ownPids.has(pid));
   const fds = openFds().filter(([fd]) => !ownFds.has(fd));
   return { fds: new Map(fds), children: new Set(children), files: new Set(temporaryFiles()) };
 }
@@ -25,9 +25,11 @@ export async function takeSnapshot(): Promise<Snapshot> {
  */
 export async function waitUntilClean(before: Snapshot): Promise<void> {
   const deadline = performance.now() + 10_000;
-  let left: string[];
+  let left = leftovers(before, await takeSnapshot());
   do {
-    left = leftovers(before, await takeSnapshot());
+    // What appears later is not this test's: others use /dev/shm at the same time.
+    const still = leftovers(before, await takeSnapshot());
+    left = left.filter((what) => still.includes(what));
     if (left.length === 0) return;
     await sleep(5);
   } while (performance.now() < deadline);
@@ -67,8 +69,8 @@ function temporaryFiles(): string[] {
 
 type Registry = Map<string, Record<string, unknown>>;
 
-/** The forkserver, and the fds that the library keeps once per process. */
-async function libraryState(): Promise<{ serverPid: string; ownFds: Set<string> }> {
+/** The forkserver, the resource tracker, and the fds that the library keeps once per process. */
+async function libraryState(): Promise<{ ownPids: Set<string>; ownFds: Set<string> }> {
   const globals = globalThis as { [key: symbol]: Registry | undefined };
   const state = globals[Symbol.for('multiprocessing.state')];
   const server = state?.get('forkserver');
@@ -76,12 +78,15 @@ async function libraryState(): Promise<{ serverPid: string; ownFds: Set<string> 
   const shared = [state?.get('endedSentinel')?.fd, state?.get('codeCache')?.fd];
   const bells = [hub?.bell?.fd, hub?.ringer?.fd];
   const arenas = (state?.get('arenas') ?? new Map()) as Map<string, { fd: number }>;
+  const tracker = state?.get('resourceTracker');
+  const pids = [server?._forkserverPid, tracker?._pid];
   const fds = [
     server?._socket,
     server?._pidfd,
+    tracker?._fd,
     ...shared,
     ...bells,
     ...[...arenas.values()].map(({ fd }) => fd),
   ];
-  return { serverPid: String(server?._forkserverPid), ownFds: new Set(fds.map(String)) };
+  return { ownPids: new Set(pids.map(String)), ownFds: new Set(fds.map(String)) };
 }

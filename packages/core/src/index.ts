@@ -15,6 +15,7 @@ export { table } from './process_table.ts';
 export * from './reducer.ts';
 export * from './reduction.ts';
 export * as sharedctypes from './sharedctypes.ts';
+export * as resourceTracker from './resource_tracker.ts';
 export * from './spawning.ts';
 export * from './start_method.ts';
 export * from './state.ts';

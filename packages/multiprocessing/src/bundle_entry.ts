@@ -11,4 +11,5 @@ export * as process from './process.ts';
 export * as reduction from './reduction.ts';
 export * as sharedctypes from './sharedctypes.ts';
 export * as synchronize from './synchronize.ts';
+export * as resource_tracker from './resource_tracker.ts';
 export * as util from './util.ts';

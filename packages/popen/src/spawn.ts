@@ -11,6 +11,7 @@ import {
   checkMainPath,
   currentProcess,
   ForkingPickler,
+  getInheritedFds,
   getReducer,
   getSpawningPopen,
   getSpawningProcess,
@@ -18,6 +19,7 @@ import {
   mainPath,
   RuntimeError,
   rememberModule,
+  resourceTracker,
   type SpawningPopen,
   type StartMethod,
   setInheritedFds,
@@ -97,6 +99,8 @@ export interface PreparationData {
   startMethod: StartMethod | undefined;
   executable: string | undefined;
   mainPath: string | undefined;
+  /** The resource tracker's pipe, as what `duplicateForChild` returned; undefined if there is none. */
+  tracker: number | undefined;
 }
 
 /** @throws RuntimeError while this process itself imports its main module, which lacks a guard @internal */
@@ -117,7 +121,7 @@ to use the proper idiom in the main module:
 }
 
 /** Python's `get_preparation_data`. @throws RuntimeError, OSError (ENOENT: the main file) @internal */
-export function getPreparationData(name: string): PreparationData {
+export function getPreparationData(name: string, popen: SpawningPopen): PreparationData {
   checkNotImportingMain();
   checkMainPath();
   const { toStderr, level } = util.loggingState();
@@ -131,6 +135,7 @@ export function getPreparationData(name: string): PreparationData {
     startMethod: startMethodState.actual,
     executable,
     mainPath: mainPath(),
+    tracker: resourceTracker._resourceTracker._passTo(popen),
   };
 }
 
@@ -141,7 +146,7 @@ export function getPreparationData(name: string): PreparationData {
  * @internal
  */
 export function pickleForChild(popen: SpawningPopen, process: BaseProcess): number {
-  const preparation = getPreparationData(process.name);
+  const preparation = getPreparationData(process.name, popen);
   const outer = [getSpawningPopen(), getSpawningProcess()] as const;
   setSpawningPopen(popen, process);
   try {
@@ -217,6 +222,8 @@ async function prepare(data: PreparationData): Promise<void> {
   if (process.cwd() !== data.dir) process.chdir(data.dir);
   executable = data.executable;
   startMethodState.actual = data.startMethod;
+  const tracker = getInheritedFds()?.[data.tracker ?? -1];
+  if (tracker !== undefined) resourceTracker._resourceTracker._takeOver(tracker);
   await importMainPath(data.mainPath);
 }
 

@@ -1,0 +1,9 @@
+/** `multiprocessing/resource_tracker`: who removes what a program that was killed has left. */
+export {
+  ensureRunning,
+  getfd,
+  ResourceTracker,
+  type ResourceType,
+  register,
+  unregister,
+} from '@multiprocessing/core/resource_tracker';
