@@ -22,6 +22,7 @@ const modules: Record<string, string[]> = {
     'SpawnProcess ForkProcess ForkServerProcess Process',
     'ProcessError BufferTooShort TimeoutError AuthenticationError',
   ],
+  shared_memory: ['SharedMemory'],
   resource_tracker: ['ensureRunning register unregister getfd'],
   os: [
     'fork forkAvailable pipe read write close dup waitpid waitstatusToExitcode WNOHANG _exit kill',

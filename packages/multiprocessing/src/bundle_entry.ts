@@ -12,4 +12,5 @@ export * as reduction from './reduction.ts';
 export * as sharedctypes from './sharedctypes.ts';
 export * as synchronize from './synchronize.ts';
 export * as resource_tracker from './resource_tracker.ts';
+export * as shared_memory from './shared_memory.ts';
 export * as util from './util.ts';
