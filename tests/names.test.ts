@@ -22,7 +22,7 @@ const modules: Record<string, string[]> = {
     'SpawnProcess ForkProcess ForkServerProcess Process',
     'ProcessError BufferTooShort TimeoutError AuthenticationError',
   ],
-  shared_memory: ['SharedMemory'],
+  shared_memory: ['SharedMemory ShareableList'],
   resource_tracker: ['ensureRunning register unregister getfd'],
   os: [
     'fork forkAvailable pipe read write close dup waitpid waitstatusToExitcode WNOHANG _exit kill',

@@ -120,6 +120,11 @@ export function typeError(message: string): TypeError & { code: string } {
   return Object.assign(new TypeError(message), { code: 'ERR_MP_TYPE' });
 }
 
+/** Python's IndexError: JavaScript's RangeError with a stable code. @internal */
+export function indexError(message: string): RangeError & { code: string } {
+  return Object.assign(new RangeError(message), { code: 'ERR_MP_INDEX' });
+}
+
 /** Throws an AssertionError unless the condition holds. @internal */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);

@@ -16,6 +16,7 @@ export * from './reducer.ts';
 export * from './reduction.ts';
 export * as sharedctypes from './sharedctypes.ts';
 export * as resourceTracker from './resource_tracker.ts';
+export * from './shareable_list.ts';
 export * from './shared_memory.ts';
 export * from './spawning.ts';
 export * from './start_method.ts';

@@ -1,2 +1,7 @@
 /** `multiprocessing/shared_memory`: memory that processes share by a name. */
-export { SharedMemory, type SharedMemoryOptions } from '@multiprocessing/core';
+export {
+  type Shareable,
+  ShareableList,
+  SharedMemory,
+  type SharedMemoryOptions,
+} from '@multiprocessing/core';
