@@ -22,6 +22,8 @@ export interface ProgramOptions {
   readonly stdio?: StdioOptions;
   /** Written to its stdin, which is closed then. */
   readonly input?: string;
+  /** Whether it leads a process group of its own. */
+  readonly detached?: boolean;
 }
 
 export interface Running {
@@ -39,13 +41,14 @@ function programPath(name: string): string {
 export function startProgram(
   name: string,
   args: readonly string[] = [],
-  { execArgv = [], method, env = {}, stdio, input }: ProgramOptions = {},
+  { execArgv = [], method, env = {}, stdio, input, detached = false }: ProgramOptions = {},
 ): Running {
   const flags = method === 'fork' ? ['--single-threaded', ...execArgv] : execArgv;
   const path = name.startsWith('/') ? name : programPath(name);
   const child = spawn(process.execPath, [...flags, path, ...args], {
     env: { ...process.env, ...env },
     stdio: stdio ?? ['pipe', 'pipe', 'pipe'],
+    detached,
   });
   child.stdin?.end(input);
   return { child, outcome: outcomeOf(child) };

@@ -1,0 +1,52 @@
+/**
+ * The Pythons of this machine, which share memory with this library.
+ */
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+
+export interface Python {
+  readonly label: string;
+  run(code: string, ...args: string[]): SpawnSyncReturns<string>;
+}
+
+const named = process.env.MULTIPROCESSING_TEST_PYTHON;
+
+const candidates: [label: string, command: string, env?: Record<string, string>][] = named
+  ? [[`MULTIPROCESSING_TEST_PYTHON=${named}`, named]]
+  : [
+      ['python3', 'python3'],
+      ['python3.13', 'python3.13'],
+      ['PYENV_VERSION=3.13.0 python3', 'python3', { PYENV_VERSION: '3.13.0' }],
+    ];
+
+/** Those that have multiprocessing.shared_memory, one of each version, and why others are not there. */
+export function findPythons(): { pythons: Python[]; reasons: string[] } {
+  const pythons = new Map<string, Python>();
+  const reasons: string[] = [];
+  for (const [label, command, env] of candidates) {
+    const run = (code: string, ...args: string[]) =>
+      spawnSync(command, ['-c', code, ...args], {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+        timeout: 20_000,
+      });
+    const { error, status, stdout, stderr } = run(
+      'import platform, multiprocessing.shared_memory; print(platform.python_version())',
+    );
+    if (error || status !== 0) {
+      reasons.push(`${label}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`);
+      continue;
+    }
+    const version = stdout.trim();
+    if (!pythons.has(version)) pythons.set(version, { label: `Python ${version}`, run });
+  }
+  return { pythons: [...pythons.values()], reasons };
+}
+
+/** Before a snippet: `forget(shm)` keeps Python's own tracker from unlinking what it has only attached to. */
+export const prelude = `
+import sys
+from multiprocessing import resource_tracker
+from multiprocessing.shared_memory import SharedMemory, ShareableList
+def forget(shm):
+    resource_tracker.unregister(shm._name, 'shared_memory')
+`;
