@@ -63,6 +63,15 @@ const raw: readonly Stop[] = [
   },
 ];
 
+/** Named memory, which is Linux's. */
+const shared: readonly Stop[] = [
+  {
+    heading: 'A list that Node and Python share',
+    command: [example('share_with_python')],
+    see: 'Nothing was sent: both processes read and wrote the same bytes.',
+  },
+];
+
 const tour: readonly Stop[] = [
   ...(forks ? raw : []),
   ...under('A function in a process', 'process_hello', {
@@ -110,6 +119,7 @@ const tour: readonly Stop[] = [
     command: [example('daemon_process')],
     see: 'task1 is a daemon and dies with the main program. task2 is none and is waited for.',
   },
+  ...(forks ? shared : []),
   {
     heading: 'A typed array in shared memory',
     command: [example('shared_numpy_style')],
