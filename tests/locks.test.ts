@@ -9,6 +9,7 @@ import { ForkingPickler } from 'multiprocessing/reduction';
 import { BoundedSemaphore, Lock, RLock, Semaphore } from 'multiprocessing/synchronize';
 import { describe, expect, test } from 'vitest';
 import * as targets from './fixtures/dist/synchronize_targets.js';
+import { runProgram } from './support/programs.ts';
 import { Channel } from './support/scratch.ts';
 import { forEachStartMethod } from './support/start_methods.ts';
 
@@ -340,6 +341,11 @@ describe('a wait', () => {
     expect(await Promise.all(waits)).toEqual(new Array(5).fill(true));
     expect(sem.getValue()).toBe(0);
   });
+});
+
+test('a lock at the top of a main module can be made again by a spawned child', async () => {
+  const { stdout, stderr, code } = await runProgram('global_lock');
+  expect({ stdout, stderr, code }).toEqual({ stdout: 'exit code 0\n', stderr: '', code: 0 });
 });
 
 test('bad arguments of locks and semaphores are told', async () => {

@@ -114,7 +114,10 @@ test('the functions of the package work alone, and with new where Python has a f
   expect(currentProcess()).toBe(mp.getContext('spawn').currentProcess());
   expect(getContext('spawn').constructor.name).toBe('SpawnContext');
   expect(mp.currentProcess.name).toBe('currentProcess');
-  expect(() => new (mp.Lock as unknown as new () => unknown)()).toThrow(mp.NotImplementedError);
+  const { Lock } = mp;
+  for (const lock of [Lock(), new Lock()]) expect(String(lock)).toBe('<Lock(owner=None)>');
+  const ctx = mp.getContext('spawn') as unknown as { Semaphore: new (value: number) => unknown };
+  expect(String(new ctx.Semaphore(3))).toBe('<Semaphore(value=3)>');
 });
 
 test('errors have the hierarchy, name and code of their kind', () => {

@@ -61,6 +61,35 @@ function withContext<L extends LockOption>(
   return typeof options === 'object' && options !== null ? { ctx, ...options } : options;
 }
 
+/** What makes objects, and may be called with `new` as well. */
+const factoryNames = [
+  'Array',
+  'Barrier',
+  'BoundedSemaphore',
+  'Condition',
+  'Event',
+  'JoinableQueue',
+  'Lock',
+  'Manager',
+  'Pipe',
+  'Pool',
+  'Queue',
+  'RLock',
+  'RawArray',
+  'RawValue',
+  'Semaphore',
+  'SimpleQueue',
+  'Value',
+] as const;
+
+/** Binds a method to its context. A method cannot be called with `new`, a plain function can. */
+function withAndWithoutNew(context: BaseContext, name: (typeof factoryNames)[number]): void {
+  const method = context[name] as (...args: unknown[]) => unknown;
+  const factory = (...args: unknown[]): unknown => method.apply(context, args);
+  Object.defineProperty(factory, 'name', { value: name });
+  Object.defineProperty(context, name, { value: factory, writable: true, configurable: true });
+}
+
 //
 // The base of all contexts
 //
@@ -76,6 +105,10 @@ export abstract class BaseContext {
   readonly BufferTooShort = BufferTooShort;
   readonly TimeoutError = TimeoutError;
   readonly AuthenticationError = AuthenticationError;
+
+  constructor() {
+    for (const name of factoryNames) withAndWithoutNew(this, name);
+  }
 
   /** Python's `current_process`. */
   currentProcess(): BaseProcess {

@@ -1,6 +1,6 @@
 /**
  * `Arena` of multiprocessing/heap.py: a piece of memory that a process shares with those that it starts.
- * Deviations: D-076.
+ * Deviations: D-065.
  */
 import { constants } from 'node:buffer';
 import { fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';

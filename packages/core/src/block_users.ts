@@ -1,7 +1,7 @@
 /**
  * Who may still see a block of the heap after its own process has let go of it: the children that it was
  * pickled for, and those that were forked while it was there.
- * Deviations: D-070.
+ * Deviations: D-059.
  */
 import type { BaseProcess } from './process.ts';
 import { table } from './process_table.ts';

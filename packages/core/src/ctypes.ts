@@ -1,6 +1,6 @@
 /**
  * C's scalar types, as far as multiprocessing/sharedctypes.py uses Python's `ctypes`: their sizes on 64-bit
- * Linux and macOS, and what can be stored in each. Structures are in structure.ts. Deviations: D-073.
+ * Linux and macOS, and what can be stored in each. Structures are in structure.ts. Deviations: D-062.
  */
 import { inspect } from 'node:util';
 import { CharArray, characterOf, WideCharArray } from './char_arrays.ts';

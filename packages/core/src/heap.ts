@@ -1,6 +1,6 @@
 /**
  * Counterpart of multiprocessing/heap.py: memory that a process shares with its children, in blocks of any size.
- * The arenas that the blocks are cut from are in arena.ts. Deviations: D-070, D-071.
+ * The arenas that the blocks are cut from are in arena.ts. Deviations: D-059, D-060.
  *
  * CPython needs a lock here, and a list of blocks that were freed while it was held, because its collector runs
  * finalizers in the middle of anything. JavaScript's run between tasks: nothing here can be interrupted.

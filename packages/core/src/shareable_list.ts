@@ -1,6 +1,6 @@
 /**
  * Counterpart of `ShareableList` in multiprocessing/shared_memory.py: a list of fixed length whose items lie in shared
- * memory, byte for byte as CPython puts them there. Deviations: D-057, D-058, D-059.
+ * memory, byte for byte as CPython puts them there. Deviations: D-056, D-057, D-058.
  *
  *     8 bytes          the number of items, N
  *     (N + 1) * 8      where each item begins in the data, and where the data end

@@ -1,7 +1,7 @@
 /**
  * Counterpart of `SharedMemory` in multiprocessing/shared_memory.py (`ShareableList` is shareable_list.ts): memory with
  * a name, which any process of the same user can attach to, those of CPython among them.
- * Deviations: D-053, D-054, D-055, D-056.
+ * Deviations: D-052, D-053, D-054, D-055.
  */
 import { constants as bufferConstants } from 'node:buffer';
 import { constants } from 'node:os';

@@ -1,6 +1,6 @@
 /**
  * Counterpart of multiprocessing/sharedctypes.py: values, arrays and structures in shared memory, with a lock or
- * without. Deviations: D-072, D-073, D-074, D-075.
+ * without. Deviations: D-061, D-062, D-063, D-064.
  */
 import { inspect } from 'node:util';
 import { checkOptions, checkSize } from './arguments.ts';

@@ -1,6 +1,6 @@
 /**
  * Structures in C's layout: ctypes' `Structure`, as far as multiprocessing/sharedctypes.py needs it.
- * Deviations: D-074.
+ * Deviations: D-063.
  */
 import { inspect } from 'node:util';
 import {

@@ -1,6 +1,6 @@
 /**
  * The wrappers of multiprocessing/sharedctypes.py that hold a lock while they read or write.
- * Deviations: D-075.
+ * Deviations: D-064.
  */
 import { inspect } from 'node:util';
 import { CharArray } from './char_arrays.ts';
