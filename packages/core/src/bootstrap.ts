@@ -26,18 +26,12 @@ import {
  * Runs a process object in its child, from the first line to the exit code. Returns a number when the target
  * was synchronous, and a promise of it when there is something to wait for.
  * @param parentSentinel an fd that becomes readable when the parent ends
- * @param waitUntilWhole called before anything that others can see
  * @internal
  */
-export function bootstrap(
-  self: BaseProcess,
-  parentSentinel: number,
-  waitUntilWhole?: () => void,
-): number | Promise<number> {
+export function bootstrap(self: BaseProcess, parentSentinel: number): number | Promise<number> {
   let result: unknown;
   try {
     enterChild(self, parentSentinel);
-    waitUntilWhole?.();
     self._afterFork();
     trace('process', 'bootstrap', self.name, () => ({ parentSentinel }));
     info('child process calling run()');

@@ -8,8 +8,6 @@ import { _exit, type InheritedLoop, quietInheritedLoop, writeStderr } from '@mul
 interface ForkedOptions {
   /** What of the event loop is the parent's. */
   inherited: InheritedLoop;
-  /** To be called before the child does what others can see (posix/src/fork.ts). */
-  waitUntilWhole: () => void;
   /** False when the stack below is the parent's own: then there is no loop to return to. */
   canWait: boolean;
 }
@@ -22,12 +20,12 @@ interface ForkedOptions {
 export function leaveForked(
   processObject: BaseProcess,
   parentSentinel: number,
-  { inherited, waitUntilWhole, canWait }: ForkedOptions,
+  { inherited, canWait }: ForkedOptions,
 ): void {
   const keep = fdsIn(processObject._args ?? []);
   // Without a loop to return to, whatever it prints must have left when it returns.
   if (!canWait) util.blockOutput();
-  const result = guarded(() => bootstrap(processObject, parentSentinel, waitUntilWhole));
+  const result = guarded(() => bootstrap(processObject, parentSentinel));
   util.unblockOutput();
   if (typeof result === 'number') _exit(result);
   if (!canWait) {

@@ -20,8 +20,8 @@ import {
   ChildProcessError,
   close,
   dropInheritedWork,
+  fork,
   forkAvailable,
-  forkUnconfirmed,
   inheritedLoop,
   kill,
   OSError,
@@ -84,7 +84,7 @@ export class Popen implements PopenInterface {
     const loadsInThread = isForkSafeProcess() || loaderOf().kind === 'native';
     watchThreads(); // here, so that no child has to
     const inherited = inheritedLoop();
-    const { pid, waitUntilWhole } = forkUnconfirmed();
+    const pid = fork();
     this.pid = pid;
     if (pid === 0) {
       this.inChild = true;
@@ -92,7 +92,7 @@ export class Popen implements PopenInterface {
         if (!loadsInThread) failOffThreadImports();
         closeInheritedFds([childR, childW]);
         dropInheritedWork(inherited);
-        leaveForked(process, childR, { inherited, waitUntilWhole, canWait: !options.sync });
+        leaveForked(process, childR, { inherited, canWait: !options.sync });
       } catch (error) {
         reportAndExit(error); // thrown on, it would run the parent's own code in the child
       }

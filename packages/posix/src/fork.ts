@@ -1,23 +1,21 @@
 /**
  * A real fork(2) of this Node process; Python's `os.fork`.
  *
- * V8 marks its memory MADV_DONTFORK: a plain fork gives a child with holes where the heap was. So the
- * marks are taken back first, and because V8 may map a new page between that and the fork, every fork
- * is *validated*: the child waits; if the parent's memory map has changed meanwhile, the child is
+ * V8 keeps its memory from being copied, and a copy without it crashes: memory_map.ts undoes that before the fork, and
+ * says after it whether the copy is whole. Every fork is *validated* so: the child waits; if it is not whole, it is
  * thrown away and the fork made again. Threads do not survive fork(2); the process must have been
  * started with V8's --single-threaded, so that V8 hands hardly any work to them; v8_pool.ts sees to the rest.
  */
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { MADV_DOFORK } from './constants.ts';
 import { ForkUnavailableError, osError } from './errors.ts';
 import { pipe } from './fd.ts';
 import { errno, native, resolveNatives } from './ffi.ts';
 import { adoptForkedProcess, prepareToAdopt } from './forked_child.ts';
+import { isWhole, makeForkable } from './memory_map.ts';
 import { _exit, kill, waitpid } from './process.ts';
+import { closeRaw, readRaw, writeRaw } from './raw_fd.ts';
 import { emptyPool, poolIsKnown, poolSlept, poolTime } from './v8_pool.ts';
 
 const cFork = native('int fork()');
-const madvise = native('int madvise(uintptr_t address, size_t length, int advice)');
 
 const FLAG = /(^|[\s"'])--single[-_]threaded($|[\s"'])/;
 
@@ -51,9 +49,6 @@ export function forkAvailable(): { available: boolean; reason?: string } {
 export const forkStatistics = { forks: 0, retries: 0 };
 
 const MAX_TRIES = 50;
-/** The texts of two memory maps; made at the first fork, a process that never forks needs none. */
-let before = Buffer.alloc(0);
-let after = before;
 
 /**
  * Forks this process. Returns the child's pid in the parent, and 0 in the child: a copy of the whole
@@ -64,149 +59,54 @@ let after = before;
  * @throws ForkUnavailableError when this process cannot fork, with the reason; OSError (EAGAIN, ENOMEM)
  */
 export function fork(): number {
-  const { pid, waitUntilWhole } = forkUnconfirmed();
-  waitUntilWhole();
-  return pid;
-}
-
-/** A fork whose copy may still turn out to have holes. */
-export interface UnconfirmedFork {
-  /** 0 in the child. */
-  pid: number;
-  /** To be called in the child before it does anything that others can see; ends a copy with holes. */
-  waitUntilWhole: () => void;
-}
-
-/**
- * As `fork`, but the child goes on while the parent still checks that the copy is whole: what the child prepares
- * in the meantime costs nothing.
- * @throws ForkUnavailableError, OSError
- * @internal
- */
-export function forkUnconfirmed(): UnconfirmedFork {
   const { available, reason } = forkAvailable();
   if (!available) throw new ForkUnavailableError(reason as string);
   resolveNatives();
   prepareToAdopt();
-  if (before.length === 0) [before, after] = [Buffer.alloc(1 << 18), Buffer.alloc(1 << 18)];
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-    const forked = tryFork();
-    if (forked !== undefined) return forked;
+    const pid = tryFork();
+    if (pid !== undefined) return pid;
     forkStatistics.retries++;
   }
   throw osError(11 /* EAGAIN */, 'fork', 'memory and threads did not come to rest');
 }
 
+/** The one byte that tells a child that it is whole. */
+const go = Buffer.alloc(1);
+
 /** Forks once. Undefined: memory or V8's threads did not rest meanwhile, and the child is gone again. */
-function tryFork(): UnconfirmedFork | undefined {
-  const length = markForkable();
+function tryFork(): number | undefined {
   const [goRead, goWrite] = pipe();
   const ran = poolTime();
+  makeForkable();
   const pid = cFork();
   if (pid === 0) {
+    // First of all, and both before V8 may collect garbage.
     emptyPool();
+    waitForGo(goRead, goWrite);
     forkStatistics.forks = 0;
     forkStatistics.retries = 0;
     adoptForkedProcess();
-    return { pid, waitUntilWhole: () => waitForGo(goRead, goWrite) };
+    return pid;
   }
   const failed = pid < 0 ? errno() : 0;
-  const unchanged = failed === 0 && mapsAreStill(length);
-  lastGood = unchanged ? length : -1;
-  const whole = unchanged && poolSlept(ran);
-  if (whole) writeSync(goWrite, 'g');
-  closeSync(goRead);
-  closeSync(goWrite);
+  const whole = failed === 0 && isWhole(pid) && poolSlept(ran);
+  if (whole) writeRaw(goWrite, go);
+  closeRaw(goRead);
+  closeRaw(goWrite);
   if (failed !== 0) throw osError(failed, 'fork');
   if (whole) {
     forkStatistics.forks++;
-    return { pid, waitUntilWhole: nothing };
+    return pid;
   }
   kill(pid, 9);
   waitpid(pid, 0);
   return undefined;
 }
 
-function nothing(): void {}
-
 /** In the child: sleeps until the parent says that this copy is whole. */
 function waitForGo(goRead: number, goWrite: number): void {
-  closeSync(goWrite);
-  const go = Buffer.alloc(1);
-  if (readSync(goRead, go, 0, 1, null) !== 1) _exit(99);
-  closeSync(goRead);
-}
-
-/** The length of the map's text at the last good fork: `before` and `after` still hold it. -1: there is none. */
-let lastGood = -1;
-/** Whether the map was the same at the last two forks. Then it is not read before the next, only after it. */
-let steady = false;
-
-/**
- * Takes MADV_DONTFORK back everywhere; returns the length of the memory map's text in `before`. The advice
- * itself may change the map (neighbours merge), so it is read again until it rests; a map that is the same
- * as at the last fork rests already.
- */
-function markForkable(): number {
-  if (steady && lastGood >= 0) {
-    adviseDoFork(before, lastGood);
-    return lastGood;
-  }
-  for (;;) {
-    const length = readMaps('before');
-    steady = length === lastGood && before.compare(after, 0, length, 0, length) === 0;
-    adviseDoFork(before, length);
-    if (steady || mapsAreStill(length)) return length;
-  }
-}
-
-function mapsAreStill(length: number): boolean {
-  return readMaps('after') === length && before.compare(after, 0, length, 0, length) === 0;
-}
-
-function readMaps(into: 'before' | 'after'): number {
-  const fd = openSync('/proc/self/maps', 'r');
-  let buffer = into === 'before' ? before : after;
-  let length = 0;
-  for (;;) {
-    const count = readSync(fd, buffer, length, buffer.length - length, null);
-    if (count === 0) break;
-    length += count;
-    if (length === buffer.length) {
-      before = Buffer.concat([before], before.length * 2);
-      after = Buffer.concat([after], after.length * 2);
-      buffer = into === 'before' ? before : after;
-    }
-  }
-  closeSync(fd);
-  return length;
-}
-
-/**
- * Advises every private anonymous mapping in the text of /proc/self/maps. It parses bytes in place: no
- * strings, no arrays, so that the pass itself maps as little new memory as it can.
- */
-function adviseDoFork(text: Buffer, length: number): void {
-  const at = { i: 0 };
-  while (at.i < length) {
-    const start = parseHex(text, at);
-    const end = parseHex(text, at);
-    const isPrivate = text[at.i + 3] === 0x70; // the p of "rw-p"
-    let newline = at.i;
-    while (text[newline] !== 0x0a) newline++;
-    const isAnonymous = text[newline - 1] === 0x20; // no path follows
-    if (isPrivate && isAnonymous) madvise(start, end - start, MADV_DOFORK);
-    at.i = newline + 1;
-  }
-}
-
-/** Parses a hexadecimal number and steps over the character behind it. */
-function parseHex(text: Buffer, at: { i: number }): number {
-  let value = 0;
-  for (;;) {
-    const c = text[at.i++] as number;
-    if (c >= 0x30 && c <= 0x39) value = value * 16 + c - 0x30;
-    else if (c >= 0x61 && c <= 0x66) value = value * 16 + c - 0x57;
-    else return value;
-  }
+  closeRaw(goWrite); // so that a parent that dies is the end of the file
+  while (readRaw(goRead, go) !== 1) if (errno() !== 4 /* EINTR */) _exit(99);
+  closeRaw(goRead);
 }

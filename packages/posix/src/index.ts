@@ -36,7 +36,7 @@ export {
   write,
   writeAll,
 } from './fd.ts';
-export { fork, forkAvailable, forkStatistics, forkUnconfirmed } from './fork.ts';
+export { fork, forkAvailable, forkStatistics } from './fork.ts';
 export { atFork, replaceExitHandlers } from './forked_child.ts';
 export { ALL, futexWait, futexWake } from './futex.ts';
 export {

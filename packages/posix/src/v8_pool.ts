@@ -15,6 +15,7 @@
  */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { native, symbolAddress } from './ffi.ts';
+import { closeRaw, openRaw, readRaw } from './raw_fd.ts';
 
 const clockGettime = native('int clock_gettime(int clock, void *time)');
 const threadClock = native('int pthread_getcpuclockid(uintptr_t thread, _Out_ int *clock)');
@@ -73,11 +74,11 @@ const stat = Buffer.alloc(512);
 
 /** Reads into memory that is there: right after a fork each page written to is a page copied. */
 function isAsleep(tid: number): boolean {
-  const fd = openSync(`/proc/self/task/${tid}/stat`, 'r');
-  readSync(fd, stat, 0, stat.length, null);
-  closeSync(fd);
+  const fd = openRaw(`/proc/self/task/${tid}/stat`);
+  const length = readRaw(fd, stat);
+  closeRaw(fd);
   // "1234 (name) S ...": the name may hold anything, nothing behind it holds a parenthesis.
-  return stat[stat.lastIndexOf(')') + 2] === ASLEEP;
+  return length > 0 && stat[stat.lastIndexOf(')', length - 1) + 2] === ASLEEP;
 }
 
 const ASLEEP = 'S'.charCodeAt(0);
