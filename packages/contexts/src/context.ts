@@ -48,6 +48,9 @@ import {
 } from '@multiprocessing/popen';
 import { replaceExitHandlers } from '@multiprocessing/posix';
 
+// The getters of a namespace are functions that each forked child would have to compile.
+const { _exitFunction, _runAfterForkers, resetExit } = util;
+
 /** Until the package that brings it lands. */
 function later(name: string): never {
   throw new NotImplementedError(`${name} is not part of this release yet`);
@@ -321,9 +324,9 @@ export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T
 
   override _afterFork(): void {
     startMethodState.actual = 'fork';
-    util.resetExit();
-    replaceExitHandlers(util._exitFunction);
-    util._runAfterForkers();
+    resetExit();
+    replaceExitHandlers(_exitFunction);
+    _runAfterForkers();
   }
 }
 
@@ -350,8 +353,8 @@ export class ForkServerProcess<T extends Target = () => unknown> extends BasePro
 
   override _afterFork(): void {
     startMethodState.actual = 'forkserver';
-    util.resetExit();
-    util._runAfterForkers();
+    resetExit();
+    _runAfterForkers();
   }
 }
 

@@ -5,7 +5,12 @@
  */
 import { constants } from 'node:os';
 import { inspect, types } from 'node:util';
-import { reportUncaught, signalOnChange, writeStderr } from '@multiprocessing/posix';
+import {
+  calledByChildren,
+  reportUncaught,
+  signalOnChange,
+  writeStderr,
+} from '@multiprocessing/posix';
 import { wait, waitSync } from './connection.ts';
 import { SystemExit } from './errors.ts';
 import { ParentProcess } from './parent_process.ts';
@@ -48,10 +53,10 @@ export function bootstrap(self: BaseProcess, parentSentinel: number): number | P
 }
 
 function enterChild(self: BaseProcess, parentSentinel: number): void {
-  process.exitCode = undefined;
+  if (process.exitCode !== undefined) process.exitCode = undefined;
   self._starting = false;
   const { _parentName: name, _parentPid: pid } = self;
-  table.children.clear();
+  if (table.children.size > 0) table.children.clear();
   table.current = self;
   table.parent = () => new ParentProcess(name, pid, parentSentinel);
   table.counter = 0; // the objects made so far, the parent's among them, were no children of this process
@@ -59,7 +64,7 @@ function enterChild(self: BaseProcess, parentSentinel: number): void {
   reportUncaught(`Process ${self.name}:`);
   forgetThreads();
   watchThreads();
-  if (self.daemon) dieWithParent(parentSentinel);
+  if (self._config.daemon) dieWithParent(parentSentinel);
 }
 
 /** Has the kernel kill this process when its parent ends, also in the middle of a busy loop. */
@@ -95,5 +100,8 @@ function exitcodeOf(self: BaseProcess, error: unknown): number {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return types.isPromise(value) || typeof (value as { then?: unknown } | null)?.then === 'function';
+  if (value === undefined || value === null) return false;
+  return types.isPromise(value) || typeof (value as { then?: unknown }).then === 'function';
 }
+
+calledByChildren(bootstrap, enterChild, leaveChild, isThenable);

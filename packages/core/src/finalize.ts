@@ -3,6 +3,7 @@
  * called, or when the process ends, whichever is first, and only in the process that made them.
  */
 import { inspect } from 'node:util';
+import { calledByChildren } from '@multiprocessing/posix';
 import { typeError, ValueError } from './errors.ts';
 import { subDebug } from './logging.ts';
 import { processWide } from './state.ts';
@@ -113,6 +114,7 @@ export class Finalize<A extends unknown[] = unknown[]> {
  * @internal
  */
 export function _runFinalizers(minpriority = -Infinity): void {
+  if (registry.live.size === 0) return;
   const due = [...registry.live]
     .filter(({ _exitpriority: p }) => p !== undefined && p >= minpriority)
     .sort((a, b) => (b._exitpriority ?? 0) - (a._exitpriority ?? 0) || b._order - a._order);
@@ -130,5 +132,7 @@ export function _runFinalizers(minpriority = -Infinity): void {
 
 /** Forgets the finalizers that a forked child has inherited; they are its parent's. @internal */
 export function clearFinalizers(): void {
-  registry.live.clear();
+  if (registry.live.size > 0) registry.live.clear();
 }
+
+calledByChildren(_runFinalizers, clearFinalizers);

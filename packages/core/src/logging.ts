@@ -3,7 +3,7 @@
  */
 import { basename } from 'node:path';
 import { format } from 'node:util';
-import { writeStderr } from '@multiprocessing/posix';
+import { calledByChildren, writeStderr } from '@multiprocessing/posix';
 import { typeError } from './errors.ts';
 import { currentProcess } from './process_table.ts';
 import { processWide } from './state.ts';
@@ -177,3 +177,5 @@ export function info(message: string, ...args: unknown[]): void {
 export function subWarning(message: string, ...args: unknown[]): void {
   state.logger?._log(subWarning, SUBWARNING, message, args);
 }
+
+calledByChildren(info, debug);

@@ -2,6 +2,7 @@
  * Who this process is, who started it, and its children: the module-level variables of
  * multiprocessing/process.py, in a file that both util.ts and process.ts can import.
  */
+import { calledByChildren, writtenByChildren } from '@multiprocessing/posix';
 import type { BaseProcess } from './process.ts';
 import { processWide } from './state.ts';
 
@@ -45,3 +46,6 @@ export function _cleanup(): void {
       table.children.delete(child);
   }
 }
+
+calledByChildren(activeChildren, _cleanup);
+writtenByChildren(table);

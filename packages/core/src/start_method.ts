@@ -2,6 +2,7 @@
  * Which start method the default context uses: kept here, left of the contexts, because the child side of
  * a launch sets it before the contexts are loaded.
  */
+import { writtenByChildren } from '@multiprocessing/posix';
 import { processWide } from './state.ts';
 
 /** @internal */
@@ -11,3 +12,5 @@ export type StartMethod = 'fork' | 'spawn' | 'forkserver';
 export const startMethodState = processWide('startMethod', () => ({
   actual: undefined as StartMethod | undefined,
 }));
+
+writtenByChildren(startMethodState);

@@ -4,13 +4,14 @@
  */
 import { subscribe } from 'node:diagnostics_channel';
 import type { Worker } from 'node:worker_threads';
+import { calledByChildren } from '@multiprocessing/posix';
 
 const running = new Set<Worker>();
 let watching = false;
 
 /** Forgets the workers noted so far: a forked child has none of its parent's threads. @internal */
 export function forgetThreads(): void {
-  running.clear();
+  if (running.size > 0) running.clear();
 }
 
 /** Begins to note the workers that this process starts. @internal */
@@ -41,3 +42,5 @@ export function pendingThreads(): Promise<unknown> | undefined {
     [...running].map((worker) => new Promise((resolve) => worker.once('exit', resolve))),
   );
 }
+
+calledByChildren(forgetThreads, watchThreads, pendingThreads);

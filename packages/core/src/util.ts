@@ -5,7 +5,19 @@
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { close, makeBlocking, POLLOUT, poll, posixSpawn, write } from '@multiprocessing/posix';
+import {
+  calledByChildren,
+  close,
+  closeRaw,
+  isFfiLoaded,
+  makeBlocking,
+  openRaw,
+  POLLOUT,
+  poll,
+  posixSpawn,
+  write,
+  writtenByChildren,
+} from '@multiprocessing/posix';
 import { _runFinalizers, clearFinalizers, Finalize } from './finalize.ts';
 import { debug, info } from './logging.ts';
 import { activeChildren, currentProcess } from './process_table.ts';
@@ -67,6 +79,7 @@ export function registerAfterFork<T extends object>(obj: T, func: (obj: T) => vo
 
 /** Runs what was registered, oldest first; Python's `util._run_after_forkers`. @internal */
 export function _runAfterForkers(): void {
+  if (state.afterFork.length === 0) return;
   state.afterFork = state.afterFork.filter(({ object }) => object.deref() !== undefined);
   for (const { object, func } of state.afterFork) {
     try {
@@ -127,6 +140,19 @@ export function resetExit(): void {
 export function forgetExitHandlers(): void {
   process.removeAllListeners('exit');
   registerExitFunction();
+
+  calledByChildren(
+    _runAfterForkers,
+    _exitFunction,
+    resetExit,
+    _closeStdin,
+    blockOutput,
+    unblockOutput,
+    unflushed,
+    forgetOutput,
+    writeOwnOutput,
+    needsFlush,
+  );
 }
 
 //
@@ -135,12 +161,17 @@ export function forgetExitHandlers(): void {
 
 /** Closes stdin and opens it again on /dev/null; Python's `util._close_stdin`. @internal */
 export function _closeStdin(): void {
+  if (isFfiLoaded()) {
+    closeRaw(0);
+    openRaw('/dev/null'); // takes the lowest free number: 0
+    return;
+  }
   try {
     closeSync(0);
   } catch {
     // it was closed already
   }
-  openSync('/dev/null', 'r'); // takes the lowest free number: 0
+  openSync('/dev/null', 'r');
 }
 
 const streams = { stdout: false, stderr: false };
@@ -159,6 +190,7 @@ export function blockOutput(): void {
 
 /** Others who share the streams find them as they were. @internal */
 export function unblockOutput(): void {
+  if (blocking.restore.length === 0) return;
   for (const restore of blocking.restore.splice(0)) restore();
 }
 
@@ -193,6 +225,7 @@ const inherited = new Map<NodeJS.WriteStream, number>();
 
 /** The standard streams that hold data which the kernel did not take at once (a full pipe). */
 function unflushed(): NodeJS.WriteStream[] {
+  if (!streams.stdout && !streams.stderr) return [];
   const used = (['stdout', 'stderr'] as const).filter((name) => streams[name]);
   const made = used.map((name) => process[name]).filter((stream) => stream !== undefined);
   return made.filter((stream) => stream.writableLength > 0 && !inherited.has(stream));
@@ -213,6 +246,7 @@ export function forgetOutput(): void {
 
 /** In a forked child: writes what it has itself put behind its parent's waiting output. @internal */
 export function writeOwnOutput(): void {
+  if (inherited.size === 0) return;
   for (const [stream, count] of inherited) {
     for (const { chunk } of backlog(stream).slice(count))
       writeWaiting((stream as { fd?: number }).fd ?? 1, chunk);
@@ -278,3 +312,17 @@ export function closeFds(...fds: number[]): void {
 }
 
 registerExitFunction();
+
+calledByChildren(
+  _runAfterForkers,
+  _exitFunction,
+  resetExit,
+  _closeStdin,
+  blockOutput,
+  unblockOutput,
+  unflushed,
+  forgetOutput,
+  writeOwnOutput,
+  needsFlush,
+);
+writtenByChildren(state, blocking);

@@ -17,25 +17,6 @@ function readCodeCache(fd: number): Buffer {
   return data;
 }
 
-const SINGLE_THREADED = /^--single[-_]threaded$/;
-
-/**
- * In a process that forks all functions are compiled now (5 to 8 ms, once): V8 would leave those that only children
- * call to each child, for a third of its life (docs/benchmarks.md).
- */
-function compile(source: string, filename: string): Script {
-  if (!process.execArgv.some((flag) => SINGLE_THREADED.test(flag))) {
-    return new Script(source, { filename });
-  }
-  const { setFlagsFromString } = process.getBuiltinModule('node:v8');
-  setFlagsFromString('--no-lazy');
-  try {
-    return new Script(source, { filename });
-  } finally {
-    setFlagsFromString('--lazy');
-  }
-}
-
 /** The folder of the CommonJS file that esbuild makes of this one. */
 declare const __dirname: string;
 declare const require: NodeJS.Require;
@@ -68,10 +49,7 @@ export function loadBundle({
     if (!keep) closeSync(cacheFd);
   }
   const wrapped = `(function (module, require, __filename) {${source}\n})`;
-  const script =
-    cachedData === undefined
-      ? compile(wrapped, filename)
-      : new Script(wrapped, { filename, cachedData });
+  const script = new Script(wrapped, { filename, cachedData });
   const module: { exports: LoadedBundle['exports'] } = { exports: {} };
   const loaded: LoadedBundle = {
     get exports() {

@@ -3,9 +3,18 @@
  */
 import { inspect } from 'node:util';
 import { type BaseProcess, bootstrap, currentProcess, util } from '@multiprocessing/core';
-import { _exit, type InheritedLoop, quietInheritedLoop, writeStderr } from '@multiprocessing/posix';
+import {
+  _exit,
+  calledByChildren,
+  type InheritedLoop,
+  quietInheritedLoop,
+  writeStderr,
+} from '@multiprocessing/posix';
 
-interface ForkedOptions {
+const { blockOutput, unblockOutput } = util; // the getters of a namespace are functions that a child would have to compile
+
+/** @internal */
+export interface ForkedOptions {
   /** What of the event loop is the parent's. */
   inherited: InheritedLoop;
   /** False when the stack below is the parent's own: then there is no loop to return to. */
@@ -24,9 +33,9 @@ export function leaveForked(
 ): void {
   const keep = fdsIn(processObject._args ?? []);
   // Without a loop to return to, whatever it prints must have left when it returns.
-  if (!canWait) util.blockOutput();
-  const result = guarded(() => bootstrap(processObject, parentSentinel));
-  util.unblockOutput();
+  if (!canWait) blockOutput();
+  const result = guardedBootstrap(processObject, parentSentinel);
+  unblockOutput();
   if (typeof result === 'number') _exit(result);
   if (!canWait) {
     writeStderr(
@@ -53,9 +62,9 @@ export function exitWithoutWork(): void {
   });
 }
 
-function guarded<T>(body: () => T): T {
+function guardedBootstrap(self: BaseProcess, parentSentinel: number): number | Promise<number> {
   try {
-    return body();
+    return bootstrap(self, parentSentinel);
   } catch (error) {
     return reportAndExit(error);
   }
@@ -71,8 +80,11 @@ export function reportAndExit(error: unknown): never {
   }
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
 /** Sockets and servers among the arguments go on to work in the child. */
-function fdsIn(args: readonly unknown[]): Set<number> {
+function fdsIn(args: readonly unknown[]): ReadonlySet<number> {
+  if (args.length === 0) return NONE;
   const fds = new Set<number>();
   for (const arg of args) {
     const fd = (arg as { _handle?: { fd?: unknown } } | null | undefined)?._handle?.fd;
@@ -80,3 +92,5 @@ function fdsIn(args: readonly unknown[]): Set<number> {
   }
   return fds;
 }
+
+calledByChildren(leaveForked, guardedBootstrap, fdsIn, exitWithoutWork, process.once);

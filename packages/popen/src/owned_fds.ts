@@ -2,7 +2,7 @@
  * The fds that a Popen holds until its child is reaped, it is closed, or it is collected.
  */
 import { processWide, util } from '@multiprocessing/core';
-import { close } from '@multiprocessing/posix';
+import { calledByChildren, close, closeRaw } from '@multiprocessing/posix';
 
 const live = processWide('ownedFds', () => new Set<OwnedFds>());
 
@@ -46,10 +46,12 @@ export class OwnedFds {
     if (this.#fds.size === 0) live.delete(this);
   }
 
-  /** Closes all but these. */
+  /** Closes all but these; in a child of the owner, which has its copies only. */
   closeExcept(kept: readonly number[]): void {
     for (const fd of this.#fds) {
-      if (!kept.includes(fd)) this.close(fd);
+      if (kept.includes(fd)) continue;
+      this.#fds.delete(fd);
+      closeRaw(fd);
     }
   }
 
@@ -62,3 +64,5 @@ export class OwnedFds {
 function closeAll(fds: OwnedFds): void {
   fds.close();
 }
+
+calledByChildren(closeInheritedFds, OwnedFds.prototype.closeExcept);

@@ -18,7 +18,9 @@ import {
 } from '@multiprocessing/core';
 import {
   ChildProcessError,
+  calledByChildren,
   close,
+  compile,
   dropInheritedWork,
   fork,
   forkAvailable,
@@ -32,7 +34,7 @@ import {
   waitpid,
   waitstatusToExitcode,
 } from '@multiprocessing/posix';
-import { leaveForked, reportAndExit } from './forked.ts';
+import { type ForkedOptions, leaveForked, reportAndExit } from './forked.ts';
 import { failOffThreadImports, isForkSafeProcess, loaderOf } from './loader.ts';
 import { closeInheritedFds, OwnedFds } from './owned_fds.ts';
 
@@ -84,18 +86,16 @@ export class Popen implements PopenInterface {
     const loadsInThread = isForkSafeProcess() || loaderOf().kind === 'native';
     watchThreads(); // here, so that no child has to
     const inherited = inheritedLoop();
+    for (const fn of [process._target, process.run, process._afterFork]) compile(fn);
     const pid = fork();
     this.pid = pid;
     if (pid === 0) {
       this.inChild = true;
-      try {
-        if (!loadsInThread) failOffThreadImports();
-        closeInheritedFds([childR, childW]);
-        dropInheritedWork(inherited);
-        leaveForked(process, childR, { inherited, canWait: !options.sync });
-      } catch (error) {
-        reportAndExit(error); // thrown on, it would run the parent's own code in the child
-      }
+      runForked(process, [childR, childW], {
+        inherited,
+        canWait: !options.sync,
+        loadsInThread,
+      });
     } else {
       this.fds.close(childW, childR);
       this.sentinelFd = parentR;
@@ -205,6 +205,24 @@ export class Popen implements PopenInterface {
     this.sentinelFd = -1;
   }
 }
+
+/** The child's life, from its first line. Returns if it goes on in the event loop. */
+function runForked(
+  process: BaseProcess,
+  own: readonly [number, number],
+  options: ForkedOptions & { loadsInThread: boolean },
+): void {
+  try {
+    if (!options.loadsInThread) failOffThreadImports();
+    closeInheritedFds(own);
+    dropInheritedWork(options.inherited);
+    leaveForked(process, own[0], options);
+  } catch (error) {
+    reportAndExit(error); // thrown on, it would run the parent's own code in the child
+  }
+}
+
+calledByChildren(runForked);
 
 /** Throws before anything is made if the process cannot be forked. */
 function checkForkable(process: BaseProcess, { sync }: LaunchOptions): void {

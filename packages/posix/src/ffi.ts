@@ -8,9 +8,10 @@
 import { fstatSync, openSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
+import { calledByChildren } from './compiled.ts';
 import { osError } from './errors.ts';
 
-type NativeFunction = (...args: unknown[]) => number;
+export type NativeFunction = (...args: unknown[]) => number;
 
 let loaded: { koffi: typeof Koffi; libc: ReturnType<typeof Koffi.load> } | undefined;
 
@@ -24,6 +25,11 @@ function ffi() {
     process.on('exit', openClosedOutput);
   }
   return loaded;
+}
+
+/** Whether koffi is there already. @internal */
+export function isFfiLoaded(): boolean {
+  return loaded !== undefined;
 }
 
 /** koffi 3.3 flushes stdout and stderr when Node ends it, and hangs when stderr is closed. */
@@ -56,11 +62,19 @@ export function native(signature: string): NativeFunction {
     resolved ??= ffi().libc.func(signature) as NativeFunction;
     return resolved;
   };
+  const call: NativeFunction = (...args) => (resolved ?? resolve())(...args);
   declared.push(resolve);
-  return (...args) => (resolved ?? resolve())(...args);
+  resolvers.set(call, resolve);
+  return call;
 }
 
 const declared: (() => unknown)[] = [];
+const resolvers = new WeakMap<NativeFunction, () => NativeFunction>();
+
+/** koffi's own function, for who cannot afford the first call of the one around it. */
+export function direct(declaredByNative: NativeFunction): NativeFunction {
+  return resolvers.get(declaredByNative)?.() ?? declaredByNative;
+}
 
 const dlsym = native('uintptr_t dlsym(uintptr_t handle, const char *symbol)');
 
@@ -168,3 +182,5 @@ export function callback(
   const pointer = koffi.register(fn, koffi.pointer(prototype));
   return { pointer, free: () => koffi.unregister(pointer) };
 }
+
+calledByChildren(isFfiLoaded);

@@ -6,6 +6,7 @@
  * thrown away and the fork made again. Threads do not survive fork(2); the process must have been
  * started with V8's --single-threaded, so that V8 hands hardly any work to them; v8_pool.ts sees to the rest.
  */
+import { calledByChildren, prepareForChildren, writtenByChildren } from './compiled.ts';
 import { ForkUnavailableError, osError } from './errors.ts';
 import { pipe } from './fd.ts';
 import { errno, native, resolveNatives } from './ffi.ts';
@@ -63,6 +64,7 @@ export function fork(): number {
   if (!available) throw new ForkUnavailableError(reason as string);
   resolveNatives();
   prepareToAdopt();
+  prepareForChildren();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const pid = tryFork();
     if (pid !== undefined) return pid;
@@ -81,12 +83,7 @@ function tryFork(): number | undefined {
   makeForkable();
   const pid = cFork();
   if (pid === 0) {
-    // First of all, and both before V8 may collect garbage.
-    emptyPool();
-    waitForGo(goRead, goWrite);
-    forkStatistics.forks = 0;
-    forkStatistics.retries = 0;
-    adoptForkedProcess();
+    inChild(goRead, goWrite);
     return pid;
   }
   const failed = pid < 0 ? errno() : 0;
@@ -104,9 +101,20 @@ function tryFork(): number | undefined {
   return undefined;
 }
 
+function inChild(goRead: number, goWrite: number): void {
+  emptyPool(); // first of all: V8 may collect garbage at any time
+  waitForGo(goRead, goWrite);
+  forkStatistics.forks = 0;
+  forkStatistics.retries = 0;
+  adoptForkedProcess();
+}
+
 /** In the child: sleeps until the parent says that this copy is whole. */
 function waitForGo(goRead: number, goWrite: number): void {
   closeRaw(goWrite); // so that a parent that dies is the end of the file
   while (readRaw(goRead, go) !== 1) if (errno() !== 4 /* EINTR */) _exit(99);
   closeRaw(goRead);
 }
+
+calledByChildren(inChild, waitForGo);
+writtenByChildren(forkStatistics);

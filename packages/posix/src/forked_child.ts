@@ -2,8 +2,9 @@
  * What Node needs to go on living in a forked child: a loop of its own, its own pid, and a way to end
  * that does not wait for threads which fork(2) left behind.
  */
-import { native } from './ffi.ts';
-import { _exit, getpid } from './process.ts';
+import { calledByChildren, writtenByChildren } from './compiled.ts';
+import { direct, type NativeFunction, native } from './ffi.ts';
+import { _exit, getpid, prepareExit } from './process.ts';
 import { dieOfUncaught, reportUncaughtByEmit } from './uncaught.ts';
 
 const uvDefaultLoop = native('void *uv_default_loop()');
@@ -18,6 +19,7 @@ const internals = process as unknown as ProcessInternals;
 
 const state = {
   loop: 0,
+  uvLoopFork: undefined as NativeFunction | undefined,
   atExit: undefined as (() => void) | undefined,
   /** The process.emit of the process that forked. */
   emit: undefined as ProcessInternals['emit'] | undefined,
@@ -31,16 +33,22 @@ const state = {
 export function prepareToAdopt(): void {
   if (state.loop !== 0) return;
   state.loop = uvDefaultLoop();
+  state.uvLoopFork = direct(uvLoopFork);
+  prepareExit();
   for (const pid of [-1, getpid()]) setPid(pid);
   const { emit, reallyExit } = internals;
   for (const value of [() => false, emit]) {
     Object.defineProperty(process, 'emit', { value, configurable: true, writable: true });
   }
   for (const value of [leave, reallyExit]) internals.reallyExit = value;
+  void process.exitCode; // a getter of Node's, which no child has to compile then
 }
 
+const pidProperty = { value: 0, configurable: true, enumerable: true };
+
 function setPid(value: number): void {
-  Object.defineProperty(process, 'pid', { value, configurable: true, enumerable: true });
+  pidProperty.value = value;
+  Object.defineProperty(process, 'pid', pidProperty);
 }
 
 const hooks: (() => void)[] = [];
@@ -52,7 +60,7 @@ export function atFork(hook: () => void): void {
 
 /** Repairs this process after fork(2) returned 0 in it. @internal */
 export function adoptForkedProcess(): void {
-  uvLoopFork(state.loop);
+  state.uvLoopFork?.(state.loop);
   setPid(getpid());
   for (const hook of hooks) hook();
   reportUncaughtByEmit();
@@ -90,3 +98,6 @@ function emitAndLeave(this: unknown, event: string, ...args: unknown[]): boolean
   if (event === 'uncaughtException' && !handled) dieOfUncaught(args[0]);
   return handled;
 }
+
+calledByChildren(adoptForkedProcess, replaceExitHandlers, leaveByExit, leave, emitAndLeave);
+writtenByChildren(state);

@@ -9,6 +9,7 @@ if (process.platform === 'win32') {
 }
 
 export { type Doorbell, makeDoorbell, Ringer } from './doorbell.ts';
+export { calledByChildren, compile, writtenByChildren } from './compiled.ts';
 export {
   BrokenPipeError,
   ChildProcessError,
@@ -36,6 +37,7 @@ export {
   write,
   writeAll,
 } from './fd.ts';
+export { isFfiLoaded } from './ffi.ts';
 export { fork, forkAvailable, forkStatistics } from './fork.ts';
 export { atFork, replaceExitHandlers } from './forked_child.ts';
 export { ALL, futexWait, futexWake } from './futex.ts';
@@ -60,6 +62,7 @@ export {
   waitpid,
   waitstatusToExitcode,
 } from './process.ts';
+export { closeRaw, openRaw } from './raw_fd.ts';
 export { onReady } from './readiness.ts';
 export {
   checkSegmentName,

@@ -14,6 +14,7 @@
 import { AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { Agent as HttpsAgent } from 'node:https';
+import { calledByChildren } from './compiled.ts';
 import { callback, native, readInt, readPointer, syscall } from './ffi.ts';
 
 const uvDefaultLoop = native('uintptr_t uv_default_loop()');
@@ -26,7 +27,7 @@ const uvIsClosing = native('int uv_is_closing(uintptr_t handle)');
 const uvPollStop = native('int uv_poll_stop(uintptr_t handle)');
 const uvFsEventStop = native('int uv_fs_event_stop(uintptr_t handle)');
 const uvFsPollStop = native('int uv_fs_poll_stop(uintptr_t handle)');
-const memcpy = native('void *memcpy(uintptr_t to, void *from, size_t length)');
+const memcpy = native('void memcpy(uintptr_t to, void *from, size_t length)');
 const uvBackendFd = native('int uv_backend_fd(uintptr_t loop)');
 const epollCreate = syscall('int epoll_create1(int flags)');
 const dup2 = syscall('int dup3(int fd, int newfd, int flags)');
@@ -83,6 +84,8 @@ export function inheritedLoop(): InheritedLoop {
     (handle) => !idle.has(handle) && uvHandleGetType(handle) === UV.ASYNC && !uvIsClosing(handle),
   );
   const finishedWork = known ? Number(loop + LOOP_WQ) : undefined;
+  noWork.fill(loop + LOOP_WQ);
+  if (finishedWork !== undefined) memcpy(finishedWork, noWork, 0); // the first call, which no child has to make
   return { handles, idle, busyAsyncs, finishedWork, lastAsyncId };
 }
 
@@ -119,7 +122,7 @@ function walkHandles(loop: bigint): bigint[] {
  * before any of its own code runs.
  */
 export function dropInheritedWork({ finishedWork, busyAsyncs }: InheritedLoop): void {
-  if (finishedWork !== undefined) memcpy(finishedWork, emptyList(finishedWork), 16);
+  if (finishedWork !== undefined) memcpy(finishedWork, noWork, 16);
   for (const handle of busyAsyncs) uvUnref(handle);
 }
 
@@ -127,9 +130,7 @@ export function dropInheritedWork({ finishedWork, busyAsyncs }: InheritedLoop): 
  * A list without entries: its next and its previous are itself. Thread-pool work that was finished but not delivered at
  * the fork would call back in the child too.
  */
-function emptyList(address: number): BigUint64Array {
-  return new BigUint64Array(2).fill(BigInt(address));
-}
+const noWork = new BigUint64Array(2);
 
 /**
  * Keeps everything that came from the parent from running here.
@@ -206,3 +207,12 @@ function takeCallbackOut(resource: object): void {
   }
   if ('_repeat' in target) target._repeat = null;
 }
+
+calledByChildren(
+  dropInheritedWork,
+  quietInheritedLoop,
+  quietHandle,
+  freshConnectionPools,
+  takeCallbackOut,
+  createHook,
+);

@@ -3,9 +3,10 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
+import { calledByChildren } from './compiled.ts';
 import { PR_SET_PDEATHSIG, syscallNumbers } from './constants.ts';
 import { ProcessLookupError } from './errors.ts';
-import { native, syscall } from './ffi.ts';
+import { direct, type NativeFunction, native, syscall } from './ffi.ts';
 
 const cWaitpid = syscall('int waitpid(int pid, _Out_ int *status, int options)');
 const cKill = syscall('int kill(int pid, int sig)');
@@ -63,9 +64,16 @@ export function pidExists(pid: number): boolean {
   }
 }
 
+let exit: NativeFunction | undefined;
+
+/** Spares children the first call of the function around koffi's own. @internal */
+export function prepareExit(): void {
+  exit = direct(cExit);
+}
+
 /** Ends this process at once: no exit handler, no flush; Python's `os._exit`. @param code 0 to 255 */
 export function _exit(code: number): never {
-  cExit(code & 0xff);
+  (exit ?? cExit)(code & 0xff);
   throw new Error('_exit returned');
 }
 
@@ -114,3 +122,5 @@ export function urandom(size: number): Buffer {
     closeSync(fd);
   }
 }
+
+calledByChildren(_exit, getpid);

@@ -3,6 +3,7 @@
  * first time is a page fault (5 µs): node:fs touches some twenty of its own for each of its functions, while the pages
  * of a foreign call are there already. They throw nothing; who calls them looks at what they return.
  */
+import { platform } from './constants.ts';
 import { native } from './ffi.ts';
 
 const cOpen = native('int open(const char *path, int flags, ...)');
@@ -10,11 +11,9 @@ const cRead = native('long read(int fd, void *buffer, size_t count)');
 const cWrite = native('long write(int fd, void *buffer, size_t count)');
 const cClose = native('int close(int fd)');
 
-const O_CLOEXEC = 0o2000000;
-
 /** Opens a file to read it. Returns -1 if that fails. */
 export function openRaw(path: string): number {
-  return cOpen(path, O_CLOEXEC);
+  return cOpen(path, platform.O_CLOEXEC);
 }
 
 /** Returns the number of bytes; 0 at the end, -1 if it fails. */

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
+import { calledByChildren, writtenByChildren } from './compiled.ts';
 import { POLLOUT, poll } from './fd.ts';
 
 const state = { heading: 'Uncaught error:', listening: false };
@@ -45,3 +46,6 @@ export function writeStderr(text: string): void {
     }
   }
 }
+
+calledByChildren(reportUncaught, reportUncaughtByEmit);
+writtenByChildren(state);
