@@ -46,7 +46,7 @@ import {
   PopenSpawn,
   setExecutable,
 } from '@multiprocessing/popen';
-import { replaceExitHandlers } from '@multiprocessing/posix';
+import { calledByChildren, replaceExitHandlers } from '@multiprocessing/posix';
 
 // The getters of a namespace are functions that each forked child would have to compile.
 const { _exitFunction, _runAfterForkers, resetExit } = util;
@@ -358,6 +358,7 @@ export class ForkServerProcess<T extends Target = () => unknown> extends BasePro
   }
 }
 
+calledByChildren(ForkProcess.prototype._afterFork, ForkServerProcess.prototype._afterFork);
 nameExports(import.meta.url, { ForkProcess, SpawnProcess, ForkServerProcess });
 
 //

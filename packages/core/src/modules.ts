@@ -7,6 +7,7 @@
  * would wait for itself); and only then the module is imported.
  */
 import { fileURLToPath } from 'node:url';
+import { calledByChildren } from '@multiprocessing/posix';
 import { importModule } from './bundle.ts';
 import { UnpicklingError } from './errors.ts';
 import { require } from './require.ts';
@@ -171,3 +172,5 @@ function cannotImport({ module, qualname }: Name, cause: unknown): UnpicklingErr
   const why = cause instanceof Error ? `: ${cause.message}` : '';
   return new UnpicklingError(`cannot import ${module}, where '${qualname}' lives${why}`, { cause });
 }
+
+calledByChildren(lookUp);

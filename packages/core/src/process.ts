@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
+import { calledByChildren } from '@multiprocessing/posix';
 import { checkTimeout } from './arguments.ts';
 import { AuthenticationString, randomAuthkey } from './authkey.ts';
 import { assert, ValueError } from './errors.ts';
@@ -349,3 +350,5 @@ function makeWhenUsed<K extends string, V>(
 }
 
 table.current ??= new MainProcess();
+
+calledByChildren(BaseProcess.prototype.run);

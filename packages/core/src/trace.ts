@@ -3,6 +3,7 @@
  * `multiprocessing trace` prints. Nothing is built when nobody listens.
  */
 import { channel } from 'node:diagnostics_channel';
+import { calledByChildren } from '@multiprocessing/posix';
 
 /** One step in a process's life. */
 export interface TraceEvent {
@@ -33,3 +34,6 @@ export function trace(
   const time = Number(process.hrtime.bigint()) / 1e6;
   events.publish({ layer, event, pid: process.pid, name, time, detail: detail?.() ?? {} });
 }
+
+void events.hasSubscribers; // a getter of Node's, which no forked child has to compile then
+calledByChildren(trace);

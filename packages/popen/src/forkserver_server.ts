@@ -8,15 +8,18 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import {
-  ForkingPickler,
   importModule,
   rememberModule,
   setInheritedFds,
   table,
   util,
+  watchThreads,
 } from '@multiprocessing/core';
 import {
+  calledByChildren,
   close,
+  closeRaw,
+  compile,
   fork,
   ignoreSignal,
   pidfdOpen,
@@ -29,8 +32,7 @@ import {
 } from '@multiprocessing/posix';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
 import { _forkserver, type ServerSettings } from './forkserver.ts';
-
-import { _main, importMainPath } from './spawn.ts';
+import { _main, importMainPath, rehearse } from './spawn.ts';
 import { writeSigned } from './status.ts';
 
 const SOCKET = 3;
@@ -64,10 +66,12 @@ async function main(settings: ServerSettings): Promise<void> {
   util.forgetExitHandlers();
   util._closeStdin();
   ignoreSignal(SIGINT, true);
+  watchThreads(); // here and not in each child, as all of these
+  exitWithoutWork();
+  await rehearse().catch(() => {}); // children are slower then
   write(REPORT, 'ready');
   close(REPORT);
   const request = serve();
-  exitWithoutWork();
   process.exit(await _main(request.data, request.parentSentinel));
 }
 
@@ -76,8 +80,10 @@ async function preload({ preload, onError, mainPath }: ServerSettings): Promise<
   for (const name of preload) {
     table.inheriting = name === '__main__';
     try {
-      if (name === '__main__') await importMainPath(mainPath);
-      else {
+      if (name === '__main__') {
+        // What the main module exports is what children are most likely to be told to call.
+        for (const value of Object.values((await importMainPath(mainPath)) ?? {})) compile(value);
+      } else {
         const url = /^\.{0,2}\//.test(name) ? pathToFileURL(resolve(name)).href : name;
         rememberModule(url, await importModule(url));
       }
@@ -89,8 +95,6 @@ async function preload({ preload, onError, mainPath }: ServerSettings): Promise<
       table.inheriting = false;
     }
   }
-  // Whatever the first use of the pickler compiles or loads, no child has to.
-  await ForkingPickler.loads(ForkingPickler.dumps({ args: [1, 'a'], kwargs: {} }));
 }
 
 /** A child that runs: the fd that tells its end, and where its exit code goes. */
@@ -149,11 +153,21 @@ function forkChild(fds: number[], children: Map<number, Served>): Request | unde
     for (const fd of [client, parentSentinel, data, ...inherited]) close(fd);
     return undefined;
   }
-  close(SOCKET);
-  close(status);
-  for (const sibling of children.values()) util.closeFds(sibling.pidfd, sibling.status);
+  inChild(status, children);
   ignoreSignal(SIGINT, false);
   _forkserver._socket = client;
   setInheritedFds(inherited);
   return { parentSentinel, data, inherited };
 }
+
+/** Closes what is the server's. */
+function inChild(status: number, siblings: Map<number, Served>): void {
+  closeRaw(SOCKET);
+  closeRaw(status);
+  for (const sibling of siblings.values()) {
+    closeRaw(sibling.pidfd);
+    closeRaw(sibling.status);
+  }
+}
+
+calledByChildren(inChild, setInheritedFds, _main, process.exit);

@@ -6,7 +6,7 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   type AuthenticationString,
-  type BaseProcess,
+  BaseProcess,
   bootstrap,
   checkMainPath,
   currentProcess,
@@ -17,6 +17,7 @@ import {
   getSpawningProcess,
   importModule,
   mainPath,
+  nameExports,
   RuntimeError,
   rememberModule,
   resourceTracker,
@@ -192,18 +193,49 @@ export function spawnMain(inheritedFds: number, codeCache?: number): void {
  * @internal
  */
 export async function _main(dataFd: number, parentSentinel: number): Promise<number> {
+  return bootstrap(await readProcess(dataFd), parentSentinel);
+}
+
+/** Prepares this process and makes the process object that its parent has pickled. */
+async function readProcess(dataFd: number): Promise<BaseProcess> {
   const chunks = readAnonymousFile(dataFd);
   table.inheriting = true;
-  let self: BaseProcess;
   try {
     await prepare((await unpickleNext(chunks)) as PreparationData);
-    self = (await unpickleNext(chunks)) as BaseProcess;
+    return (await unpickleNext(chunks)) as BaseProcess;
   } finally {
     table.inheriting = false;
     close(dataFd);
   }
-  return bootstrap(self, parentSentinel);
 }
+
+/** How often V8 has to see a function until it keeps what it has learnt about it. */
+const TIMES = 10;
+
+/**
+ * Has the forkserver do once what its children begin with, so that V8 has compiled it and knows its ways. It changes
+ * nothing: this process is prepared to be what it is.
+ * @internal
+ */
+export async function rehearse(): Promise<void> {
+  if (imported === undefined) return; // prepare() would import the main module
+  const { counter } = table;
+  const { name } = currentProcess();
+  const process = new Rehearsal({ target: rehearsed });
+  table.counter = counter;
+  for (let i = 0; i < TIMES; i++) {
+    await readProcess(
+      pickleForChild({ method: 'forkserver', duplicateForChild: () => 0 }, process),
+    );
+    currentProcess().name = name;
+  }
+}
+
+class Rehearsal extends BaseProcess {}
+
+function rehearsed(): void {}
+
+nameExports(import.meta.url, { Rehearsal, rehearsed });
 
 function unpickleNext(chunks: Generator<Uint8Array>): Promise<unknown> {
   const { value, done } = chunks.next();
@@ -231,13 +263,16 @@ let imported: string | undefined;
 
 /**
  * Imports the main module, in which `isMain` is false then; Python's `import_main_path`. Done once.
+ * @returns its namespace, the first time
  * @internal
  */
-export async function importMainPath(path: string | undefined): Promise<void> {
-  if (path !== undefined && path === imported) return;
+export async function importMainPath(path: string | undefined): Promise<object | undefined> {
+  if (path !== undefined && path === imported) return undefined;
   setMainPath(path);
-  if (path === undefined) return;
+  if (path === undefined) return undefined;
   const url = pathToFileURL(path).href;
-  rememberModule(url, await importModule(url));
+  const namespace = await importModule(url);
+  rememberModule(url, namespace);
   imported = path;
+  return namespace;
 }

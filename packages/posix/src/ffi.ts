@@ -8,7 +8,7 @@
 import { fstatSync, openSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
-import { calledByChildren } from './compiled.ts';
+import { calledByChildren, writtenByChildren } from './compiled.ts';
 import { osError } from './errors.ts';
 
 export type NativeFunction = (...args: unknown[]) => number;
@@ -32,8 +32,16 @@ export function isFfiLoaded(): boolean {
   return loaded !== undefined;
 }
 
+const leaving = { byExit: false };
+
+/** Says that this process, a forked child, leaves by _exit(2), before Node can end koffi. @internal */
+export function leavesByExit(): void {
+  leaving.byExit = true;
+}
+
 /** koffi 3.3 flushes stdout and stderr when Node ends it, and hangs when stderr is closed. */
 function openClosedOutput(): void {
+  if (leaving.byExit) return;
   for (const fd of [1, 2]) {
     try {
       while (!isOpen(fd)) openSync('/dev/null', 'r+');
@@ -183,4 +191,5 @@ export function callback(
   return { pointer, free: () => koffi.unregister(pointer) };
 }
 
-calledByChildren(isFfiLoaded);
+calledByChildren(isFfiLoaded, leavesByExit, openClosedOutput);
+writtenByChildren(leaving);

@@ -3,7 +3,7 @@
  * that does not wait for threads which fork(2) left behind.
  */
 import { calledByChildren, writtenByChildren } from './compiled.ts';
-import { direct, type NativeFunction, native } from './ffi.ts';
+import { direct, leavesByExit, type NativeFunction, native } from './ffi.ts';
 import { _exit, getpid, prepareExit } from './process.ts';
 import { dieOfUncaught, reportUncaughtByEmit } from './uncaught.ts';
 
@@ -13,6 +13,7 @@ const uvLoopFork = native('int uv_loop_fork(void *loop)');
 interface ProcessInternals {
   emit: (event: string, ...args: unknown[]) => boolean;
   reallyExit: (code: unknown) => never;
+  _exiting?: boolean;
 }
 
 const internals = process as unknown as ProcessInternals;
@@ -41,7 +42,8 @@ export function prepareToAdopt(): void {
     Object.defineProperty(process, 'emit', { value, configurable: true, writable: true });
   }
   for (const value of [leave, reallyExit]) internals.reallyExit = value;
-  void process.exitCode; // a getter of Node's, which no child has to compile then
+  // Getters of Node's, which no child has to compile then.
+  void [process.exitCode, internals._exiting];
 }
 
 const pidProperty = { value: 0, configurable: true, enumerable: true };
@@ -63,6 +65,7 @@ export function adoptForkedProcess(): void {
   state.uvLoopFork?.(state.loop);
   setPid(getpid());
   for (const hook of hooks) hook();
+  leavesByExit();
   reportUncaughtByEmit();
   leaveByExit();
 }
