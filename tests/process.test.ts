@@ -300,10 +300,12 @@ forEachStartMethod((ctx, method) => {
   });
 
   test('runs from start to end in the blocking calls, too', () => {
-    const p = new ctx.Process({ target: targets.exitWith, args: [8] });
+    const gate = new Gate();
+    const p = new ctx.Process({ target: targets.exitAfterGate, args: [gate.path, 8] });
     p.startSync();
     expect(p.pid).toBeGreaterThan(0);
     expect(mp.activeChildren()).toEqual([p]);
+    gate.open();
     p.joinSync();
     expect(p.exitcode).toBe(8);
     p.joinSync();

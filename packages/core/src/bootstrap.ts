@@ -10,6 +10,7 @@ import {
   reportUncaught,
   signalOnChange,
   writeStderr,
+  writtenByChildren,
 } from '@multiprocessing/posix';
 import { wait, waitSync } from './connection.ts';
 import { SystemExit } from './errors.ts';
@@ -52,13 +53,20 @@ export function bootstrap(self: BaseProcess, parentSentinel: number): number | P
   );
 }
 
+const born = { self: undefined as BaseProcess | undefined, parentSentinel: -1 };
+
+function makeParent(): ParentProcess {
+  return new ParentProcess(born.self?._parentName, born.self?._parentPid, born.parentSentinel);
+}
+
 function enterChild(self: BaseProcess, parentSentinel: number): void {
   if (process.exitCode !== undefined) process.exitCode = undefined;
-  self._starting = false;
-  const { _parentName: name, _parentPid: pid } = self;
+  if (self._starting) self._starting = false;
   if (table.children.size > 0) table.children.clear();
   table.current = self;
-  table.parent = () => new ParentProcess(name, pid, parentSentinel);
+  born.self = self;
+  born.parentSentinel = parentSentinel;
+  table.parent = makeParent;
   table.counter = 0; // the objects made so far, the parent's among them, were no children of this process
   _closeStdin();
   reportUncaught(`Process ${self.name}:`);
@@ -104,4 +112,5 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return types.isPromise(value) || typeof (value as { then?: unknown }).then === 'function';
 }
 
+writtenByChildren(born);
 calledByChildren(bootstrap, enterChild, leaveChild, isThenable);

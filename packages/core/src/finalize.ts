@@ -3,7 +3,7 @@
  * called, or when the process ends, whichever is first, and only in the process that made them.
  */
 import { inspect } from 'node:util';
-import { calledByChildren } from '@multiprocessing/posix';
+import { calledByChildren, writtenByChildren } from '@multiprocessing/posix';
 import { typeError, ValueError } from './errors.ts';
 import { subDebug } from './logging.ts';
 import { processWide } from './state.ts';
@@ -132,7 +132,8 @@ export function _runFinalizers(minpriority = -Infinity): void {
 
 /** Forgets the finalizers that a forked child has inherited; they are its parent's. @internal */
 export function clearFinalizers(): void {
-  if (registry.live.size > 0) registry.live.clear();
+  if (registry.live.size > 0) registry.live = new Set();
 }
 
 calledByChildren(_runFinalizers, clearFinalizers);
+writtenByChildren(registry);

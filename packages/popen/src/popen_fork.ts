@@ -87,16 +87,14 @@ export class Popen implements PopenInterface {
     watchThreads(); // here, so that no child has to
     const inherited = inheritedLoop();
     for (const fn of [process._target, process.run, process._afterFork]) compile(fn);
+    const own = [childR, childW] as const;
+    const forked = { inherited, canWait: !options.sync, loadsInThread };
     const pid = fork();
-    this.pid = pid;
     if (pid === 0) {
+      runForked(process, own, forked);
       this.inChild = true;
-      runForked(process, [childR, childW], {
-        inherited,
-        canWait: !options.sync,
-        loadsInThread,
-      });
     } else {
+      this.pid = pid;
       this.fds.close(childW, childR);
       this.sentinelFd = parentR;
     }

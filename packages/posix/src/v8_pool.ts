@@ -15,7 +15,7 @@
  */
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { calledByChildren } from './compiled.ts';
-import { native, symbolAddress } from './ffi.ts';
+import { direct, type NativeFunction, native, symbolAddress } from './ffi.ts';
 import { closeRaw, openRaw, readRaw } from './raw_fd.ts';
 
 const clockGettime = native('int clock_gettime(int clock, void *time)');
@@ -36,6 +36,8 @@ interface Pool {
   readonly clocks: readonly number[];
 }
 
+/** `memmove` without the function around it. */
+let move: NativeFunction | undefined;
 const NONE: Pool = { begin: 0, end: 0, tids: [], clocks: [] };
 
 let pool: Pool | undefined;
@@ -46,14 +48,14 @@ const time = new BigInt64Array(2);
 export function poolIsKnown(): boolean {
   if (!searched) pool = findPool();
   searched = true;
-  if (pool !== undefined) memmove(pool.end, pool.end, 0); // the first call, which no child has to make
+  move = direct(memmove);
   return pool !== undefined;
 }
 
 /** In a forked child: its pool has no threads. */
 export function emptyPool(): void {
   if (pool === undefined || pool === NONE) return;
-  memmove(pool.end, pool.begin, 8);
+  move?.(pool.end, pool.begin, 8);
   pool = NONE;
 }
 
