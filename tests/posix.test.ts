@@ -17,6 +17,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
+import { native, readInt } from '../packages/posix/dist/ffi.js';
 import * as posix from '../packages/posix/dist/index.js';
 import { runNode } from './support/programs.ts';
 import { scratchFile } from './support/scratch.ts';
@@ -500,6 +501,25 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
       expect(posix.waitpid(pid, 0)).toEqual([pid, i << 8]);
     }
     expect(posix.forkStatistics.forks).toBe(forks + 100);
+  });
+
+  test('finds out that a copy lacks memory, and makes another', () => {
+    const mmap = native(
+      'uintptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, long offset)',
+    );
+    const madvise = native('int madvise(uintptr_t address, size_t length, int advice)');
+    const size = 1 << 20;
+    const memory = mmap(0, size, 3 /* read, write */, 0x22 /* private, anonymous */, -1, 0);
+    const readable = () => {
+      const pid = posix.fork();
+      if (pid === 0) posix._exit(readInt(BigInt(memory)));
+      return posix.waitpid(pid, 0)[1];
+    };
+    for (let i = 0; i < 5; i++) expect(readable()).toBe(0); // until a fork is checked by its size only
+    const { retries } = posix.forkStatistics;
+    madvise(memory, size, 10 /* MADV_DONTFORK, as V8 does it */);
+    expect(readable()).toBe(0);
+    expect(posix.forkStatistics.retries).toBeGreaterThan(retries);
   });
 
   test('gives copies that can collect garbage, also right after a collection', () => {

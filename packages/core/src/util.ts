@@ -10,11 +10,13 @@ import {
   close,
   closeRaw,
   isFfiLoaded,
+  isFfiLoading,
   makeBlocking,
   openRaw,
   POLLOUT,
   poll,
   posixSpawn,
+  setStatusFlags,
   write,
   writtenByChildren,
 } from '@multiprocessing/posix';
@@ -174,10 +176,11 @@ export function _closeStdin(): void {
   openSync('/dev/null', 'r');
 }
 
+const STREAMS = ['stdout', 'stderr'] as const;
 const streams = { stdout: false, stderr: false };
 
 /** Whether what is printed has to leave at once, and how to end that. */
-const blocking = { on: false, restore: [] as (() => void)[] };
+const blocking = { on: false, restore: [] as { fd: number; flags: number }[] };
 
 /**
  * In a child without an event loop to return to: has everything that is printed leave this process before the
@@ -185,17 +188,19 @@ const blocking = { on: false, restore: [] as (() => void)[] };
  */
 export function blockOutput(): void {
   blocking.on = true;
-  for (const name of ['stdout', 'stderr'] as const) if (streams[name]) block(name);
+  for (const name of STREAMS) if (streams[name]) block(name);
 }
 
 /** Others who share the streams find them as they were. @internal */
 export function unblockOutput(): void {
   if (blocking.restore.length === 0) return;
-  for (const restore of blocking.restore.splice(0)) restore();
+  for (const { fd, flags } of blocking.restore.splice(0)) setStatusFlags(fd, flags);
 }
 
 function block(name: 'stdout' | 'stderr'): void {
-  blocking.restore.push(makeBlocking(name === 'stdout' ? 1 : 2));
+  const fd = name === 'stdout' ? 1 : 2;
+  const flags = makeBlocking(fd);
+  if (flags !== undefined) blocking.restore.push({ fd, flags });
 }
 
 /** Notes which of the lazily made standard streams the program has used: making one costs 2 ms. */
@@ -205,9 +210,11 @@ function watchStream(name: 'stdout' | 'stderr'): void {
     streams[name] = true;
     return;
   }
+  calledByChildren(original.get);
   Object.defineProperty(process, name, {
     ...original,
     get() {
+      if (isFfiLoading()) return original.get?.call(process) as unknown; // nobody's use of it
       streams[name] = true;
       Object.defineProperty(process, name, original);
       const stream = process[name]; // made now, and non-blocking
@@ -225,10 +232,14 @@ const inherited = new Map<NodeJS.WriteStream, number>();
 
 /** The standard streams that hold data which the kernel did not take at once (a full pipe). */
 function unflushed(): NodeJS.WriteStream[] {
-  if (!streams.stdout && !streams.stderr) return [];
-  const used = (['stdout', 'stderr'] as const).filter((name) => streams[name]);
-  const made = used.map((name) => process[name]).filter((stream) => stream !== undefined);
-  return made.filter((stream) => stream.writableLength > 0 && !inherited.has(stream));
+  const found: NodeJS.WriteStream[] = [];
+  for (const name of STREAMS) {
+    const stream = streams[name] ? process[name] : undefined;
+    if (stream !== undefined && stream.writableLength > 0 && !inherited.has(stream)) {
+      found.push(stream);
+    }
+  }
+  return found;
 }
 
 interface Backlog {
@@ -319,6 +330,7 @@ calledByChildren(
   resetExit,
   _closeStdin,
   blockOutput,
+  block,
   unblockOutput,
   unflushed,
   forgetOutput,

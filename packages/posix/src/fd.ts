@@ -3,6 +3,7 @@
  */
 import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
+import { calledByChildren } from './compiled.ts';
 import {
   F_ADD_SEALS,
   F_GETFD,
@@ -161,15 +162,16 @@ export function setStatusFlags(fd: number, flags: number): void {
 
 /**
  * Makes reads and writes wait, for all processes that share the open file; a closed fd is ignored.
- * @returns a function that takes it back
+ * @returns the flags to be set again to take it back; undefined when there is nothing to take back
  */
-export function makeBlocking(fd: number): () => void {
+export function makeBlocking(fd: number): number | undefined {
   try {
     const flags = getStatusFlags(fd);
+    if ((flags & platform.O_NONBLOCK) === 0) return undefined;
     setStatusFlags(fd, flags & ~platform.O_NONBLOCK);
-    return () => setStatusFlags(fd, flags);
+    return flags;
   } catch {
-    return () => {};
+    return undefined;
   }
 }
 
@@ -246,3 +248,5 @@ export function poll(fds: readonly number[], timeout?: number, events = POLLIN):
     return revents !== 0;
   });
 }
+
+calledByChildren(makeBlocking, getStatusFlags, setStatusFlags);

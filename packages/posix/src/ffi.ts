@@ -20,11 +20,23 @@ function ffi() {
     const require = createRequire(import.meta.url);
     // Node 22.23 fails to follow the link of a package right after an fstat of a pipe; koffi then looks
     // for its binary beside the link.
+    ffiState.loading = true;
     const koffi = require(realpathSync.native(require.resolve('koffi'))) as typeof Koffi;
+    ffiState.loading = false;
     loaded = { koffi, libc: koffi.load(null) };
     process.on('exit', openClosedOutput);
   }
   return loaded;
+}
+
+const ffiState = { loading: false, leavesByExit: false };
+
+/**
+ * Whether koffi is being loaded: it asks for all properties of node:util, one of which (diff, from Node 22 on) asks for
+ * process.stderr. @internal
+ */
+export function isFfiLoading(): boolean {
+  return ffiState.loading;
 }
 
 /** Whether koffi is there already. @internal */
@@ -32,16 +44,14 @@ export function isFfiLoaded(): boolean {
   return loaded !== undefined;
 }
 
-const leaving = { byExit: false };
-
 /** Says that this process, a forked child, leaves by _exit(2), before Node can end koffi. @internal */
 export function leavesByExit(): void {
-  leaving.byExit = true;
+  ffiState.leavesByExit = true;
 }
 
 /** koffi 3.3 flushes stdout and stderr when Node ends it, and hangs when stderr is closed. */
 function openClosedOutput(): void {
-  if (leaving.byExit) return;
+  if (ffiState.leavesByExit) return;
   for (const fd of [1, 2]) {
     try {
       while (!isOpen(fd)) openSync('/dev/null', 'r+');
@@ -192,4 +202,4 @@ export function callback(
 }
 
 calledByChildren(isFfiLoaded, leavesByExit, openClosedOutput);
-writtenByChildren(leaving);
+writtenByChildren(ffiState);

@@ -33,11 +33,12 @@ export {
   readInto,
   sealedMemfd,
   setCloexec,
+  setStatusFlags,
   signalOnChange,
   write,
   writeAll,
 } from './fd.ts';
-export { isFfiLoaded } from './ffi.ts';
+export { isFfiLoaded, isFfiLoading } from './ffi.ts';
 export { fork, forkAvailable, forkStatistics } from './fork.ts';
 export { atFork, replaceExitHandlers } from './forked_child.ts';
 export { ALL, futexWait, futexWake } from './futex.ts';
