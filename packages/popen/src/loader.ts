@@ -52,11 +52,8 @@ export function loaderOf(
   execArgv: readonly string[] = process.execArgv,
   nodeOptions: string = process.env.NODE_OPTIONS ?? '',
 ): ModuleLoader {
-  const flags = [...nodeOptions.split(/\s+/), ...execArgv];
-  const [loaderFlag] = valuesOf(flags, ['--loader', '--experimental-loader']);
+  const { loaderFlag, preloads, tsx } = optionsOf(execArgv, nodeOptions);
   if (loaderFlag !== undefined) return offThread(`--loader ${loaderFlag}`);
-  const preloads = valuesOf(flags, ['--import', '--require', '-r']);
-  const tsx = preloads.some(isTsx);
   const kind = tsx ? 'tsx' : 'native';
   if (mark()?.hosted === true) return { kind, forkSafe: true, hosted: true };
   const resolve = loadedBundle()?.resolve ?? import.meta.resolve;
@@ -67,6 +64,26 @@ export function loaderOf(
   const major = Number.parseInt(process.versions.node, 10);
   if (major >= 24) return offThread('tsx here; tsx 4.23 with Node 24.11.1 or newer does not');
   return { kind, forkSafe: true, hosted: true };
+}
+
+interface LoaderOptions {
+  loaderFlag: string | undefined;
+  preloads: string[];
+  tsx: boolean;
+}
+
+/** The last answer of optionsOf: each fork asks for that of this process. */
+let last: { key: string; options: LoaderOptions } | undefined;
+
+function optionsOf(execArgv: readonly string[], nodeOptions: string): LoaderOptions {
+  const key = `${nodeOptions}\n${execArgv.join('\n')}`;
+  if (last?.key === key) return last.options;
+  const flags = [...nodeOptions.split(/\s+/), ...execArgv];
+  const [loaderFlag] = valuesOf(flags, ['--loader', '--experimental-loader']);
+  const preloads = valuesOf(flags, ['--import', '--require', '-r']);
+  const options = { loaderFlag, preloads, tsx: preloads.some(isTsx) };
+  last = { key, options };
+  return options;
 }
 
 /** Whether tsx uses `module.registerHooks()` here; the same versions as in tsx itself. */

@@ -20,10 +20,14 @@ const cFork = native('int fork()');
 
 const FLAG = /(^|[\s"'])--single[-_]threaded($|[\s"'])/;
 
+/** Whether forkAvailable has said so: it never changes. */
+let isAvailable = false;
+
 /**
  * Says whether this process can fork; `reason` tells why not and what to do.
  */
 export function forkAvailable(): { available: boolean; reason?: string } {
+  if (isAvailable) return { available: true };
   const no = (reason: string) => ({ available: false, reason });
   if (process.platform !== 'linux') return no(`fork() needs Linux, this is ${process.platform}`);
   // Asked for here, not imported: it takes 2 ms to load in every process.
@@ -43,6 +47,7 @@ export function forkAvailable(): { available: boolean; reason?: string } {
       `this build of Node ${process.version} does not show its thread pool, without which no copy of it is safe`,
     );
   }
+  isAvailable = true;
   return { available: true };
 }
 

@@ -81,11 +81,14 @@ function isAsleep(tid: number): boolean {
   const fd = openRaw(`/proc/self/task/${tid}/stat`);
   const length = readRaw(fd, stat);
   closeRaw(fd);
-  // "1234 (name) S ...": the name may hold anything, nothing behind it holds a parenthesis.
-  return length > 0 && stat[stat.lastIndexOf(')', length - 1) + 2] === ASLEEP;
+  // "1234 (name) S ...": the name, of 15 bytes at most, may hold anything, nothing behind it a parenthesis.
+  let i = Math.min(length, 40) - 1;
+  while (i > 0 && stat[i] !== PARENTHESIS) i--;
+  return i > 0 && stat[i + 2] === ASLEEP;
 }
 
 const ASLEEP = 'S'.charCodeAt(0);
+const PARENTHESIS = ')'.charCodeAt(0);
 
 const WORD = 8n;
 
