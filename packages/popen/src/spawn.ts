@@ -220,14 +220,20 @@ const TIMES = 10;
 export async function rehearse(): Promise<void> {
   if (imported === undefined) return; // prepare() would import the main module
   const { counter } = table;
-  const { name } = currentProcess();
-  const process = new Rehearsal({ target: rehearsed });
+  const self = new Rehearsal({ target: rehearsed });
   table.counter = counter;
+  // What is logged, and where to, is no matter of rehearsal: each time would add to it.
+  const preparation = getPreparationData(currentProcess().name);
+  const data = { ...preparation, logToStderr: false, logLevel: undefined };
   for (let i = 0; i < TIMES; i++) {
-    await readProcess(
-      pickleForChild({ method: 'forkserver', duplicateForChild: () => 0 }, process),
-    );
-    currentProcess().name = name;
+    setSpawningPopen({ method: 'forkserver', duplicateForChild: () => 0 });
+    let pickled: Uint8Array[];
+    try {
+      pickled = [ForkingPickler.dumps(data), ForkingPickler.dumps(self)];
+    } finally {
+      setSpawningPopen(undefined);
+    }
+    await readProcess(writeAnonymousFile(pickled));
   }
 }
 

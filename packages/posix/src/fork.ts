@@ -117,7 +117,11 @@ function inChild(goRead: number, goWrite: number): void {
 /** In the child: sleeps until the parent says that this copy is whole. */
 function waitForGo(goRead: number, goWrite: number): void {
   closeRaw(goWrite); // so that a parent that dies is the end of the file
-  while (readRaw(goRead, go) !== 1) if (errno() !== 4 /* EINTR */) _exit(99);
+  for (;;) {
+    const count = readRaw(goRead, go);
+    if (count === 1) break;
+    if (count === 0 || errno() !== 4 /* EINTR */) _exit(99);
+  }
   closeRaw(goRead);
 }
 

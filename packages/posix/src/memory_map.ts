@@ -47,16 +47,18 @@ export function makeForkable(): void {
 /** Whether the child that was forked after `makeForkable` has all memory; it must not have done anything yet. */
 export function isWhole(child: number): boolean {
   const rested = sizeOf('self') === size;
-  const less = size - sizeOf(child);
-  const whole = length === 0 ? rested && less === checked.less : rested && mapsAreStill();
-  checked.size = whole ? size : -1;
+  const ofChild = sizeOf(child);
+  const less = size - ofChild;
+  const known = size > 0 && ofChild > 0;
+  const whole = length === 0 ? rested && known && less === checked.less : rested && mapsAreStill();
+  checked.size = whole && known ? size : -1;
   checked.less = less;
   return whole;
 }
 
 const statm = Buffer.alloc(64);
 
-/** The pages of a process's address space, the first number of its statm; 0 if there is no such process. */
+/** The pages of a process's address space, the first number of its statm; 0 if that cannot be read. */
 function sizeOf(pid: number | 'self'): number {
   const fd = openRaw(`/proc/${pid}/statm`);
   const count = fd === -1 ? 0 : readRaw(fd, statm);
