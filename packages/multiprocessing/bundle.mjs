@@ -34,8 +34,8 @@ const common = {
 // The loader is written into the programs: another file to find and read would cost a child 1 ms.
 const programs = {
   spawn_main:
-    'const [passed, cacheFd, adds] = process.argv.slice(3).map(Number); loadBundle({ cacheFd, keep: adds === 1 }).spawnMain(passed, adds === 1 ? cacheFd : undefined);',
-  forkserver_main: 'loadBundle().forkserverMain(process.argv[2]);',
+    'const [passed, cacheFd, adds] = process.argv.slice(3).map(Number); loadBundle({ cacheFd, keep: adds === 1 }).exports.spawnMain(passed, adds === 1 ? cacheFd : undefined);',
+  forkserver_main: 'loadBundle().exports.forkserverMain(process.argv[2]);',
 };
 
 mkdirSync(outdir, { recursive: true });
@@ -45,6 +45,10 @@ try {
     outdir,
     sourcemap: 'linked',
     entryPoints: { bundle: here('dist/bundle_entry.js') },
+    // load_bundle.ts would make a copy of the script to put this around it.
+    // globalThis.process is a getter, which costs a forked child, where V8 has no caches yet, 15 page faults.
+    banner: { js: `(function (module, require, __filename, process) { ${common.banner.js}` },
+    footer: { js: '})' },
   });
   await build({
     ...common,
@@ -63,7 +67,7 @@ try {
     });
   }
   const { loadBundle } = createRequire(import.meta.url)(`${outdir}/load_bundle.cjs`);
-  for (const [name, part] of Object.entries(loadBundle())) {
+  for (const [name, part] of Object.entries(loadBundle().exports)) {
     if (typeof part !== 'function') writeFileSync(`${outdir}/${name}.js`, facade(name, part));
   }
   mkdirSync(target, { recursive: true });
@@ -75,9 +79,11 @@ try {
 /** An ES module with the exports of one part of the bundle. */
 function facade(name, part) {
   const lines = [
-    `import { createRequire } from 'node:module';`,
-    `const { loadBundle } = createRequire(import.meta.url)('./load_bundle.cjs');`,
-    `const part = loadBundle({ resolve: import.meta.resolve }).${name};`,
+    // A spawned child has the bundle, and node:module would take it 1 ms to import.
+    `const bundle = globalThis[Symbol.for('multiprocessing.bundle')] ??`,
+    `  process.getBuiltinModule('node:module').createRequire(import.meta.url)('./load_bundle.cjs').loadBundle();`,
+    `bundle.resolve ??= import.meta.resolve;`,
+    `const part = bundle.exports.${name};`,
   ];
   if (name === 'forkable') lines.push('part.reexecute();');
   else lines.push(`export const { ${Object.keys(part).join(', ')} } = part;`);

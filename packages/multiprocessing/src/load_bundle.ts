@@ -25,22 +25,16 @@ declare const require: NodeJS.Require;
  * Loads the bundle that lies beside this file.
  * @param options.cacheFd of a file that holds V8's code cache of it (popen/code_cache.ts)
  * @param options.keep whether that stays open
- * @param options.resolve `import.meta.resolve` of an ES module
  */
 export function loadBundle({
   cacheFd,
   keep = false,
-  resolve,
 }: {
   cacheFd?: number;
   keep?: boolean;
-  resolve?: LoadedBundle['resolve'];
-} = {}): LoadedBundle['exports'] {
+} = {}): LoadedBundle {
   const holder = globalThis as { [BUNDLE]?: LoadedBundle };
-  if (holder[BUNDLE] !== undefined) {
-    holder[BUNDLE].resolve ??= resolve;
-    return holder[BUNDLE].exports;
-  }
+  if (holder[BUNDLE] !== undefined) return holder[BUNDLE];
   const filename = join(__dirname, 'bundle.cjs');
   const source = readFileSync(filename, 'utf8');
   let cachedData: Buffer | undefined;
@@ -48,9 +42,7 @@ export function loadBundle({
     cachedData = readCodeCache(cacheFd);
     if (!keep) closeSync(cacheFd);
   }
-  // globalThis.process is a getter, which costs a forked child, where V8 has no caches yet, 15 page faults.
-  const wrapped = `(function (module, require, __filename, process) {${source}\n})`;
-  const script = new Script(wrapped, { filename, cachedData });
+  const script = new Script(source, { filename, cachedData });
   const module: { exports: LoadedBundle['exports'] } = { exports: {} };
   const loaded: LoadedBundle = {
     get exports() {
@@ -60,10 +52,10 @@ export function loadBundle({
     require,
     importModule: (url) => import(url) as Promise<object>,
     folder: __dirname,
-    resolve,
+    resolve: undefined,
   };
   holder[BUNDLE] = loaded;
   const run = script.runInThisContext() as (...args: unknown[]) => void;
   run(module, require, filename, process);
-  return module.exports;
+  return loaded;
 }

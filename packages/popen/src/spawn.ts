@@ -223,10 +223,11 @@ export async function rehearse(): Promise<void> {
   const self = new Rehearsal({ target: rehearsed });
   table.counter = counter;
   // What is logged, and where to, is no matter of rehearsal: each time would add to it.
-  const preparation = getPreparationData(currentProcess().name);
+  const popen = { method: 'forkserver', duplicateForChild: () => 0 };
+  const preparation = getPreparationData(currentProcess().name, popen);
   const data = { ...preparation, logToStderr: false, logLevel: undefined };
   for (let i = 0; i < TIMES; i++) {
-    setSpawningPopen({ method: 'forkserver', duplicateForChild: () => 0 });
+    setSpawningPopen(popen);
     let pickled: Uint8Array[];
     try {
       pickled = [ForkingPickler.dumps(data), ForkingPickler.dumps(self)];
