@@ -2,7 +2,6 @@
  * The main module: which file it is, and whether this is the process that runs it as such.
  */
 import { existsSync, realpathSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { OSError } from '@multiprocessing/posix';
@@ -45,6 +44,7 @@ function findMain(script: string | undefined): string | undefined {
   }
   const path = resolve(script);
   try {
+    const { createRequire } = process.getBuiltinModule('node:module');
     return realpathSync(createRequire(path + sep).resolve(path));
   } catch {
     return existsSync(path) ? realpathSync(path) : path;

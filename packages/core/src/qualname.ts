@@ -7,7 +7,6 @@
  * all is synchronous and imports nothing, so that it works while the main module is still evaluating.
  * A function is searched for once; afterwards its name is in a WeakMap.
  */
-import { builtinModules } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { PicklingError } from './errors.ts';
 import {
@@ -295,7 +294,7 @@ function builtinName(value: object): Name | undefined {
   const global: unknown = Object.getOwnPropertyDescriptor(globalThis, value.name)?.value;
   if (global === value) return remember(value, { module: 'globalThis', qualname: value.name });
   const loaded = new Set((process as { moduleLoadList?: string[] }).moduleLoadList);
-  for (const module of builtinModules) {
+  for (const module of process.getBuiltinModule('node:module').builtinModules) {
     const url = `node:${module}`;
     if (
       module.startsWith('_') ||

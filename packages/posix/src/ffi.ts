@@ -6,7 +6,6 @@
  * no kernel call of its own does not pay for it.
  */
 import { fstatSync, openSync, realpathSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { calledByChildren, writtenByChildren } from './compiled.ts';
 import { osError } from './errors.ts';
@@ -17,7 +16,7 @@ let loaded: { koffi: typeof Koffi; libc: ReturnType<typeof Koffi.load> } | undef
 
 function ffi() {
   if (loaded === undefined) {
-    const require = createRequire(import.meta.url);
+    const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);
     // Node 22.23 fails to follow the link of a package right after an fstat of a pipe; koffi then looks
     // for its binary beside the link.
     ffiState.loading = true;
