@@ -8,8 +8,8 @@ if (process.platform === 'win32') {
   );
 }
 
-export { type Doorbell, makeDoorbell, Ringer } from './doorbell.ts';
 export { calledByChildren, compile, writtenByChildren } from './compiled.ts';
+export { type Doorbell, makeDoorbell, Ringer } from './doorbell.ts';
 export {
   BrokenPipeError,
   ChildProcessError,
