@@ -88,7 +88,9 @@ const factoryNames = [
 /** Binds a method to its context. A method cannot be called with `new`, a plain function can. */
 function withAndWithoutNew(context: BaseContext, name: (typeof factoryNames)[number]): void {
   const method = context[name] as (...args: unknown[]) => unknown;
-  const factory = (...args: unknown[]): unknown => method.apply(context, args);
+  function factory(...args: unknown[]): unknown {
+    return method.apply(context, args);
+  }
   Object.defineProperty(factory, 'name', { value: name });
   Object.defineProperty(context, name, { value: factory, writable: true, configurable: true });
 }

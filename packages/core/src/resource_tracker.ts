@@ -13,6 +13,7 @@ import {
   pipe,
   posixSpawn,
   shmInode,
+  WNOHANG,
   waitpid,
   waitstatusToExitcode,
   write,
@@ -46,7 +47,11 @@ export class ResourceTracker {
   readonly #live = new Set<string>();
   /** The process that this handle was made in: a forked child has its parent's pipe, and nothing else of it. */
   #owner = process.pid;
-  #unavailable = false;
+  /** The other end of the pipe, until the tracker has it. */
+  #reserved: number | undefined;
+  /** Why no tracker can run. */
+  #unavailable: OSError | undefined;
+  #hasWarned = false;
 
   /** @param shell a POSIX shell with its options */
   constructor(shell: readonly string[] = ['/bin/sh']) {
@@ -65,6 +70,7 @@ export class ResourceTracker {
    */
   ensureRunning(): void {
     this.#checkOwner();
+    if (this.#reserved !== undefined) this.#start(true);
     if (this._fd !== undefined && !this._checkAlive()) this.#relaunch();
     if (this._fd === undefined) this.#launch();
   }
@@ -130,11 +136,22 @@ export class ResourceTracker {
     if (pid !== undefined) this._exitcode = reap(pid);
   }
 
-  /** Passes the tracker, if there is one, to a child that is being launched. @returns its fd's index @internal */
+  /**
+   * Passes the pipe to a child that is being launched. If there is no tracker yet the pipe is made, and the tracker once the
+   * child is on its way (`_startReserved`): no child waits for it.
+   * @returns the fd's index; undefined where no tracker can run
+   * @internal
+   */
   _passTo(popen: SpawningPopen): number | undefined {
-    if (this._fd === undefined) return undefined;
-    this.ensureRunning();
+    this.#checkOwner();
+    if (this._pid !== undefined && hasEnded(this._pid)) this.#relaunch();
+    if (this._fd === undefined && !this.#unavailable) this.#reserve();
     return this._fd === undefined ? undefined : popen.duplicateForChild(this._fd);
+  }
+
+  /** Starts the tracker whose pipe was passed to a child, if it does not run yet. @internal */
+  _startReserved(): void {
+    if (this.#reserved !== undefined) this.#start(false);
   }
 
   /** In a child: uses the tracker of its parent, instead of any that it has. @internal */
@@ -149,12 +166,25 @@ export class ResourceTracker {
     this.#owner = process.pid;
     this._pid = undefined;
     this.#live.clear();
+    if (this.#reserved !== undefined) close(this.#reserved);
+    this.#reserved = undefined;
   }
 
   #launch(): void {
-    if (this.#unavailable) return;
-    const [reading, writing] = pipe();
-    const [path = '', ...options] = this._shell;
+    if (this.#unavailable) return this.#warnUnavailable();
+    if (this.#reserved === undefined) this.#reserve();
+    this.#start(true);
+  }
+
+  #reserve(): void {
+    [this.#reserved, this._fd] = pipe();
+  }
+
+  /** @param warn whether to say if it cannot run */
+  #start(warn: boolean): void {
+    const reading = this.#reserved as number;
+    this.#reserved = undefined;
+    const [path = ''] = this._shell;
     try {
       this._pid = posixSpawn(path, [...this._shell, '-c', trackerScript], {
         // The commands of the script are where every system has them, or where this process finds them.
@@ -165,19 +195,25 @@ export class ResourceTracker {
         blocked: [SIGHUP, SIGINT, SIGQUIT, SIGTERM],
         ownGroup: true,
       });
-      this._fd = writing;
       this._exitcode = undefined;
     } catch (error) {
-      close(writing);
+      this.#forgetFd();
       if (!(error instanceof OSError)) throw error;
-      this.#unavailable = true;
-      process.emitWarning(
-        `resource_tracker: cannot run ${[path, ...options].join(' ')} (${error.code}): ` +
-          'shared memory of a process that is killed stays in /dev/shm',
-      );
+      this.#unavailable = error;
+      if (warn) this.#warnUnavailable();
     } finally {
       close(reading);
     }
+  }
+
+  /** Once, and only in a program that has something to track. */
+  #warnUnavailable(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    process.emitWarning(
+      `resource_tracker: cannot run ${this._shell.join(' ')} (${this.#unavailable?.code}): ` +
+        'shared memory of a process that is killed stays in /dev/shm',
+    );
   }
 
   /** A new tracker in the place of one that is gone. It learns what this process has registered. */
@@ -194,6 +230,7 @@ export class ResourceTracker {
 
   #send(message: string): void {
     if (this._fd === undefined) this.#launch();
+    else if (this.#reserved !== undefined) this.#start(true);
     // A new tracker is told of what is live, and so of what this message adds or takes away.
     if (this._fd !== undefined && !this.#write(message)) this.#relaunch();
   }
@@ -219,6 +256,16 @@ export class ResourceTracker {
     if (this._fd !== undefined) close(this._fd);
     this._fd = undefined;
     this._pid = undefined;
+  }
+}
+
+/** Whether a child has ended; reaps it then. */
+function hasEnded(pid: number): boolean {
+  try {
+    return waitpid(pid, WNOHANG)[0] !== 0;
+  } catch (error) {
+    if (!(error instanceof ChildProcessError)) throw error;
+    return true; // somebody else has reaped it
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type BaseProcess,
   EOFError,
   RuntimeError,
+  resourceTracker,
   trace,
   wait,
   waitSync,
@@ -38,6 +39,7 @@ export class Popen extends popen_fork.Popen {
     _forkserver.connectToNewProcess([childR, statusW, data, ...(this.passed ?? [])]);
     this.sentinelFd = statusR;
     this.fds.close(childR, statusW, data);
+    resourceTracker._resourceTracker._startReserved();
   }
 
   /** The server writes the pid once it has forked. */

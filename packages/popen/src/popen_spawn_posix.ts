@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node.
  */
-import { type BaseProcess, trace, util } from '@multiprocessing/core';
+import { type BaseProcess, resourceTracker, trace, util } from '@multiprocessing/core';
 import { FIRST_PASSED_FD, pipe } from '@multiprocessing/posix';
 import { codeCacheFd } from './code_cache.ts';
 import { entryPath } from './entries.ts';
@@ -44,5 +44,6 @@ export class Popen extends popen_fork.Popen {
     this.pid = util.spawnvPassfds(executable, argv, fds);
     this.sentinelFd = parentR;
     this.fds.close(childR, childW, data);
+    resourceTracker._resourceTracker._startReserved();
   }
 }
