@@ -10,7 +10,14 @@ import { fileURLToPath } from 'node:url';
 import { describeMachine } from '../machine.ts';
 import { updatePage } from '../table.ts';
 
-const NAMES = ['forkserver_starts', 'fork_live', 'random_kills', 'parent_kill', 'forkserver_kill'];
+const NAMES = [
+  'forkserver_starts',
+  'fork_live',
+  'random_kills',
+  'parent_kill',
+  'forkserver_kill',
+  'locks',
+];
 
 /** Runs one of them as its own program. Returns the last line that it printed, or undefined if it failed. */
 async function run(name: string): Promise<string | undefined> {
