@@ -30,6 +30,7 @@ import {
   ProcessLookupError,
   pidfdOpen,
   pipe,
+  prepareToQuiet,
   WNOHANG,
   waitpid,
   waitstatusToExitcode,
@@ -87,6 +88,7 @@ export class Popen implements PopenInterface {
     watchThreads(); // here, so that no child has to
     const inherited = inheritedLoop();
     for (const fn of [process._target, process.run, process._afterFork]) compile(fn);
+    if (isAsync(process)) prepareToQuiet();
     const own = [childR, childW] as const;
     const forked = { inherited, canWait: !options.sync, loadsInThread };
     const pid = fork();
@@ -222,11 +224,15 @@ function runForked(
 
 calledByChildren(runForked);
 
+function isAsync(process: BaseProcess): boolean {
+  return types.isAsyncFunction(process.run) || types.isAsyncFunction(process._target);
+}
+
 /** Throws before anything is made if the process cannot be forked. */
 function checkForkable(process: BaseProcess, { sync }: LaunchOptions): void {
   const { available, reason } = forkAvailable();
   if (!available) throw new ValueError(`start method 'fork' cannot be used here: ${reason}`);
-  if (sync && [process.run, process._target].some((f) => types.isAsyncFunction(f))) {
+  if (sync && isAsync(process)) {
     throw new RuntimeError(
       'startSync() cannot fork an asynchronous target: the child would have to return into the' +
         ' middle of its parent. Use `await process.start()`',

@@ -46,6 +46,7 @@ export {
   dropInheritedWork,
   type InheritedLoop,
   inheritedLoop,
+  prepareToQuiet,
   quietInheritedLoop,
 } from './inherited_loop.ts';
 export { blank, bufferOver, mapShared, PAGE_SIZE, unmap } from './memory.ts';

@@ -11,10 +11,15 @@
  * id when it is about to run, and its callback taken out.
  */
 
-import { AsyncResource, createHook, executionAsyncResource } from 'node:async_hooks';
+import {
+  type AsyncHook,
+  AsyncResource,
+  createHook,
+  executionAsyncResource,
+} from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { Agent as HttpsAgent } from 'node:https';
-import { calledByChildren } from './compiled.ts';
+import { calledByChildren, compile, writtenByChildren } from './compiled.ts';
 import { callback, native, readInt, readPointer, syscall } from './ffi.ts';
 
 const uvDefaultLoop = native('uintptr_t uv_default_loop()');
@@ -140,15 +145,31 @@ export function quietInheritedLoop(loop: InheritedLoop, keepFds: ReadonlySet<num
   const never = epollCreate(O_CLOEXEC);
   for (const handle of loop.handles) quietHandle(handle, loop.idle.has(handle), never, keepFds);
   freshConnectionPools();
-  createHook({
-    before(asyncId) {
-      if (asyncId > loop.lastAsyncId || asyncId <= 1) return;
-      const resource = executionAsyncResource() as { fd?: unknown };
-      // The handle of a socket or server that stays in use has an fd.
-      if (keepFds.has(resource.fd as number)) return;
-      takeCallbackOut(resource);
-    },
-  }).enable();
+  quiet.lastAsyncId = loop.lastAsyncId;
+  quiet.keepFds = keepFds;
+  prepareToQuiet().enable();
+}
+
+/** What is the parent's, to the hook. */
+const quiet = { lastAsyncId: 0, keepFds: new Set() as ReadonlySet<number> };
+let hook: AsyncHook | undefined;
+
+/** Makes the hook, and loads in the process that forks what enabling it needs (internal/promise_hooks, by node:v8). */
+export function prepareToQuiet(): AsyncHook {
+  if (hook === undefined) {
+    process.getBuiltinModule('node:v8');
+    hook = createHook({ before });
+    compile(hook.enable);
+  }
+  return hook;
+}
+
+function before(asyncId: number): void {
+  if (asyncId > quiet.lastAsyncId || asyncId <= 1) return;
+  const resource = executionAsyncResource() as { fd?: unknown };
+  // The handle of a socket or server that stays in use has an fd.
+  if (quiet.keepFds.has(resource.fd as number)) return;
+  takeCallbackOut(resource);
 }
 
 function quietHandle(
@@ -214,5 +235,6 @@ calledByChildren(
   quietHandle,
   freshConnectionPools,
   takeCallbackOut,
-  createHook,
+  before,
 );
+writtenByChildren(quiet);
