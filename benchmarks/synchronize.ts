@@ -46,16 +46,16 @@ function row(title: string, words: string, count: number, unit: string): Row {
 }
 
 const rows = {
-  lock: row('`Lock`, `acquireSync()` and `release()`, uncontended', 'pair Lock', 500_000, 'ns'),
-  rlock: row('`RLock`, the same', 'pair RLock', 500_000, 'ns'),
-  semaphore: row('`Semaphore(1)`, the same', 'pair Semaphore', 500_000, 'ns'),
+  lock: row('`Lock`, `acquireSync()` and `release()`, uncontended', 'pair Lock', 1_000_000, 'ns'),
+  rlock: row('`RLock`, the same', 'pair RLock', 1_000_000, 'ns'),
+  semaphore: row('`Semaphore(1)`, the same', 'pair Semaphore', 1_000_000, 'ns'),
   value: row(
     'two processes, `with value.get_lock(): value.value += 1`',
     'add Value',
     100_000,
     '/s',
   ),
-  cell: row('two processes, a `Lock` and a `RawArray`', 'add Lock', 200_000, '/s'),
+  cell: row('two processes, a `Lock` and a `RawArray`', 'add Lock', 300_000, '/s'),
   pingpong: row('two events, there and back', 'pingpong', 3000, 'µs'),
 };
 

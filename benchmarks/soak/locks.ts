@@ -1,7 +1,7 @@
 /**
  * Eight processes that take locks and give them back, blocking and not, with and without timeouts, while some of them
  * are killed at random moments: two never have a lock at once, nobody waits for ever, the counts are right in the
- * end. And how many turns of others anybody waits.
+ * end.
  *
  *     tsx benchmarks/soak/locks.ts [COUNT = 60 seconds]
  */
@@ -23,13 +23,11 @@ const VIOLATIONS = 1;
 const PERMITS_OUT = 2;
 const INSIDE = 4; // who is inside of each lock
 const COUNTS = 8; // what each lock protects
-const TURNS = 12;
 const RECOVERED = 14;
 const KILLED = 16;
 const OWN_COUNTS = KILLED + MAX;
 const PROGRESS = OWN_COUNTS + 2 * MAX;
-const LONGEST = PROGRESS + MAX;
-const WORDS = LONGEST + MAX;
+const WORDS = PROGRESS + MAX;
 
 interface Shared {
   words: Int32Array;
@@ -65,7 +63,6 @@ async function turn(
   const lock = onSemaphore ? semaphore : (locks[which] as Lock | RLock);
   const block = random() < 0.9;
   const timeout = random() < 0.5 ? random() * 0.01 : undefined;
-  const before = words[TURNS + which] as number;
   // An owner of an rlock is a thread: only one of its asynchronous functions may be after it.
   const sync = random() < 0.5;
   const taken =
@@ -73,8 +70,6 @@ async function turn(
   if (!taken) return;
   if (onSemaphore) useSemaphore(words);
   else {
-    const waited = Atomics.add(words, TURNS + which, 1) - before;
-    if (waited > (words[LONGEST + id] as number)) words[LONGEST + id] = waited;
     useLock(words, which, id);
     if (random() < 0.05) await sleep(random() * 2);
   }
@@ -155,10 +150,9 @@ async function main(): Promise<void> {
     check(Math.abs(count - sum) <= kills, `counted ${count}, the processes ${sum}`);
     return count;
   });
-  const longest = Math.max(...words.subarray(LONGEST, LONGEST + MAX));
   done(
     `${WORKERS} processes, ${counts[0]} turns of a Lock and ${counts[1]} of an RLock, ${kills} killed, of them` +
-      ` ${words[RECOVERED]} with a lock; never two inside; the longest wait ${longest} turns of others`,
+      ` ${words[RECOVERED]} with a lock; never two inside`,
   );
 }
 

@@ -150,7 +150,7 @@ export class ConditionWaits {
     // Who sleeps or has a bell is alive; who is on its way to sleep will see it.
     if (futexWake(this.#memory.address + (entry + NOTIFIED) * 4, ALL) > 0) return true;
     const place = this.#get(entry + PLACE);
-    if ((place !== 0 && this.#table.ring(place - 1)) || isAlive(token)) return true;
+    if ((place !== 0 && this.#table.ring(place - 1, () => {})) || isAlive(token)) return true;
     words.set([0, 0, 0, 0], entry);
     return false;
   }

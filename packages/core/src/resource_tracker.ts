@@ -171,7 +171,10 @@ export class ResourceTracker {
   }
 
   #launch(): void {
-    if (this.#unavailable) return this.#warnUnavailable();
+    if (this.#unavailable) {
+      this.#warnUnavailable();
+      return;
+    }
     if (this.#reserved === undefined) this.#reserve();
     this.#start(true);
   }

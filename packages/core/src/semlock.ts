@@ -8,14 +8,15 @@
  * - STATE tells the holder whether anybody waits. Those who wait spin for some microseconds, then sleep on SEQ
  *   (futex(2)) or, asynchronously, hear their bell (wait_hub.ts).
  * - A release that finds sleepers wakes one and rings all bells. It hands nothing over: whoever comes first takes it,
- *   which is many times faster than a change of processes at each release. SKIPS bounds that: after some turns
- *   those who just came have to wait until one of the waiting has had it.
+ *   which is many times faster than a change of processes at each release. That ends when somebody has waited
+ *   for many turns (semlock_queue.ts).
  * - Nothing is owed to a process that was woken and killed: each sleeper looks again after a quarter of a second.
  */
-import { futexWait, futexWake, isAlive, myToken, self } from '@multiprocessing/posix';
+import { ALL, futexWait, futexWake, isAlive, myToken, self } from '@multiprocessing/posix';
 import { AssertionError, ValueError } from './errors.ts';
 import { BufferWrapper } from './heap.ts';
 import { AsyncAcquires } from './semlock_async.ts';
+import { NOT_WAITING, QUEUE_WORDS, WaitQueue } from './semlock_queue.ts';
 import { warnOfDeadOwner } from './semlock_warning.ts';
 import { load, spin } from './spin.ts';
 import { generation, MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
@@ -29,18 +30,14 @@ export const LOCK = 2;
 const WORD = 0;
 const STATE = 1;
 const SEQ = 2;
-/** Turns that were taken out of turn since somebody who waited has had one. */
-const SKIPS = 3;
-/** Who waited so often in vain that all others have to let it go first: a token, or 0. */
-const PRIORITY = 4;
-/** The token of who waited and had it last. */
-const LAST = 5;
+/** Turns that were taken while somebody waited. */
+const TURNS = 3;
 /** How often the owner of a recursive lock holds it. */
-const COUNT = 6;
-/** All who wait, in whichever form. */
-const WAITING = 8;
+const COUNT = 4;
+/** Who waits, and since when. */
+const QUEUE = 6;
 /** Those of them who want to be rung. */
-const LISTENING = WAITING + MEMBER_SET_WORDS;
+const LISTENING = QUEUE + QUEUE_WORDS;
 const WORDS = LISTENING + MEMBER_SET_WORDS;
 
 const IDLE = 0;
@@ -49,8 +46,6 @@ const SLEEPING = 2;
 /** One has been woken and is on its way: another wake would be too many. */
 const WOKEN = 3;
 
-/** How many turns may go out of turn between two of those who wait, all of these together. */
-const MAX_SKIPS = 64;
 /** Seconds after which a sleeper looks whether the owner has died: the first time, and each time after. */
 const FIRST_LOOK = 0.05;
 const NEXT_LOOK = 0.25;
@@ -74,10 +69,8 @@ export class NativeSemLock {
   name = 'a lock';
   readonly #memory: BufferWrapper;
   readonly #table: MemberTable;
-  readonly #waiting: MemberSet;
+  readonly #queue: WaitQueue;
   readonly #listening: MemberSet;
-  /** How many waits of this thread there are. */
-  #waits = 0;
   #generation = generation();
   readonly #words: Int32Array;
   readonly #seqAddress: number;
@@ -90,7 +83,7 @@ export class NativeSemLock {
     this.#table = state === undefined ? MemberTable.current : new MemberTable(state.members);
     this.#memory = state?.memory ?? new BufferWrapper(WORDS * 4);
     this.#words = new Int32Array(this.#memory.buffer, 0, WORDS);
-    this.#waiting = new MemberSet(this.#words.subarray(WAITING, LISTENING), this.#table);
+    this.#queue = new WaitQueue(this.#words.subarray(QUEUE, LISTENING));
     this.#listening = new MemberSet(this.#words.subarray(LISTENING), this.#table);
     this.#seqAddress = this.#memory.address + SEQ * 4;
     if (state === undefined && kind === SEMAPHORE) this.#words[WORD] = value;
@@ -120,9 +113,12 @@ export class NativeSemLock {
 
   /** The same without blocking the event loop. */
   acquire(block: boolean, timeout: number): Promise<boolean> | boolean {
-    if (this.#takeAtOnce() || this.#takeOutOfTurn()) return true;
+    if (this.#takeAtOnce() || this.takeInTurn(NOT_WAITING)) return true;
     if (!block || timeout <= 0) return this.#takeFromTheDead(true);
-    this.#forgetParentsWaits();
+    if (this.#generation !== generation()) {
+      this.#generation = generation();
+      this.#async = undefined; // it waits for this process's parent
+    }
     this.#async ??= new AsyncAcquires(this);
     return this.#async.add(timeout);
   }
@@ -132,12 +128,12 @@ export class NativeSemLock {
     const words = this.#words;
     if (this.kind === SEMAPHORE) return words[STATE] === IDLE && this.#takeOne();
     const me = self.token || myToken();
-    if (words[STATE] === IDLE && Atomics.compareExchange(words, WORD, 0, me) === 0) {
-      words[COUNT] = 1;
+    if (this.kind === RECURSIVE && words[WORD] === me) {
+      (words[COUNT] as number)++;
       return true;
     }
-    if (this.kind !== RECURSIVE || words[WORD] !== me) return false;
-    (words[COUNT] as number)++;
+    if (words[STATE] !== IDLE || Atomics.compareExchange(words, WORD, 0, me) !== 0) return false;
+    words[COUNT] = 1;
     return true;
   }
 
@@ -197,146 +193,129 @@ export class NativeSemLock {
     return this.kind === SEMAPHORE ? word > 0 : word === 0;
   }
 
-  /** Whether all who wait have had their turn often enough for somebody else to go first. */
-  #mayGoFirst(): boolean {
-    const words = this.#words;
-    if (load(words, PRIORITY) !== 0) return false;
-    const skips = (words[SKIPS] as number) + 1;
-    return skips <= MAX_SKIPS && skips * this.#waiting.size <= MAX_SKIPS;
+  get turns(): number {
+    return Atomics.load(this.#words, TURNS);
   }
 
-  #takeOutOfTurn(): boolean {
-    if (!this.#isFree() || !this.#mayGoFirst() || !this.#takeOne()) return false;
-    Atomics.add(this.#words, SKIPS, 1);
-    return true;
-  }
-
-  /** Whether this thread has had it so often that, waiting again, it lets others go first. */
-  isOthersTurn(): boolean {
-    const words = this.#words;
-    return words[LAST] === myToken() && this.#waiting.size > 1 && !this.#mayGoFirst();
-  }
-
-  /** For those who wait: takes it unless another one is to go first. */
-  takeInTurn(): boolean {
-    const words = this.#words;
+  /** Takes it, unless it is not free or somebody else has to go first. @param place in the queue, or NOT_WAITING */
+  takeInTurn(place: number): boolean {
     if (!this.#isFree()) return false;
-    const priority = Atomics.load(words, PRIORITY);
-    if ((priority !== 0 && priority !== myToken()) || !this.#takeOne()) return false;
+    const first = this.#queue.impatient(this.turns);
+    if ((first >= 0 && first !== place) || !this.#takeOne()) return false;
     this.#hadTurn();
     return true;
   }
 
-  /** For those who have just begun to wait: those who sleep came before. */
-  takeAsNewcomer(): boolean {
-    return this.#waiting.size <= 1 ? this.takeInTurn() : this.#takeOutOfTurn();
-  }
-
   #hadTurn(): void {
-    const words = this.#words;
-    const me = myToken();
-    if (words[LAST] === me) Atomics.add(words, SKIPS, 1);
-    else Atomics.store(words, SKIPS, 0);
-    words[LAST] = me;
-    Atomics.compareExchange(words, PRIORITY, me, 0);
-    // Others may still sleep; those who spin say so again.
-    if (Atomics.compareExchange(words, STATE, SPINNING, IDLE) === WOKEN) {
-      Atomics.store(words, STATE, SLEEPING);
-    }
+    Atomics.add(this.#words, TURNS, 1);
+    // Others may still sleep, and the next release may have to wake another one than the last.
+    Atomics.compareExchange(this.#words, STATE, WOKEN, SLEEPING);
     // One wake was all that several releases gave: it goes on to the next.
     if (this.kind === SEMAPHORE && this.#isFree()) this.#wake();
   }
 
   #acquireSlowly(block: boolean, timeout: number): boolean {
-    if (this.#takeOutOfTurn()) return true;
+    if (this.takeInTurn(NOT_WAITING)) return true;
     if (!block || timeout <= 0) return this.#takeFromTheDead(true);
     const deadline = performance.now() + timeout * 1000;
-    this.#forgetParentsWaits();
-    this.enterWait();
+    const begun = this.turns;
+    const place = { now: this.enter(NOT_WAITING, begun) };
     try {
-      return this.#spin() || this.#sleep(deadline);
+      return spin(() => this.takeInTurn(place.now)) || this.#sleep(deadline, begun, place);
     } finally {
-      this.leaveWait();
+      this.leave(place.now);
     }
   }
 
-  #spin(): boolean {
-    const words = this.#words;
-    return spin(() => {
-      if ((words[STATE] as number) >= SLEEPING) return this.takeAsNewcomer();
-      if (words[STATE] === IDLE) Atomics.compareExchange(words, STATE, IDLE, SPINNING);
-      return this.takeInTurn();
-    });
-  }
-
-  #sleep(deadline: number): boolean {
-    const words = this.#words;
+  #sleep(deadline: number, begun: number, place: { now: number }): boolean {
+    const mask = bitOf(myToken());
     let look = FIRST_LOOK;
-    for (let hasSlept = false; ; hasSlept = true) {
-      const seq = Atomics.load(words, SEQ);
-      this.announce();
-      if (hasSlept ? this.takeInTurn() : this.takeAsNewcomer()) return true;
+    for (let passedOn = false; ; ) {
+      place.now = this.enter(place.now, begun);
+      const seq = Atomics.load(this.#words, SEQ);
+      if (this.takeBeforeSleep(place.now)) return true;
+      passedOn = !passedOn && this.passOn();
+      if (passedOn) continue;
       const left = (deadline - performance.now()) / 1000;
       if (left <= 0) return false;
-      if (futexWait(this.#seqAddress, seq, Math.min(left, look))) {
-        if (!this.#isFree()) this.insist();
-      } else {
-        if (this.lookAfter()) return true;
-        look = NEXT_LOOK;
-      }
+      if (futexWait(this.#seqAddress, seq, Math.min(left, look), mask)) continue;
+      if (this.lookAfter(place.now)) return true;
+      look = NEXT_LOOK;
     }
   }
 
-  /** Before each last look: from now on a release wakes. */
-  announce(): void {
+  /**
+   * Takes a place in the queue, or keeps the one that it has.
+   * @param begun what `turns` was when the wait began
+   * @param member by which it is rung, if it waits asynchronously
+   * @returns the place
+   */
+  enter(place: number, begun: number, member?: number): number {
+    const entered = this.#queue.enter(place, { token: myToken(), since: begun, member });
+    Atomics.compareExchange(this.#words, STATE, IDLE, SPINNING);
+    return entered;
+  }
+
+  leave(place: number): void {
+    this.#queue.leave(place, myToken());
+    this.#calmDown(SPINNING);
+  }
+
+  /** Says that nobody sleeps, or that nobody waits at all. */
+  #calmDown(from: number): void {
+    const words = this.#words;
+    const to = this.#queue.isEmpty() ? IDLE : SPINNING;
+    if (to === from || Atomics.compareExchange(words, STATE, from, to) !== from) return;
+    // Somebody may have come between the two.
+    if (!this.#queue.isEmpty()) Atomics.compareExchange(words, STATE, IDLE, SPINNING);
+  }
+
+  /** The last look before a sleep: from now on a release wakes. */
+  takeBeforeSleep(place: number): boolean {
     Atomics.store(this.#words, STATE, SLEEPING);
+    return this.takeInTurn(place);
   }
 
-  /** Woken, and somebody else was faster: at the next release nobody goes first. */
-  insist(): void {
-    Atomics.store(this.#words, SKIPS, MAX_SKIPS);
+  /**
+   * When it is free and yet not for this thread: whoever has to go first may sleep, and this thread have been woken in its
+   * place.
+   */
+  passOn(): boolean {
+    if (!this.#isFree()) return false;
+    this.#wake();
+    return true;
   }
 
-  /** Of one who waited often in vain: at the next release nobody else goes at all. */
-  insistMore(): void {
-    Atomics.compareExchange(this.#words, PRIORITY, 0, myToken());
-  }
-
-  #forgetParentsWaits(): void {
-    if (this.#generation === generation()) return;
-    this.#generation = generation();
-    this.#waits = 0;
-    this.#async = undefined;
-  }
-
-  enterWait(): void {
-    if (this.#waits++ > 0) return;
-    const place = this.#table.join();
-    if (place !== undefined) this.#waiting.add(place);
-  }
-
-  leaveWait(): void {
-    if (--this.#waits > 0) return;
-    const place = this.#table.join();
-    if (place !== undefined) this.#waiting.remove(place);
-    Atomics.compareExchange(this.#words, PRIORITY, myToken(), 0);
-  }
-
-  /** Wakes one who sleeps, and rings those who wait asynchronously. */
+  /** Wakes who is to go next: one who sleeps, and all who wait asynchronously, unless one has to go first. */
   #wake(): void {
     const words = this.#words;
     if (Atomics.compareExchange(words, STATE, SLEEPING, WOKEN) !== SLEEPING) return;
     Atomics.add(words, SEQ, 1);
-    const woken = futexWake(this.#seqAddress, 1);
-    const rung = this.#listening.ringAll(() => this.#async?.soon());
-    if (woken + rung > 0) return;
-    // Nobody is there any more: whoever was, has given up or died.
-    if (Atomics.compareExchange(words, STATE, WOKEN, IDLE) === WOKEN) words[SKIPS] = 0;
+    const first = this.#queue.impatient(this.turns);
+    if (first >= 0) {
+      // It may be awake already, and even have had its turn: then the next release has to wake somebody.
+      if (!this.#wakeAt(first)) Atomics.compareExchange(words, STATE, WOKEN, SLEEPING);
+    } else if (!this.#wakeAny()) {
+      // Nobody is there any more, or only such who spin: whoever was, has given up or died.
+      this.#calmDown(WOKEN);
+    }
   }
 
-  /** Has releases ring this thread, or not any more. */
-  listen(on: boolean): void {
-    this.#listening.listen(on);
+  #wakeAt(place: number): boolean {
+    const member = this.#queue.memberAt(place);
+    if (member !== undefined) return this.#table.ring(member, () => this.#async?.soon());
+    return futexWake(this.#seqAddress, ALL, bitOf(this.#queue.tokenAt(place))) > 0;
+  }
+
+  #wakeAny(): boolean {
+    const woken = futexWake(this.#seqAddress, 1);
+    const rung = this.#listening.ringAll(() => this.#async?.soon());
+    return woken + rung > 0;
+  }
+
+  /** Has releases ring this thread, or not any more. @returns by which member */
+  listen(on: boolean): number {
+    return this.#listening.listen(on);
   }
 
   //
@@ -344,14 +323,11 @@ export class NativeSemLock {
   //
 
   /** What a waiter does who has heard nothing for long: what it waits for may never come. */
-  lookAfter(): boolean {
+  lookAfter(place: number): boolean {
     if (this.#takeFromTheDead(false)) return true;
     if (!this.#isFree()) return false;
-    // It is free, and whoever was to go first did not come.
-    const words = this.#words;
-    Atomics.store(words, PRIORITY, 0);
-    this.#waiting.removeDead();
-    return this.takeInTurn();
+    this.#queue.evict(this.turns, place);
+    return this.takeInTurn(place);
   }
 
   /** @param seldom looks at most ten times a second, for those who do not wait but ask again and again */
@@ -409,4 +385,9 @@ export class NativeSemLock {
   restoreCount(count: number): void {
     this.#words[COUNT] = (this.#words[COUNT] as number) + count - 1;
   }
+}
+
+/** By which bit a thread that sleeps can be woken: some others may have the same. */
+function bitOf(token: number): number {
+  return (1 << (token & 31)) >>> 0;
 }

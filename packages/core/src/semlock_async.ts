@@ -3,31 +3,29 @@
  * one place in the lock's own set of waiters.
  */
 import { close, inWorker, onReady, pidfdOpen, tidOf } from '@multiprocessing/posix';
+import { NOT_WAITING } from './semlock_queue.ts';
 import { addWaiter, removeWaiter, type Waiter } from './wait_hub.ts';
 
 /** What such a wait needs of its lock (semlock.ts). @internal */
 export interface WaitedFor {
   /** Undefined for a semaphore, which has none. */
   readonly owner: number | undefined;
-  isOthersTurn(): boolean;
-  takeInTurn(): boolean;
-  takeAsNewcomer(): boolean;
-  lookAfter(): boolean;
-  announce(): void;
-  insist(): void;
-  insistMore(): void;
-  enterWait(): void;
-  leaveWait(): void;
-  listen(on: boolean): void;
+  readonly turns: number;
+  enter(place: number, begun: number, member?: number): number;
+  leave(place: number): void;
+  takeBeforeSleep(place: number): boolean;
+  passOn(): boolean;
+  lookAfter(place: number): boolean;
+  listen(on: boolean): number;
 }
 
 interface Acquire {
+  /** What `turns` was when it began to wait. */
+  readonly begun: number;
   readonly resolve: (taken: boolean) => void;
   timer: NodeJS.Timeout | undefined;
 }
 
-/** After so many wakes in vain all others have to let it go first. */
-const PATIENCE = 4;
 /** Milliseconds without a ring after which it looks whether the owner has died. */
 const QUIET = 50;
 /** The same where the kernel does not tell the end of the owner. */
@@ -40,7 +38,8 @@ export class AsyncAcquires implements Waiter {
   readonly #lock: WaitedFor;
   /** In the order in which they came. */
   readonly #acquires = new Set<Acquire>();
-  #inVain = 0;
+  #place = NOT_WAITING;
+  #member = 0;
   #quiet: NodeJS.Timeout | undefined;
   #stopWatch: (() => void) | undefined;
   #soon = false;
@@ -52,18 +51,15 @@ export class AsyncAcquires implements Waiter {
   /** @param timeout seconds, more than 0 @returns whether the lock was taken */
   add(timeout: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const acquire: Acquire = { resolve, timer: undefined };
+      const acquire: Acquire = { begun: this.#lock.turns, resolve, timer: undefined };
       if (timeout * 1000 <= LONGEST) {
         acquire.timer = setTimeout(() => this.#end(acquire, false), timeout * 1000);
       }
       this.#acquires.add(acquire);
       if (this.#acquires.size > 1) return;
-      this.#lock.listen(true);
-      this.#lock.enterWait();
+      this.#member = this.#lock.listen(true);
       addWaiter(this);
-      this.#lock.announce();
-      if (this.#lock.takeAsNewcomer()) this.#end(acquire, true);
-      else this.#await();
+      this.#look();
     });
   }
 
@@ -73,29 +69,31 @@ export class AsyncAcquires implements Waiter {
     this.#soon = true;
     setImmediate(() => {
       this.#soon = false;
-      if (this.#lock.isOthersTurn()) this.#await();
-      else this.check();
+      this.check();
     });
   }
 
-  /** Takes it for the first who waits, if it can be had. */
+  /** Takes it for those who wait, as often as it can be had. */
   check(): void {
-    if (this.#acquires.size === 0 || this.#look()) return;
-    this.#lock.insist();
-    if (++this.#inVain >= PATIENCE) this.#lock.insistMore();
+    if (this.#acquires.size > 0) this.#look();
   }
 
-  #look(): boolean {
-    this.#rest();
-    let taken = false;
-    for (;;) {
-      this.#lock.announce();
-      if (!this.#lock.takeInTurn()) break;
-      taken = true;
-      if (!this.#next()) return true;
-    }
-    this.#await();
-    return taken;
+  #look(): void {
+    do {
+      this.#enter();
+      if (!this.#lock.takeBeforeSleep(this.#place)) {
+        this.#lock.passOn();
+        this.#await();
+        return;
+      }
+    } while (this.#next());
+  }
+
+  /** The place in the queue is that of the one who came first. */
+  #enter(): void {
+    const [first] = this.#acquires;
+    if (first === undefined) return;
+    this.#place = this.#lock.enter(this.#place, first.begun, this.#member);
   }
 
   #await(): void {
@@ -106,7 +104,6 @@ export class AsyncAcquires implements Waiter {
   /** The first of those who wait has it. @returns whether there are more */
   #next(): boolean {
     const [first] = this.#acquires;
-    this.#inVain = 0;
     if (first !== undefined) this.#end(first, true);
     return this.#acquires.size > 0;
   }
@@ -116,9 +113,9 @@ export class AsyncAcquires implements Waiter {
     clearTimeout(acquire.timer);
     if (this.#acquires.size === 0) {
       this.#rest();
-      this.#inVain = 0;
       this.#lock.listen(false);
-      this.#lock.leaveWait();
+      this.#lock.leave(this.#place);
+      this.#place = NOT_WAITING;
       removeWaiter(this);
     }
     acquire.resolve(taken);
@@ -127,8 +124,8 @@ export class AsyncAcquires implements Waiter {
   /** Nothing was heard for a while. From now on the kernel tells when the owner ends. */
   #lookAfter(): void {
     this.#rest();
-    this.#lock.announce();
-    if (this.#lock.lookAfter()) {
+    this.#enter();
+    if (this.#lock.lookAfter(this.#place)) {
       if (this.#next()) this.#look();
       return;
     }

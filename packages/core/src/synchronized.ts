@@ -132,10 +132,26 @@ function makeProperty(cls: typeof SynchronizedBase<never>, name: string): void {
 
 /** One value; Python's `Synchronized`. */
 export class Synchronized<V = unknown> extends SynchronizedBase<SimpleData<V>> {
+  // Not by makeProperty: this is what programs do most, and a closure for each access would cost as much as the access.
   /** Read and written under the lock; `v.value += 1` is one of each: hold the lock yourself. */
-  declare value: V;
+  get value(): V {
+    this._lock.acquireSync();
+    try {
+      return this._obj.value;
+    } finally {
+      this._lock.release();
+    }
+  }
+
+  set value(value: V) {
+    this._lock.acquireSync();
+    try {
+      this._obj.value = value;
+    } finally {
+      this._lock.release();
+    }
+  }
 }
-makeProperty(Synchronized as unknown as typeof SynchronizedBase<never>, 'value');
 
 type Items = TypedArray | StructureArray;
 type Element<A> = A extends BigInt64Array | BigUint64Array

@@ -132,8 +132,16 @@ export class MemberTable {
     return isAlive(Atomics.load(this.#words, place * MEMBER_WORDS));
   }
 
-  /** Rings the bell of a member. @returns false when there is nobody */
-  ring(place: number): boolean {
+  /**
+   * Rings the bell of a member.
+   * @param own called in place of a ring to this thread itself
+   * @returns false when there is nobody
+   */
+  ring(place: number, own: () => void): boolean {
+    if (hub.places.get(this.memory.address) === place) {
+      own();
+      return true;
+    }
     const id = Atomics.load(this.#words, place * MEMBER_WORDS + 1);
     if (id === 0) return false;
     hub.ringer ??= new Ringer();
@@ -206,22 +214,17 @@ export class MemberSet {
     if (load(this.#words, 0) === 0) return 0;
     let count = 0;
     for (const place of this.#places()) {
-      if (this.#reach(place, own)) count++;
+      if (this.#table.ring(place, own)) count++;
       else this.remove(place);
     }
     return count;
   }
 
-  #reach(place: number, own: () => void): boolean {
-    if (hub.places.get(this.#table.memory.address) !== place) return this.#table.ring(place);
-    own();
-    return true;
-  }
-
-  /** Has this thread rung, or not any more. @throws RuntimeError when the table is full */
-  listen(on: boolean): void {
+  /** Has this thread rung, or not any more. @returns its place @throws RuntimeError when the table is full */
+  listen(on: boolean): number {
     const place = this.#table.joinWithBell();
     if (on) this.add(place);
     else this.remove(place);
+    return place;
   }
 }
