@@ -22,7 +22,9 @@ const { values: options } = parseArgs({
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const python = findPython();
-const ours = new Worker([process.execPath, here('programs/dist/synchronize.js')]);
+/** For each row a program of its own: most programs take one kind of lock again and again. */
+const start = () => new Worker([process.execPath, here('programs/dist/synchronize.js')]);
+const ours = start();
 const theirs = python && new Worker([python.executable, here('synchronize.py')]);
 const rounds = options.quick ? 3 : 15;
 const scale = options.quick ? 0.1 : 1;
@@ -37,12 +39,13 @@ interface Row {
   readonly words: readonly string[];
   readonly count: number;
   readonly unit: string;
+  readonly worker: Worker;
   readonly ours: number[];
   readonly theirs: number[];
 }
 
 function row(title: string, words: string, count: number, unit: string): Row {
-  return { title, words: words.split(' '), count, unit, ours: [], theirs: [] };
+  return { title, words: words.split(' '), count, unit, worker: start(), ours: [], theirs: [] };
 }
 
 const rows = {
@@ -63,9 +66,9 @@ const sums: number[] = [];
 const wakes: number[] = [];
 const turns: number[] = [];
 for (let round = 0; round < rounds; round++) {
-  for (const { words, count, ours: mine, theirs: other } of Object.values(rows)) {
+  for (const { words, count, worker, ours: mine, theirs: other } of Object.values(rows)) {
     const n = Math.ceil(count * scale);
-    mine.push(...(await ours.ask(...words, n)));
+    mine.push(...(await worker.ask(...words, n)));
     if (theirs !== undefined) other.push(...(await theirs.ask(...words, n)));
   }
   const [plain, shared] = (await ours.ask('sum', 10_000_000)) as [number, number];
@@ -73,7 +76,8 @@ for (let round = 0; round < rounds; round++) {
   wakes.push(...(await ours.ask('wake', Math.ceil(200 * scale))));
   turns.push(...(await ours.ask('turns', Math.ceil(5000 * scale))));
 }
-await Promise.all([ours.end(), theirs?.end()]);
+const workers = [ours, theirs, ...Object.values(rows).map(({ worker }) => worker)];
+await Promise.all(workers.map((worker) => worker?.end()));
 
 const figure = (value: number, unit: string) => {
   if (Number.isNaN(value)) return '';

@@ -2,7 +2,7 @@
  * Counterpart of Modules/_multiprocessing/semaphore.c: a lock or semaphore on words in shared memory. The Python-visible
  * classes are in synchronize.ts. Deviations: D-040, D-041, D-042, D-043.
  *
- * Who finds it free takes it by one atomic instruction and gives it back by another. All else is for those who do
+ * Who finds it free takes it by one atomic instruction and gives it back by a store. All else is for those who do
  * not; docs/locks.md describes it:
  *
  * - STATE tells the holder whether anybody waits. Those who wait spin for some microseconds, then sleep on SEQ
@@ -12,13 +12,21 @@
  *   for many turns (semlock_queue.ts).
  * - Nothing is owed to a process that was woken and killed: each sleeper looks again after a quarter of a second.
  */
-import { ALL, futexWait, futexWake, isAlive, myToken, self } from '@multiprocessing/posix';
+import {
+  ALL,
+  fenceAll,
+  futexWait,
+  futexWake,
+  isAlive,
+  myToken,
+  self,
+} from '@multiprocessing/posix';
 import { AssertionError, ValueError } from './errors.ts';
 import { BufferWrapper } from './heap.ts';
 import { AsyncAcquires } from './semlock_async.ts';
 import { NOT_WAITING, QUEUE_WORDS, WaitQueue } from './semlock_queue.ts';
 import { warnOfDeadOwner } from './semlock_warning.ts';
-import { load, spin } from './spin.ts';
+import { IS_STRONGLY_ORDERED, load, spin } from './spin.ts';
 import { generation, MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
 
 /** Kinds, as in CPython: RECURSIVE_MUTEX, SEMAPHORE, and a lock. @internal */
@@ -151,11 +159,24 @@ export class NativeSemLock {
         }
         if (--(words[COUNT] as number) > 0) return;
       }
-      if (Atomics.exchange(words, WORD, 0) === 0) {
+      if (this.#setFree() === 0) {
         throw new ValueError('semaphore or lock released too many times');
       }
     }
     if (load(words, STATE) >= SLEEPING) this.#wake();
+  }
+
+  /**
+   * Gives a lock back. Between that and the look at STATE there has to be a fence. On x64 it is left to those who go to
+   * sleep (takeBeforeSleep), and so half of the time that a lock takes is saved.
+   * @returns what WORD was
+   */
+  #setFree(): number {
+    const words = this.#words;
+    if (!IS_STRONGLY_ORDERED || !self.fenced) return Atomics.exchange(words, WORD, 0);
+    const owner = words[WORD] as number;
+    words[WORD] = 0;
+    return owner;
   }
 
   /** Takes one of what is free, whoever waits. */
@@ -273,6 +294,7 @@ export class NativeSemLock {
   /** The last look before a sleep: from now on a release wakes. */
   takeBeforeSleep(place: number): boolean {
     Atomics.store(this.#words, STATE, SLEEPING);
+    if (IS_STRONGLY_ORDERED) fenceAll();
     return this.takeInTurn(place);
   }
 

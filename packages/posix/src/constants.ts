@@ -106,8 +106,10 @@ export const PR_SET_PDEATHSIG = 1;
 export const MADV_DOFORK = 11;
 
 /** System call numbers that libc has no function for, per architecture of Linux. */
-export const syscallNumbers: Record<string, { pidfd_open: number; futex: number; gettid: number }> =
-  {
-    x64: { pidfd_open: 434, futex: 202, gettid: 186 },
-    arm64: { pidfd_open: 434, futex: 98, gettid: 178 },
-  };
+export const syscallNumbers: Record<
+  string,
+  { pidfd_open: number; futex: number; gettid: number; membarrier: number }
+> = {
+  x64: { pidfd_open: 434, futex: 202, gettid: 186, membarrier: 324 },
+  arm64: { pidfd_open: 434, futex: 98, gettid: 178, membarrier: 283 },
+};

@@ -49,6 +49,7 @@ export {
   prepareToQuiet,
   quietInheritedLoop,
 } from './inherited_loop.ts';
+export { fenceAll } from './membarrier.ts';
 export { blank, bufferOver, mapShared, PAGE_SIZE, unmap } from './memory.ts';
 export {
   _exit,

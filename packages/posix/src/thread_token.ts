@@ -6,6 +6,7 @@ import { syscallNumbers } from './constants.ts';
 import { inWorker } from './fd.ts';
 import { native } from './ffi.ts';
 import { atFork } from './forked_child.ts';
+import { takePartInFences } from './membarrier.ts';
 
 const cSyscall0 = native('long syscall(long number)');
 
@@ -33,11 +34,16 @@ function threadState(tid: number): ThreadState | undefined {
   return { state: fields[0] as string, birth: Number(fields[19]) & BIRTH_MASK };
 }
 
-/** This thread's token; 0 until it is asked for. To be read through `myToken` but where each nanosecond counts. */
-export const self = { token: 0 };
+export const self = {
+  /** This thread's token; 0 until it is asked for. To be read through `myToken` but where each nanosecond counts. */
+  token: 0,
+  /** Whether the process takes part in fences (membarrier.ts), known with the token. */
+  fenced: false,
+};
 
 atFork(() => {
   self.token = 0;
+  self.fenced = false;
 });
 
 /** The token of the calling thread: an integer from 1 to 2^31 - 1. */
@@ -45,6 +51,7 @@ export function myToken(): number {
   if (self.token === 0) {
     const tid = inWorker ? cSyscall0(syscallNumbers[process.arch]?.gettid ?? -1) : process.pid;
     self.token = ((threadState(tid)?.birth ?? 0) << TID_BITS) | tid;
+    self.fenced = takePartInFences();
   }
   return self.token;
 }
