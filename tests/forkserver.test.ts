@@ -37,6 +37,13 @@ test('setForkserverPreload takes a list of strings and nothing else', () => {
 });
 
 forEachStartMethod(['forkserver'], (ctx) => {
+  test('any number of starts can wait for the server to get ready', async () => {
+    for (let i = 0; i < 13; i++) {
+      await Promise.all(Array.from({ length: 8 }, () => _forkserver.ready()));
+      _forkserver._stop();
+    }
+  });
+
   test('SIGINT leaves the forkserver and its children alone', async () => {
     const channel = new Channel();
     const gate = new Gate();

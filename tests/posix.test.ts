@@ -515,10 +515,13 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
       if (pid === 0) posix._exit(readInt(BigInt(memory)));
       return posix.waitpid(pid, 0)[1];
     };
-    for (let i = 0; i < 5; i++) expect(readable()).toBe(0); // until a fork is checked by its size only
     const { retries } = posix.forkStatistics;
-    madvise(memory, size, 10 /* MADV_DONTFORK, as V8 does it */);
-    expect(readable()).toBe(0);
+    // A fork that is checked in full takes the mark back before. The next ones are checked by size, if V8 maps nothing meanwhile.
+    for (let i = 0; i < 100 && posix.forkStatistics.retries === retries; i++) {
+      for (let j = 0; j < 5; j++) expect(readable()).toBe(0);
+      madvise(memory, size, 10 /* MADV_DONTFORK, as V8 does it */);
+      expect(readable()).toBe(0);
+    }
     expect(posix.forkStatistics.retries).toBeGreaterThan(retries);
   });
 

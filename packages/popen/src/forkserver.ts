@@ -23,6 +23,7 @@ import {
   BrokenPipeError,
   ChildProcessError,
   close,
+  dup,
   MAX_FDS_PER_MESSAGE,
   pidfdOpen,
   pipe,
@@ -137,7 +138,14 @@ class ForkServer {
   /** Waits until the server is ready to fork. @throws ForkServerUnavailableError with its reason */
   async ready(): Promise<void> {
     this.ensureRunning();
-    if (this.#report !== undefined) await wait([this.#report]);
+    if (this.#report !== undefined) {
+      const copy = dup(this.#report); // of several starts the first to hear of it closes the report
+      try {
+        await wait([copy]);
+      } finally {
+        close(copy);
+      }
+    }
     this.#readReport();
   }
 
