@@ -127,11 +127,6 @@ export class MemberTable {
     return undefined;
   }
 
-  /** Whether the member at a place still lives. */
-  isAlive(place: number): boolean {
-    return isAlive(Atomics.load(this.#words, place * MEMBER_WORDS));
-  }
-
   /**
    * Rings the bell of a member.
    * @param own called in place of a ring to this thread itself
@@ -176,16 +171,6 @@ export class MemberSet {
     if (Atomics.load(this.#words, 1 + word) !== 0) Atomics.or(this.#words, 0, 1 << word);
   }
 
-  /** How many members there are. */
-  get size(): number {
-    let size = 0;
-    for (let used = load(this.#words, 0); used !== 0; used &= used - 1) {
-      const word = this.#words[1 + 31 - Math.clz32(used & -used)] as number;
-      for (let bits = word; bits !== 0; bits &= bits - 1) size++;
-    }
-    return size;
-  }
-
   /** The places of all members. */
   #places(): number[] {
     const places: number[] = [];
@@ -196,13 +181,6 @@ export class MemberSet {
       }
     }
     return places;
-  }
-
-  /** Takes out those who have died. */
-  removeDead(): void {
-    for (const place of this.#places()) {
-      if (!this.#table.isAlive(place)) this.remove(place);
-    }
   }
 
   /**
