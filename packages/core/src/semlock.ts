@@ -24,35 +24,29 @@ import {
 import { AssertionError, ValueError } from './errors.ts';
 import { BufferWrapper } from './heap.ts';
 import { AsyncAcquires } from './semlock_async.ts';
-import { NOT_WAITING, QUEUE_WORDS, WaitQueue } from './semlock_queue.ts';
+import { NOT_WAITING, WaitQueue } from './semlock_queue.ts';
 import { warnOfDeadOwner } from './semlock_warning.ts';
+import {
+  COUNT,
+  IDLE,
+  LISTENING,
+  QUEUE,
+  SEQ,
+  SLEEPING,
+  SPINNING,
+  STATE,
+  TURNS,
+  WOKEN,
+  WORD,
+  WORDS,
+} from './semlock_words.ts';
 import { IS_STRONGLY_ORDERED, load, spin } from './spin.ts';
-import { generation, MEMBER_SET_WORDS, MemberSet, MemberTable } from './wait_hub.ts';
+import { generation, MemberSet, MemberTable } from './wait_hub.ts';
 
 /** Kinds, as in CPython: RECURSIVE_MUTEX, SEMAPHORE, and a lock. @internal */
 export const RECURSIVE = 0;
 export const SEMAPHORE = 1;
 export const LOCK = 2;
-
-/** Of a lock the owner's token or 0, of a semaphore its value. */
-const WORD = 0;
-const STATE = 1;
-const SEQ = 2;
-/** Turns that were taken while somebody waited. */
-const TURNS = 3;
-/** How often the owner of a recursive lock holds it. */
-const COUNT = 4;
-/** Who waits, and since when. */
-const QUEUE = 6;
-/** Those of them who want to be rung. */
-const LISTENING = QUEUE + QUEUE_WORDS;
-const WORDS = LISTENING + MEMBER_SET_WORDS;
-
-const IDLE = 0;
-const SPINNING = 1;
-const SLEEPING = 2;
-/** One has been woken and is on its way: another wake would be too many. */
-const WOKEN = 3;
 
 /** Seconds after which a sleeper looks whether the owner has died: the first time, and each time after. */
 const FIRST_LOOK = 0.05;
