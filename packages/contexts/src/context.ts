@@ -17,6 +17,7 @@ import {
   type Popen,
   ProcessError,
   parentProcess,
+  queues,
   type Reducer,
   type StartMethod,
   setReducer,
@@ -183,15 +184,21 @@ export abstract class BaseContext {
     return new synchronize.Barrier(parties, { ...options, ctx: this.getContext() });
   }
 
-  Queue(_maxsize = 0): never {
-    return later('Queue');
+  /** A queue between processes; Python's `Queue`. @param maxsize items at the same time; 0: any number */
+  Queue<T = unknown>(maxsize = 0): queues.Queue<T> {
+    return new queues.Queue<T>(maxsize, { ctx: this.getContext() });
   }
-  JoinableQueue(_maxsize = 0): never {
-    return later('JoinableQueue');
+
+  /** A queue whose items are tasks; Python's `JoinableQueue`. @param maxsize as of `Queue` */
+  JoinableQueue<T = unknown>(maxsize = 0): queues.JoinableQueue<T> {
+    return new queues.JoinableQueue<T>(maxsize, { ctx: this.getContext() });
   }
-  SimpleQueue(): never {
-    return later('SimpleQueue');
+
+  /** A queue of the fewest parts; Python's `SimpleQueue`. */
+  SimpleQueue<T = unknown>(): queues.SimpleQueue<T> {
+    return new queues.SimpleQueue<T>({ ctx: this.getContext() });
   }
+
   Pool(_processes?: number, _options?: object): never {
     return later('Pool');
   }

@@ -1,7 +1,7 @@
 /**
  * Waits of one thread, without blocking its event loop, for what a look at shared memory tells.
  */
-import { addWaiter, generation, removeWaiter, type Waiter } from './wait_hub.ts';
+import { addWaiter, generation, removeWaiter, updateKeepAlive, type Waiter } from './wait_hub.ts';
 
 interface Wait {
   readonly done: () => boolean;
@@ -12,6 +12,9 @@ interface Wait {
 /** The longest timeout of a Node timer, in milliseconds. */
 const LONGEST = 0x7fffffff;
 
+/** Milliseconds between looks that nobody has rung for. */
+const LOOK = 500;
+
 /** @internal */
 export class AsyncWaits implements Waiter {
   /** In the order in which they came. */
@@ -19,6 +22,7 @@ export class AsyncWaits implements Waiter {
   #generation = generation();
   readonly #listen: (on: boolean) => void;
   #soon = false;
+  #looks: NodeJS.Timeout | undefined;
 
   /** @param listen has this thread rung from the first wait on, until there is none */
   constructor(listen: (on: boolean) => void = () => {}) {
@@ -38,15 +42,29 @@ export class AsyncWaits implements Waiter {
     return new Promise((resolve) => {
       const wait: Wait = { done, resolve, timer: undefined };
       this.#waits.add(wait);
-      if (this.#waits.size === 1) {
-        this.#listen(true);
-        addWaiter(this);
-      }
+      if (this.#waits.size === 1) this.#begin();
       if (done()) this.#end(wait, true);
       else if (timeout * 1000 <= LONGEST) {
         wait.timer = setTimeout(() => this.#end(wait, done()), timeout * 1000);
       }
     });
+  }
+
+  /** In case that who changes what is waited for is killed before it rings, this looks now and then. */
+  #begin(): void {
+    this.#listen(true);
+    addWaiter(this);
+    this.#looks = setInterval(() => this.check(), LOOK);
+    if (this.isUnref) this.#looks.unref();
+  }
+
+  isUnref = false;
+
+  /** From now on the event loop does not go on for these waits. */
+  unref(): void {
+    this.isUnref = true;
+    this.#looks?.unref();
+    updateKeepAlive();
   }
 
   check(): void {
@@ -69,6 +87,7 @@ export class AsyncWaits implements Waiter {
     this.#waits.delete(wait);
     clearTimeout(wait.timer);
     if (this.#waits.size === 0) {
+      clearInterval(this.#looks);
       this.#listen(false);
       removeWaiter(this);
     }

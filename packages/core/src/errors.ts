@@ -86,6 +86,18 @@ export class UnpicklingError extends CodedError {
   readonly code = 'ERR_MP_UNPICKLING';
 }
 
+/** There was nothing to get (in time); Python's `queue.Empty`. */
+export class Empty extends CodedError {
+  override name = 'Empty';
+  readonly code = 'ERR_MP_EMPTY';
+}
+
+/** There was no room to put anything (in time); Python's `queue.Full`. */
+export class Full extends CodedError {
+  override name = 'Full';
+  readonly code = 'ERR_MP_FULL';
+}
+
 /** A buffer is still in use; Python's `BufferError`. */
 export class BufferError extends CodedError {
   override name = 'BufferError';

@@ -1,6 +1,8 @@
 /**
  * @multiprocessing/core: one file per CPython module, under the same names.
  */
+
+export * as queues from './all_queues.ts';
 export * from './arguments.ts';
 export { bootstrap } from './bootstrap.ts';
 export { importModule, loadedBundle } from './bundle.ts';

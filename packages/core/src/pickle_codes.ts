@@ -21,6 +21,11 @@ export const HAS_REFS = 1;
 /** Flag: the message ends with names of functions and classes. @internal */
 export const HAS_NAMES = 2;
 
+/** Flag: runs of more than BESIDE bytes are not in the message, but beside it, in their order. @internal */
+export const HAS_BESIDE = 4;
+/** Bytes. @internal */
+export const BESIDE = 65_536;
+
 export const SHORT_STRING = 0xa0;
 export const SHORT_STRING_MAX = 31;
 

@@ -15,6 +15,13 @@ export class Refusal extends Error {
   readonly path: string[] = [];
 }
 
+/** Bytes in a larger buffer. @internal */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+}
+
 /** Writes a message around a value. @internal */
 export abstract class PickleMessage extends PickleWriter {
   private readonly list: (object | undefined)[] = new Array<object | undefined>(listedObjects).fill(
@@ -27,14 +34,31 @@ export abstract class PickleMessage extends PickleWriter {
 
   /** @throws PicklingError if something in the object cannot be sent */
   dumps(obj: unknown): Buffer {
+    this.write(obj, undefined);
+    return this.end();
+  }
+
+  /**
+   * The same, but the bytes are not made an object of their own, which takes a fifth of the time of a small message.
+   * @param beside is given runs of more than BESIDE bytes, which are not copied into the message
+   */
+  dumpsBeside(obj: unknown, beside: Uint8Array[]): Piece {
+    this.write(obj, beside);
+    const piece = { bytes: this.buf, start: this.start, length: this.pos - this.start };
+    this.finish();
+    return piece;
+  }
+
+  private write(obj: unknown, beside: Uint8Array[] | undefined): void {
     this.begin();
+    this.beside = beside;
     try {
       this.byte(code.MAGIC);
       this.byte(0);
       this.value(obj);
       if (this.names.length > 0) this.nameTable();
+      if (beside !== undefined && beside.length > 0) this.flags |= code.HAS_BESIDE;
       this.buf[this.start + 1] = this.flags;
-      return this.end();
     } catch (error) {
       this.abort();
       throw publicError(error);
@@ -46,6 +70,7 @@ export abstract class PickleMessage extends PickleWriter {
   protected clear(): void {
     for (let i = Math.min(this.count, listedObjects) - 1; i >= 0; i--) this.list[i] = undefined;
     this.map = undefined;
+    this.beside = undefined;
     this.count = 0;
     this.flags = 0;
     if (this.names.length > 0) this.names = [];

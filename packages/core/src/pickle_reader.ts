@@ -3,7 +3,7 @@
  * checked against the end of the message.
  */
 import { UnpicklingError } from './errors.ts';
-import { SHORT_STRING, SHORT_STRING_MAX, STRING, STRING16 } from './pickle_codes.ts';
+import { BESIDE, SHORT_STRING, SHORT_STRING_MAX, STRING, STRING16 } from './pickle_codes.ts';
 
 /** The keys of a plain object. */
 export interface ReadShape {
@@ -30,12 +30,16 @@ export abstract class PickleReader {
   protected readonly buf: Uint8Array;
   protected pos = 0;
   protected end: number;
+  /** What stands beside the message, to be taken in this order. */
+  protected beside: readonly Uint8Array<ArrayBuffer>[] | undefined;
+  private taken = 0;
   private buffer: Buffer | undefined;
   private shapes: ReadShape[] | undefined;
 
-  constructor(message: Uint8Array) {
+  /** @param length of the message; the buffer may go on behind it */
+  constructor(message: Uint8Array, length: number) {
     this.buf = message;
-    this.end = message.length;
+    this.end = length;
   }
 
   damaged(how: string): UnpicklingError {
@@ -78,6 +82,12 @@ export abstract class PickleReader {
 
   /** A copy of the bytes that follow their length, in a buffer of its own. */
   bytes(): Uint8Array<ArrayBuffer> {
+    if (this.beside !== undefined) {
+      const { pos } = this;
+      const length = this.varint();
+      if (length > BESIDE) return this.nextBeside(length);
+      this.pos = pos;
+    }
     const length = this.count();
     const { buf, pos } = this;
     this.pos = pos + length;
@@ -87,6 +97,12 @@ export abstract class PickleReader {
       return new Uint8Array(buffer.slice(buf.byteOffset + pos, buf.byteOffset + pos + length));
     }
     return new Uint8Array(buf.subarray(pos, pos + length));
+  }
+
+  private nextBeside(length: number): Uint8Array<ArrayBuffer> {
+    const bytes = this.beside?.[this.taken++];
+    if (bytes?.length !== length) throw this.damaged('has lost what stood beside it');
+    return bytes;
   }
 
   string(): string {

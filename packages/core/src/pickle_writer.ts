@@ -2,6 +2,7 @@
  * The lower half of the pickler: a growing buffer, numbers, strings, and the shapes of plain objects.
  */
 import {
+  BESIDE,
   FLOAT64,
   INT8,
   INT16,
@@ -51,6 +52,8 @@ export abstract class PickleWriter {
   protected buf: Buffer = Buffer.allocUnsafeSlow(slabSize);
   protected pos = 0;
   protected start = 0;
+  /** Where long runs of bytes go, in place of the message. */
+  protected beside: Uint8Array[] | undefined;
   private message = 0;
   private shapes = 0;
   private lastShape: Shape | undefined;
@@ -65,8 +68,12 @@ export abstract class PickleWriter {
   /** The message: a view onto the slab, or onto a buffer of its own if it is long. */
   protected end(): Buffer {
     const message = this.buf.subarray(this.start, this.pos);
-    if (this.buf.length !== slabSize) this.newSlab();
+    this.finish();
     return message;
+  }
+
+  protected finish(): void {
+    if (this.buf.length !== slabSize) this.newSlab();
   }
 
   protected abort(): void {
@@ -119,6 +126,10 @@ export abstract class PickleWriter {
 
   bytes(source: Uint8Array): void {
     this.varint(source.length);
+    if (source.length > BESIDE && this.beside !== undefined) {
+      this.beside.push(source);
+      return;
+    }
     this.ensure(source.length);
     this.buf.set(source, this.pos);
     this.pos += source.length;

@@ -8,6 +8,7 @@
 import * as errors from './errors.ts';
 import { ensureLoaded, ensureLoadedSync } from './modules.ts';
 import { type Reduced, registerReducer } from './pickle_classes.ts';
+import type { Piece } from './pickle_message.ts';
 import { Pickler } from './pickler.ts';
 import { nameExports } from './qualname.ts';
 import { Unpickler } from './unpickler.ts';
@@ -85,6 +86,53 @@ export class ForkingPickler {
   ): void {
     registerReducer(cls, reduce);
   }
+}
+
+/** A pickled object whose long runs of bytes, if it has any, are not in the message but beside it. @internal */
+export interface Pickled {
+  readonly message: Piece;
+  readonly beside: readonly Uint8Array[];
+}
+
+const NOTHING: Uint8Array[] = [];
+
+/**
+ * Pickles an object without copying its large typed arrays; Python's `pickle.dumps(buffer_callback=)`. They are the
+ * object's own memory.
+ * @throws PicklingError
+ * @internal
+ */
+export function dumpsBeside(obj: unknown): Pickled {
+  const beside = typeof obj === 'object' ? [] : NOTHING;
+  const pickler = idle ?? new Pickler();
+  idle = undefined;
+  try {
+    return { message: pickler.dumpsBeside(obj, beside), beside };
+  } finally {
+    idle = pickler;
+  }
+}
+
+/** A message at the beginning of a buffer, and what stands beside it. @internal */
+export interface Received {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly beside: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** As `ForkingPickler.loadsSync`, or a promise when modules have to be imported first. @internal */
+export function loadsBeside({ bytes, length, beside }: Received, sync: boolean): unknown {
+  const unpickler = new Unpickler(bytes, beside, length);
+  if (unpickler.names.length === 0) return unpickler.load();
+  // What is received next will overwrite the bytes.
+  if (!sync) return loadLater(new Unpickler(Uint8Array.from(bytes.subarray(0, length)), beside));
+  for (const name of unpickler.names) ensureLoadedSync(name);
+  return unpickler.load();
+}
+
+async function loadLater(unpickler: Unpickler): Promise<unknown> {
+  for (const name of unpickler.names) await ensureLoaded(name);
+  return unpickler.load();
 }
 
 /** ForkingPickler.register as a function; Python's `reduction.register`. */

@@ -67,8 +67,8 @@ export interface SemLockState {
 export class NativeSemLock {
   readonly kind: number;
   readonly maxvalue: number;
-  /** What warnings call it. */
-  name = 'a lock';
+  /** What warnings call it; undefined where nothing is half done when its owner dies. */
+  name: string | undefined = 'a lock';
   readonly #memory: BufferWrapper;
   readonly #table: MemberTable;
   readonly #queue: WaitQueue;
@@ -117,12 +117,21 @@ export class NativeSemLock {
   acquire(block: boolean, timeout: number): Promise<boolean> | boolean {
     if (this.#takeAtOnce() || this.takeInTurn(NOT_WAITING)) return true;
     if (!block || timeout <= 0) return this.#takeFromTheDead(true);
+    return new Promise((resolve) => this.acquireThen(timeout, resolve));
+  }
+
+  /**
+   * The same, for what is done in the very moment in which it is had: between a promise's end and what waits for it,
+   * this thread could come to want the lock that it has.
+   * @param timeout seconds, more than 0
+   */
+  acquireThen(timeout: number, then: (taken: boolean) => void): void {
     if (this.#generation !== generation()) {
       this.#generation = generation();
       this.#async = undefined; // it waits for this process's parent
     }
     this.#async ??= new AsyncAcquires(this);
-    return this.#async.add(timeout);
+    this.#async.add(timeout, then);
   }
 
   /** The case for which all this is made: nobody has it, nobody waits. */
@@ -359,7 +368,7 @@ export class NativeSemLock {
     if (owner === 0 || isAlive(owner)) return false;
     if (Atomics.compareExchange(words, WORD, owner, myToken()) !== owner) return false;
     words[COUNT] = 1;
-    warnOfDeadOwner(this.name, owner);
+    if (this.name !== undefined) warnOfDeadOwner(this.name, owner);
     this.#hadTurn();
     return true;
   }

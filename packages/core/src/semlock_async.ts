@@ -48,19 +48,20 @@ export class AsyncAcquires implements Waiter {
     this.#lock = lock;
   }
 
-  /** @param timeout seconds, more than 0 @returns whether the lock was taken */
-  add(timeout: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const acquire: Acquire = { begun: this.#lock.turns, resolve, timer: undefined };
-      if (timeout * 1000 <= LONGEST) {
-        acquire.timer = setTimeout(() => this.#end(acquire, false), timeout * 1000);
-      }
-      this.#acquires.add(acquire);
-      if (this.#acquires.size > 1) return;
-      this.#member = this.#lock.listen(true);
-      addWaiter(this);
-      this.#look();
-    });
+  /**
+   * @param timeout seconds, more than 0
+   * @param resolve is told whether the lock was taken, in the very moment
+   */
+  add(timeout: number, resolve: (taken: boolean) => void): void {
+    const acquire: Acquire = { begun: this.#lock.turns, resolve, timer: undefined };
+    if (timeout * 1000 <= LONGEST) {
+      acquire.timer = setTimeout(() => this.#end(acquire, false), timeout * 1000);
+    }
+    this.#acquires.add(acquire);
+    if (this.#acquires.size > 1) return;
+    this.#member = this.#lock.listen(true);
+    addWaiter(this);
+    this.#look();
   }
 
   /** The release was this thread's own. */

@@ -17,6 +17,8 @@ import { readers } from './unpickle_kinds.ts';
 /** An error of the program's own code, on its way out unchanged. */
 class Thrown extends Error {}
 
+const NOTHING: readonly Uint8Array<ArrayBuffer>[] = [];
+
 /** Reads one message. @internal */
 export class Unpickler extends PickleReader {
   /** The functions and classes that the message needs. */
@@ -24,13 +26,23 @@ export class Unpickler extends PickleReader {
   private readonly refs: unknown[] | undefined;
   private proto: object | undefined;
 
-  /** @throws UnpicklingError if this is not the beginning and the end of a message */
-  constructor(message: Uint8Array) {
-    super(message);
+  /**
+   * @param message the bytes, from their beginning
+   * @param length of the message in them
+   * @param beside what `Pickler.dumps` put beside the message; each in a buffer of its own, which goes to who unpickles
+   * @throws UnpicklingError if this is not the beginning and the end of a message
+   */
+  constructor(
+    message: Uint8Array,
+    beside: readonly Uint8Array<ArrayBuffer>[] = NOTHING,
+    length = message.length,
+  ) {
+    super(message, length);
     if (this.byte() !== code.MAGIC) throw new UnpicklingError('this is not a pickled message');
     const flags = this.byte();
-    if (flags > (code.HAS_REFS | code.HAS_NAMES))
+    if (flags > (code.HAS_REFS | code.HAS_NAMES | code.HAS_BESIDE))
       throw new UnpicklingError('the message is of an unknown version');
+    if ((flags & code.HAS_BESIDE) !== 0) this.beside = beside;
     this.refs = (flags & code.HAS_REFS) === 0 ? undefined : [];
     this.names = (flags & code.HAS_NAMES) === 0 ? [] : this.nameTable();
   }

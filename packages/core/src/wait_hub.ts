@@ -28,6 +28,8 @@ export const MEMBER_SET_WORDS = 1 + MEMBERS / 32;
 /** Something that waits: it looks at the memory itself whenever the bell has rung. @internal */
 export interface Waiter {
   check(): void;
+  /** Whether the event loop goes on for it; it does, unless this says no. */
+  readonly isUnref?: boolean;
 }
 
 const hub = processWide('waitHub', () => ({
@@ -36,6 +38,8 @@ const hub = processWide('waitHub', () => ({
   /** Everything that waits in this thread. */
   waiters: new Set<Waiter>(),
   bell: undefined as Doorbell | undefined,
+  /** Whether the bell keeps the event loop alive. */
+  keepsAlive: false,
   ringer: undefined as Ringer | undefined,
   /** The tables that this thread stands in, and its place there, by the table's address. */
   places: new Map<number, number>(),
@@ -48,6 +52,7 @@ atFork(() => {
   hub.generation++;
   hub.waiters = new Set();
   hub.bell = undefined;
+  hub.keepsAlive = false;
   hub.places = new Map();
 });
 
@@ -63,12 +68,25 @@ function heard(): void {
 /** Has the waiter looked after at each ring, and keeps the event loop alive. @internal */
 export function addWaiter(waiter: Waiter): void {
   hub.waiters.add(waiter);
-  if (hub.waiters.size === 1) bell().keepAlive(true);
+  updateKeepAlive();
 }
 
 /** @internal */
 export function removeWaiter(waiter: Waiter): void {
-  if (hub.waiters.delete(waiter) && hub.waiters.size === 0) hub.bell?.keepAlive(false);
+  if (hub.waiters.delete(waiter)) updateKeepAlive();
+}
+
+/** To be called when a waiter's `isUnref` has changed. @internal */
+export function updateKeepAlive(): void {
+  let keep = false;
+  for (const waiter of hub.waiters) {
+    if (waiter.isUnref === true) continue;
+    keep = true;
+    break;
+  }
+  if (keep === hub.keepsAlive) return;
+  hub.keepsAlive = keep;
+  bell().keepAlive(keep);
 }
 
 function bell(): Doorbell {

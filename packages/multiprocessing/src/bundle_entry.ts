@@ -8,6 +8,7 @@ export * as heap from './heap.ts';
 export * as index from './index.ts';
 export * as os from './os.ts';
 export * as process from './process.ts';
+export * as queues from './queues.ts';
 export * as reduction from './reduction.ts';
 export * as resource_tracker from './resource_tracker.ts';
 export * as shared_memory from './shared_memory.ts';

@@ -2,6 +2,7 @@
  * multiprocessing: the names of Python's `multiprocessing/__init__.py`, bound to the default context.
  */
 import { defaultContext } from '@multiprocessing/contexts';
+import type { queues } from '@multiprocessing/core';
 import { enableTracing } from './tracing.ts';
 
 export {
@@ -43,6 +44,12 @@ type Context = typeof defaultContext;
 /** A function that may be called with `new` as well. */
 type Factory<F> = F extends (...args: infer A) => infer R ? F & (new (...args: A) => R) : F;
 
+/** The same for those that are made for one type of item. */
+type QueueFactory<K extends 'Queue' | 'JoinableQueue' | 'SimpleQueue'> = Context[K] &
+  (new <T = unknown>(
+    ...args: Parameters<Context[K]>
+  ) => InstanceType<(typeof queues)[K]> & { get(...args: never[]): Promise<T> });
+
 /** Binds a method of the default context, so that it works as a plain function, with and without `new`. */
 function bound<K extends keyof Context>(name: K): Factory<Context[K]> {
   const method = defaultContext[name] as (...args: never[]) => unknown;
@@ -76,17 +83,17 @@ export const Barrier = bound('Barrier');
 export const BoundedSemaphore = bound('BoundedSemaphore');
 export const Condition = bound('Condition');
 export const Event = bound('Event');
-export const JoinableQueue = bound('JoinableQueue');
+export const JoinableQueue = bound('JoinableQueue') as QueueFactory<'JoinableQueue'>;
 export const Lock = bound('Lock');
 export const Manager = bound('Manager');
 export const Pipe = bound('Pipe');
 export const Pool = bound('Pool');
-export const Queue = bound('Queue');
+export const Queue = bound('Queue') as QueueFactory<'Queue'>;
 export const RawArray = bound('RawArray');
 export const RawValue = bound('RawValue');
 export const RLock = bound('RLock');
 export const Semaphore = bound('Semaphore');
-export const SimpleQueue = bound('SimpleQueue');
+export const SimpleQueue = bound('SimpleQueue') as QueueFactory<'SimpleQueue'>;
 export const Value = bound('Value');
 
 export * as reducer from './reduction.ts';

@@ -29,6 +29,7 @@ const cPipe = syscall('int pipe(_Out_ int *fds)');
 const cFcntl = syscall('int fcntl(int fd, int cmd, ...)');
 const cClose = syscall('int close(int fd)');
 const cPoll = native('int poll(void *fds, unsigned long nfds, int timeout)');
+const cFallocate = syscall('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 const cEpollCreate = syscall('int epoll_create1(int flags)');
 const cDup3 = syscall('int dup3(int fd, int number, int flags)');
 const cMemfd = syscall('int memfd_create(const char *name, unsigned int flags)');
@@ -212,6 +213,51 @@ export function sealedMemfd(name: string, size: number): number {
     return rethrow(error, 'ftruncate');
   }
 }
+
+/**
+ * Reads at a position of a file until the buffer is full; Python's `os.pread`.
+ * @param position bytes from the beginning
+ * @throws OSError, EIO when the file ends before
+ */
+export function readAt(fd: number, buffer: Uint8Array, position: number): void {
+  for (let done = 0; done < buffer.length; ) {
+    const count = at('pread', () => {
+      return readSync(fd, buffer, done, Math.min(buffer.length - done, MOST), position + done);
+    });
+    if (count === 0) throw osError(5 /* EIO */, 'pread', 'the file is shorter than it should be');
+    done += count;
+  }
+}
+
+/** Writes all of it at a position of a file; Python's `os.pwrite`. @throws OSError */
+export function writeAt(fd: number, data: Uint8Array, position: number): void {
+  for (let done = 0; done < data.length; ) {
+    done += at('pwrite', () => {
+      return writeSync(fd, data, done, Math.min(data.length - done, MOST), position + done);
+    });
+  }
+}
+
+/** What Linux moves in one call, at most, is 2 GiB less a page. */
+const MOST = 0x40000000;
+
+function at(name: string, call: () => number): number {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINTR') rethrow(error, name);
+    }
+  }
+}
+
+/** Gives the memory of a part of a file back; it reads as zeros then. Linux only. @throws OSError */
+export function punchHole(fd: number, offset: number, length: number): void {
+  cFallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length);
+}
+
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
 
 export const POLLIN = 1;
 export const POLLOUT = 4;

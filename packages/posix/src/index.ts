@@ -29,7 +29,9 @@ export {
   POLLOUT,
   pipe,
   poll,
+  punchHole,
   read,
+  readAt,
   readInto,
   sealedMemfd,
   setCloexec,
@@ -37,6 +39,7 @@ export {
   signalOnChange,
   write,
   writeAll,
+  writeAt,
 } from './fd.ts';
 export { isFfiLoaded, isFfiLoading } from './ffi.ts';
 export { fork, forkAvailable, forkStatistics } from './fork.ts';

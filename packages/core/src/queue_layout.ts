@@ -1,0 +1,43 @@
+/**
+ * Where everything of a queue's channel stands in shared memory, in bytes from the beginning. The ring is last.
+ */
+import { SIGNAL_WORDS } from './change_signal.ts';
+import { COMMITTED_BYTES } from './committed.ts';
+import { MEMBERS_WORDS } from './queue_members.ts';
+
+/** Bytes of the ring: a power of 2. It should stay in the processors' caches. */
+export const RING_BYTES = 1 << 18;
+
+export const PUTS_AT = 0;
+export const TAKES_AT = COMMITTED_BYTES;
+const WORDS_AT = 2 * COMMITTED_BYTES;
+/** Somebody has put something. */
+export const ITEMS_AT = WORDS_AT;
+/** Somebody has made room. */
+export const ROOM_AT = ITEMS_AT + SIGNAL_WORDS * 4;
+/** All tasks are done. */
+export const DONE_AT = ROOM_AT + SIGNAL_WORDS * 4;
+/** How many tasks are done, modulo 2^32. */
+export const TASKS_DONE_AT = DONE_AT + SIGNAL_WORDS * 4;
+export const MEMBERS_AT = TASKS_DONE_AT + 4;
+export const RING_AT = Math.ceil((MEMBERS_AT + MEMBERS_WORDS * 4) / 64) * 64;
+export const CHANNEL_BYTES = RING_AT + RING_BYTES;
+
+/** What changes with a put, under the lock of those who put. */
+export const TAIL = 0;
+/** Items ever put. */
+export const PUTS = 1;
+/** The part of the overflow that is not in the ring yet. */
+export const OVER_HEAD = 2;
+export const OVER_TAIL = 3;
+/** Where the next body goes, and how many there ever were. */
+export const BODY_TAIL = 4;
+export const BODIES = 5;
+
+/** What changes with a get, under the lock of those who get. */
+export const HEAD = 0;
+/** Items ever taken. */
+export const GETS = 1;
+/** Bodies ever read, and how many of them have given their memory back. */
+export const BODIES_READ = 2;
+export const BODIES_FREED = 3;
