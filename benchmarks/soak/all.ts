@@ -17,6 +17,7 @@ const NAMES = [
   'parent_kill',
   'forkserver_kill',
   'locks',
+  'queues',
 ];
 
 /** Runs one of them as its own program. Returns the last line that it printed, or undefined if it failed. */

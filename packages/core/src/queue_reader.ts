@@ -43,7 +43,8 @@ export class QueueReader {
       const taken = this.#takeAndRelease(true);
       if (taken !== undefined && typeof taken !== 'symbol') return this.#unpickle(taken, true);
       if (deadline === 0) throw empty();
-      if (!channel.items.waitSync(channel.hasItems, deadline, this.#hooks.quiet)) throw empty();
+      const quiet = deadline === Infinity ? this.#hooks.quiet : undefined;
+      if (!channel.items.waitSync(channel.hasItems, deadline, quiet)) throw empty();
     }
   }
 

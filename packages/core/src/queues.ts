@@ -98,8 +98,8 @@ export class Queue<T = unknown> extends QueueBase {
 
   /**
    * The blocking twin of `get`: sleeps in the kernel.
-   * @throws EOFError when nothing can come any more: the queue is empty, this thread is blocked, and no other process or
-   *   thread that has the queue lives
+   * @throws EOFError without a timeout, when nothing can come any more: the queue is empty, this thread is blocked, and no
+   *   other process or thread that has the queue lives
    */
   getSync(block = true, timeout?: number): T {
     this._checkOpen();
