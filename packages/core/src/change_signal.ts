@@ -66,7 +66,7 @@ export class ChangeSignal {
    * @returns false when the time was over first
    */
   waitSync(done: () => boolean, deadline: number, look?: () => void): boolean {
-    if (spin(done)) return true;
+    if (spin(done, Number(process.env.QP ?? 1))) return true;
     const words = this.#words;
     for (;;) {
       // In this order: a signal between these lines finds SLEEPING, or has changed SEQ, or `done` sees what it tells.

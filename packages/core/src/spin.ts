@@ -23,14 +23,15 @@ let looks: number | undefined;
 
 /**
  * Looks again and again, for a short time, and not at all where only one thread can run.
+ * @param rarely looks as long, but less often: each look takes the memory away from who is about to change it
  * @returns whether it was done
  * @internal
  */
-export function spin(done: () => boolean): boolean {
+export function spin(done: () => boolean, rarely = 1): boolean {
   looks ??= availableParallelism() > 1 ? LOOKS : 0;
-  for (let i = 0; i < looks; i++) {
+  for (let i = 0; i < looks; i += rarely) {
     if (done()) return true;
-    for (let j = 0; j < PAUSE; j++) pause[0] = j;
+    for (let j = 0; j < PAUSE * rarely; j++) pause[0] = j;
   }
   return false;
 }
