@@ -10,10 +10,12 @@ import {
   activeChildren,
   BaseProcess,
   BufferTooShort,
+  type Connection,
   currentProcess,
   getReducer,
   NotImplementedError,
   nameExports,
+  Pipe,
   type Popen,
   ProcessError,
   parentProcess,
@@ -139,9 +141,14 @@ export abstract class BaseContext {
   Manager(): never {
     return later('Manager');
   }
-  Pipe(_duplex = true): never {
-    return later('Pipe');
+  /**
+   * Two connected connections; Python's `Pipe`.
+   * @param duplex whether both can send and receive; otherwise the first one receives and the second one sends
+   */
+  Pipe(duplex = true): [Connection, Connection] {
+    return Pipe(duplex);
   }
+
   /** A lock for the processes of this context; Python's `Lock`. */
   Lock(): synchronize.Lock {
     return new synchronize.Lock({ ctx: this.getContext() });

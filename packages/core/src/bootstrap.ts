@@ -12,7 +12,6 @@ import {
   writeStderr,
   writtenByChildren,
 } from '@multiprocessing/posix';
-import { wait, waitSync } from './connection.ts';
 import { SystemExit } from './errors.ts';
 import { ParentProcess } from './parent_process.ts';
 import type { BaseProcess } from './process.ts';
@@ -27,6 +26,7 @@ import {
   needsFlush,
   writeOwnOutput,
 } from './util.ts';
+import { wait, waitSync } from './wait.ts';
 
 /**
  * Runs a process object in its child, from the first line to the exit code. Returns a number when the target

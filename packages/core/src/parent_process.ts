@@ -1,9 +1,10 @@
 /**
  * `_ParentProcess` of multiprocessing/process.py: the parent, as its child sees it.
  */
-import { wait, waitSync } from './connection.ts';
+
 import { BaseProcess } from './process.ts';
 import { table } from './process_table.ts';
+import { wait, waitSync } from './wait.ts';
 
 /** What `parentProcess()` returns. */
 export class ParentProcess extends BaseProcess {

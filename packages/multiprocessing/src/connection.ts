@@ -1,2 +1,12 @@
-/** `multiprocessing/connection`: so far `wait` and its blocking twin. */
-export { type Waitable, wait, waitSync } from '@multiprocessing/core';
+/** `multiprocessing/connection`: connections, and waits for several objects. */
+export {
+  type Bytes,
+  type Codec,
+  type CodecOption,
+  Connection,
+  type ConnectionOptions,
+  Pipe,
+  type Waitable,
+  wait,
+  waitSync,
+} from '@multiprocessing/core';

@@ -10,6 +10,12 @@ interface PlatformNumbers {
   SOL_SOCKET: number;
   MSG_CMSG_CLOEXEC: number;
   MSG_NOSIGNAL: number;
+  MSG_DONTWAIT: number;
+  MSG_WAITALL: number;
+  /** Linux only: more of the same message follows at once. */
+  MSG_MORE: number;
+  SO_SNDBUF: number;
+  SO_RCVBUF: number;
   SOCK_DGRAM: number;
   SOCK_SEQPACKET: number;
   SOCK_CLOEXEC: number;
@@ -32,6 +38,11 @@ const linux: PlatformNumbers = {
   SOL_SOCKET: 1,
   MSG_CMSG_CLOEXEC: 0x40000000,
   MSG_NOSIGNAL: 0x4000,
+  MSG_DONTWAIT: 0x40,
+  MSG_WAITALL: 0x100,
+  MSG_MORE: 0x8000,
+  SO_SNDBUF: 7,
+  SO_RCVBUF: 8,
   SOCK_DGRAM: 2,
   SOCK_SEQPACKET: 5,
   SOCK_CLOEXEC: 0o2000000,
@@ -52,6 +63,11 @@ const darwin: PlatformNumbers = {
   SOL_SOCKET: 0xffff,
   MSG_CMSG_CLOEXEC: 0,
   MSG_NOSIGNAL: 0,
+  MSG_DONTWAIT: 0x80,
+  MSG_WAITALL: 0x40,
+  MSG_MORE: 0,
+  SO_SNDBUF: 0x1001,
+  SO_RCVBUF: 0x1002,
   SOCK_DGRAM: 2,
   SOCK_SEQPACKET: 5,
   SOCK_CLOEXEC: 0,
@@ -97,6 +113,7 @@ export const AT_SYMLINK_FOLLOW = 0x400;
 export const POSIX_SPAWN_SETPGROUP = 0x02;
 
 export const AF_UNIX = 1;
+export const SOCK_STREAM = 1;
 export const SCM_RIGHTS = 1;
 
 /** prctl(2), Linux. */

@@ -8,7 +8,7 @@
  * node:net, to which a connection is a ring: koffi's watch of an fd ends the whole process when it calls back into a
  * worker that is being terminated.
  */
-import { AF_UNIX, platform } from './constants.ts';
+import { AF_UNIX, platform, SOCK_STREAM } from './constants.ts';
 import { osError } from './errors.ts';
 import { aboveStandardStreams, close, inWorker, replaceByNeverReady } from './fd.ts';
 import { errno, native, syscall } from './ffi.ts';
@@ -24,8 +24,6 @@ const cSendto = native(
 const cConnect = native('int connect(int fd, void *address, uint32_t length)');
 const cRecv = native('long recv(int fd, void *buffer, size_t size, int flags)');
 
-const SOCK_STREAM = 1;
-const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
 const EAGAIN = 11;
 const EADDRINUSE = 98;
@@ -45,6 +43,7 @@ function addressOfBell(id: number): Buffer {
   return address;
 }
 
+const { MSG_DONTWAIT } = platform;
 const message = Buffer.alloc(1);
 
 function socket(kind: number): number {

@@ -162,8 +162,17 @@ export function readInt(address: bigint): number {
   return ffi().koffi.decode.int32(address);
 }
 
+/** What a watch looks for. */
+export interface PollEvents {
+  readable?: boolean;
+  writable?: boolean;
+  disconnect?: boolean;
+}
+
 /** A watch on an fd in the event loop of the calling thread (libuv's uv_poll). */
 export interface PollHandle {
+  /** Looks for these events from now on. */
+  start(events: PollEvents, callback: () => void): void;
   stop(): void;
   close(): void;
   ref(): void;
@@ -174,11 +183,7 @@ export interface PollHandle {
  * Starts a uv_poll on an fd. The fd must be pollable and not yet watched by this loop: koffi aborts
  * the process otherwise (see readiness.ts, which guarantees both).
  */
-export function uvPoll(
-  fd: number,
-  events: { readable?: boolean; writable?: boolean; disconnect?: boolean },
-  callback: () => void,
-): PollHandle {
+export function uvPoll(fd: number, events: PollEvents, callback: () => void): PollHandle {
   return ffi().koffi.node.poll(fd, events, callback);
 }
 

@@ -79,7 +79,9 @@ export {
   shmOpen,
   shmUnlink,
 } from './shm.ts';
-export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair } from './socket.ts';
+export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair, streamPair } from './socket.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
+export { Stream, WOULD_WAIT } from './stream.ts';
+export { StreamWatch } from './stream_watch.ts';
 export { isAlive, myToken, self, tidOf } from './thread_token.ts';
 export { reportUncaught, writeStderr } from './uncaught.ts';

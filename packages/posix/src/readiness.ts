@@ -3,8 +3,9 @@
  */
 import { fstatSync } from 'node:fs';
 import { osError } from './errors.ts';
-import { close, dup, getStatusFlags, setStatusFlags } from './fd.ts';
+import { close, dup, getStatusFlags, inWorker, setStatusFlags } from './fd.ts';
 import { uvPoll } from './ffi.ts';
+import { onReadableInWorker } from './worker_readiness.ts';
 
 /**
  * Calls back once when the fd is readable, at its end, or in error (or writable, when asked for).
@@ -20,6 +21,7 @@ export function onReady(
   callback: () => void,
   events: 'readable' | 'writable' = 'readable',
 ): () => void {
+  if (inWorker && events === 'readable' && isStream(fd)) return onReadableInWorker(fd, callback);
   const copy = dup(fd);
   const stat = fstatSync(copy);
   if (stat.isFile() || stat.isDirectory()) {
@@ -47,6 +49,16 @@ export function onReady(
   // libuv makes the fd non-blocking, for all who share it; watching needs no such thing.
   setStatusFlags(copy, flags);
   return end;
+}
+
+/** What node:net takes: not a pidfd, for example, which is worth no more than the risk. */
+function isStream(fd: number): boolean {
+  try {
+    const stat = fstatSync(fd);
+    return stat.isFIFO() || stat.isSocket();
+  } catch {
+    return false; // not open: told by who uses it
+  }
 }
 
 /** A lasting watch on an fd; it keeps the event loop alive unless `unref` was called. */

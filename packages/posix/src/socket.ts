@@ -1,12 +1,16 @@
 /**
  * Message sockets that carry fds: socketpair(2), sendmsg(2) and recvmsg(2) with SCM_RIGHTS.
  */
-import { AF_UNIX, platform, SCM_RIGHTS } from './constants.ts';
+import { AF_UNIX, platform, SCM_RIGHTS, SOCK_STREAM } from './constants.ts';
 import { osError } from './errors.ts';
 import { aboveStandardStreams, close, setCloexec } from './fd.ts';
 import { addressOf, syscall } from './ffi.ts';
 
 const cSocketpair = syscall('int socketpair(int domain, int type, int protocol, _Out_ int *fds)');
+const cShutdown = syscall('int shutdown(int fd, int how)');
+const cSetsockopt = syscall(
+  'int setsockopt(int fd, int level, int option, void *value, uint32_t size)',
+);
 const cSendmsg = syscall('long sendmsg(int fd, void *message, int flags)');
 const cRecvmsg = syscall('long recvmsg(int fd, void *message, int flags)');
 
@@ -36,9 +40,34 @@ function messageHeader(data: Uint8Array, control: Buffer): Buffer {
  * Linux only. @throws OSError
  */
 export function socketpair(): [number, number] {
+  return pairOf(platform.SOCK_SEQPACKET);
+}
+
+function pairOf(kind: number): [number, number] {
   const fds: [number, number] = [0, 0];
-  cSocketpair(AF_UNIX, platform.SOCK_SEQPACKET | platform.SOCK_CLOEXEC, 0, fds);
+  cSocketpair(AF_UNIX, kind | platform.SOCK_CLOEXEC, 0, fds);
+  if (platform.SOCK_CLOEXEC === 0) for (const fd of fds) setCloexec(fd, true);
   return fds.map(aboveStandardStreams) as [number, number];
+}
+
+const SHUT_WR = 1;
+
+/** Bytes that a socket of `streamPair` takes before its writer has to wait: what Linux allows without more, and pages of it. */
+const STREAM_BUFFER = 1 << 20;
+const bufferSize = new Int32Array([STREAM_BUFFER]);
+
+/**
+ * Makes two connected byte streams (AF_UNIX, SOCK_STREAM) that do not survive exec.
+ * @param duplex whether both ends can write; otherwise the first one reads and the second one writes
+ * @throws OSError
+ */
+export function streamPair(duplex: boolean): [number, number] {
+  const fds = pairOf(SOCK_STREAM);
+  for (const fd of duplex ? fds : fds.slice(1)) {
+    cSetsockopt(fd, platform.SOL_SOCKET, platform.SO_SNDBUF, bufferSize, 4);
+  }
+  if (!duplex) cShutdown(fds[0], SHUT_WR);
+  return fds;
 }
 
 /**

@@ -1,0 +1,45 @@
+/**
+ * How the objects of a Connection become bytes: CPython has pickle alone. Deviations: D-074.
+ */
+import { inspect } from 'node:util';
+import { typeError, ValueError } from './errors.ts';
+import { getReducer } from './reducer.ts';
+import { ForkingPickler } from './reduction.ts';
+
+/** Turns objects into bytes and back. */
+export interface Codec {
+  dumps(obj: unknown): Uint8Array;
+  loads(bytes: Uint8Array): unknown;
+  /** As `loads`, without a promise; `loads` itself is called, without. */
+  loadsSync?(bytes: Uint8Array): unknown;
+}
+
+/** The name of a codec of this library, or one of the program's own. */
+export type CodecOption = 'multiprocessing' | 'pickle' | Codec;
+
+const forking: Codec = {
+  dumps: (obj) => getReducer().ForkingPickler.dumps(obj),
+  loads: ForkingPickler.loads,
+  loadsSync: ForkingPickler.loadsSync,
+};
+
+const codecs = new Map<string, Codec>([['multiprocessing', forking]]);
+
+/** Gives a codec a name for the option `codec` of connections. @internal */
+export function registerCodec(name: string, codec: Codec): void {
+  codecs.set(name, codec);
+}
+
+/** @throws ValueError for a name that is unknown, TypeError for what is no codec @internal */
+export function resolveCodec(option: CodecOption | undefined): Codec {
+  if (option === undefined) return forking;
+  if (typeof option === 'string') {
+    const codec = codecs.get(option);
+    if (codec !== undefined) return codec;
+    throw new ValueError(
+      `codec: ${inspect(option)} is unknown, expected one of ${[...codecs.keys()].join(', ')}`,
+    );
+  }
+  if (typeof option?.dumps === 'function' && typeof option.loads === 'function') return option;
+  throw typeError(`codec must be a name or have dumps() and loads(), not ${inspect(option)}`);
+}
