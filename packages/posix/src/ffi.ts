@@ -137,6 +137,22 @@ export function syscall(signature: string): NativeFunction {
 
 const EINTR = 4;
 
+/** Declares a C function that is called in a thread of libuv's; errno is not told. */
+export function nativeAsync(signature: string): (...args: unknown[]) => Promise<number> {
+  const declaredFunction = native(signature);
+  return (...args) => {
+    const { async: call } = direct(declaredFunction) as unknown as {
+      async: (...args: unknown[]) => void;
+    };
+    return new Promise((resolve, reject) => {
+      call(...args, (error: unknown, result: number) => {
+        if (error) reject(error as Error);
+        else resolve(result);
+      });
+    });
+  };
+}
+
 /** The errno of the last native call. */
 export function errno(): number {
   return ffi().koffi.errno();

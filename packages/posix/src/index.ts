@@ -80,8 +80,23 @@ export {
   shmUnlink,
 } from './shm.ts';
 export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair, streamPair } from './socket.ts';
+export {
+  AF_INET,
+  AF_INET6,
+  inetAddress,
+  inetAddressSync,
+  type SocketAddress,
+  unixAddress,
+} from './socket_address.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
 export { Stream, WOULD_WAIT } from './stream.ts';
+export {
+  acceptStream,
+  connectStream,
+  connectStreamSync,
+  listenStream,
+  socketName,
+} from './stream_socket.ts';
 export { StreamWatch } from './stream_watch.ts';
 export { isAlive, myToken, self, tidOf } from './thread_token.ts';
 export { reportUncaught, writeStderr } from './uncaught.ts';
