@@ -43,8 +43,6 @@ const absent: Record<string, string> = {
   'reduction.sendfds': 'comes with connections and queues',
   'reduction.recvfds': 'comes with connections and queues',
   'reduction.dump': 'not exported',
-  'connection.Client': 'comes with connections and queues',
-  'connection.Listener': 'comes with connections and queues',
   'connection.Pipe': 'comes with connections and queues',
 };
 

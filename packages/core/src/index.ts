@@ -3,15 +3,27 @@
  */
 
 export * as queues from './all_queues.ts';
+export type { Address, Family } from './addresses.ts';
 export * from './arguments.ts';
+export {
+  answerChallenge,
+  answerChallengeSync,
+  type ChallengeOptions,
+  deliverChallenge,
+  deliverChallengeSync,
+  type MessageChannel,
+  type MessageChannelSync,
+} from './authentication.ts';
 export { bootstrap } from './bootstrap.ts';
 export { importModule, loadedBundle } from './bundle.ts';
+export { Client, type ClientOptions, ClientSync } from './client.ts';
 export { type Codec, type CodecOption, registerCodec } from './codec.ts';
 export * from './connection.ts';
 export { DupFd } from './dup_fd.ts';
 export * from './errors.ts';
 export * as heap from './heap.ts';
 export { getInheritedFds, setInheritedFds } from './inherited_fds.ts';
+export { Listener, type ListenerOptions } from './listener.ts';
 export * from './main_module.ts';
 export * from './process.ts';
 export { table } from './process_table.ts';

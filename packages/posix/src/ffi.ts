@@ -200,7 +200,24 @@ export interface PollHandle {
  * the process otherwise (see readiness.ts, which guarantees both).
  */
 export function uvPoll(fd: number, events: PollEvents, callback: () => void): PollHandle {
-  return ffi().koffi.node.poll(fd, events, callback);
+  const handle: PollHandle = ffi().koffi.node.poll(fd, events, callback);
+  if (watches.size === 0) process.once('exit', stopWatches);
+  watches.add(handle);
+  return handle;
+}
+
+/** Ends a watch for good. */
+export function closePoll(handle: PollHandle): void {
+  watches.delete(handle);
+  handle.stop();
+  handle.close();
+}
+
+const watches = new Set<PollHandle>();
+
+/** Node turns its loop once more at its end, and koffi, when it calls back then, ends the process by SIGABRT. */
+function stopWatches(): void {
+  for (const handle of watches) handle.stop();
 }
 
 /** koffi knows a prototype by its name: a forked child has its parent's already. */

@@ -4,7 +4,7 @@
 import { fstatSync } from 'node:fs';
 import { osError } from './errors.ts';
 import { close, dup, getStatusFlags, inWorker, setStatusFlags } from './fd.ts';
-import { uvPoll } from './ffi.ts';
+import { closePoll, uvPoll } from './ffi.ts';
 import { onReadableInWorker } from './worker_readiness.ts';
 
 /**
@@ -32,8 +32,7 @@ export function onReady(
   const end = () => {
     if (done) return;
     done = true;
-    handle.stop();
-    handle.close();
+    closePoll(handle);
     close(copy);
   };
   const flags = getStatusFlags(copy);
@@ -86,8 +85,7 @@ export function watchReadable(fd: number, consume: () => () => void): Watch {
   return {
     close: () => {
       open = false;
-      handle.stop();
-      handle.close();
+      closePoll(handle);
     },
     ref: () => handle.ref(),
     unref: () => handle.unref(),

@@ -14,7 +14,7 @@ import {
 import { errno, native, nativeAsync, syscall } from './ffi.ts';
 import { atFork } from './forked_child.ts';
 import { onReady } from './readiness.ts';
-import { addressBuffer, readAddress, SOCK_STREAM, type SocketAddress } from './socket_address.ts';
+import { addressBuffer, readAddress, type SocketAddress } from './socket_address.ts';
 
 const cSocket = syscall('int socket(int domain, int type, int protocol)');
 const cBind = syscall('int bind(int fd, void *address, uint32_t size)');

@@ -4,7 +4,7 @@
  */
 import { calledByChildren } from './compiled.ts';
 import { close, dup, getStatusFlags, inWorker, setStatusFlags } from './fd.ts';
-import { type PollHandle, uvPoll } from './ffi.ts';
+import { closePoll, type PollHandle, uvPoll } from './ffi.ts';
 import { atFork } from './forked_child.ts';
 import { closeRaw } from './raw_fd.ts';
 import { onReady } from './readiness.ts';
@@ -140,8 +140,7 @@ class LoopWatch implements StreamWatch {
     this.#onWritable = undefined;
     if (this.#copy < 0) return;
     live.delete(this);
-    this.#handle?.stop();
-    this.#handle?.close();
+    if (this.#handle !== undefined) closePoll(this.#handle);
     this.#handle = undefined;
     close(this.#copy);
     this.#copy = -1;
