@@ -119,7 +119,10 @@ forEachStartMethod((ctx, method) => {
       start.set();
       await done.wait();
       expect(queue.empty()).toBe(false);
-      const items = form === 'sync' ? [queue.getSync(), queue.getSync()] : [await queue.get(), await queue.get()];
+      const items =
+        form === 'sync'
+          ? [queue.getSync(), queue.getSync()]
+          : [await queue.get(), await queue.get()];
       expect(items).toEqual([true, false]);
       expect(queue.empty()).toBe(true);
       await p.join();
@@ -162,7 +165,10 @@ forEachStartMethod((ctx, method) => {
         new RegExp(`${name} objects should only be shared between processes through inheritance`),
       );
       if (wrong !== 'spawn') continue;
-      const p = new (mp.getContext('spawn').Process)({ target: targets.holdQueue, args: [queue as Queue, ''] });
+      const p = new (mp.getContext('spawn').Process)({
+        target: targets.holdQueue,
+        args: [queue as Queue, ''],
+      });
       await expect(p.start()).rejects.toThrow(/A SemLock created in a fork context/);
     }
   });
@@ -198,7 +204,9 @@ describe('one process', () => {
     queue.putSync(item);
     queue.putSync(true);
     expect(queue.getSync(true, 10)).toBe(true);
-    expect(report.mock.calls).toEqual([[expect.objectContaining({ message: 'this one stays' }), item]]);
+    expect(report.mock.calls).toEqual([
+      [expect.objectContaining({ message: 'this one stays' }), item],
+    ]);
   });
 
   test('the report can be overridden, and goes to stderr when it is not', async () => {
@@ -280,7 +288,11 @@ describe('one process', () => {
   });
 
   test('factories work with and without new, and say what they made', () => {
-    for (const [factory, cls] of [[mp.Queue, Queue], [mp.JoinableQueue, JoinableQueue], [mp.SimpleQueue, SimpleQueue]] as const) {
+    for (const [factory, cls] of [
+      [mp.Queue, Queue],
+      [mp.JoinableQueue, JoinableQueue],
+      [mp.SimpleQueue, SimpleQueue],
+    ] as const) {
       expect(factory()).toBeInstanceOf(cls);
       expect(new factory()).toBeInstanceOf(cls);
       expect(String(factory())).toMatch(new RegExp(`^<${cls.name} at 0x[0-9a-f]+>$`));

@@ -64,7 +64,11 @@ forEachStartMethod((ctx) => {
       array.fill(-1); // what was put has been copied
       const got = (await targets.get(form, back, 60)) as typeof item;
       expect(got.array).toBeInstanceOf(Float64Array);
-      expect([got.array.length, got.array[0], got.array[size - 1]]).toEqual([size, size + 1, size + 1]);
+      expect([got.array.length, got.array[0], got.array[size - 1]]).toEqual([
+        size,
+        size + 1,
+        size + 1,
+      ]);
       expect(got.again).toBe(got.array);
       expect(got.rest).toBe(item.rest);
     }
@@ -74,7 +78,9 @@ forEachStartMethod((ctx) => {
 
 test('messages of every length around the limits pass, in their order', async () => {
   const queue = mp.Queue<string>();
-  const around = [0, 1, 31, 64, 65, 16_380, 16_384, 16_390, 65_530, 65_536, 65_541, 300_000, 2_000_000];
+  const around = [
+    0, 1, 31, 64, 65, 16_380, 16_384, 16_390, 65_530, 65_536, 65_541, 300_000, 2_000_000,
+  ];
   const lengths = around.flatMap((n) => [n, n + 1, n + 2, n + 7]);
   for (const length of lengths) await queue.put('é'.repeat(length));
   for (const length of lengths) {
@@ -91,7 +97,12 @@ test('what there is no room for in the ring keeps its order', async () => {
     for (let i = 0; i < count; i++) expect(queue.getSync()[0]).toBe(got++);
   };
   // The ring fills, the overflow grows, drains in part, grows again, and is gone in the end.
-  for (const [puts, takes] of [[20_000, 15_000], [30_000, 1000], [10, 33_000], [5000, 6010]] as const) {
+  for (const [puts, takes] of [
+    [20_000, 15_000],
+    [30_000, 1000],
+    [10, 33_000],
+    [5000, 6010],
+  ] as const) {
     for (let i = 0; i < puts; i++) queue.putSync([put++, 'x'.repeat((put * 7) % 300)]);
     expect(queue.qsize()).toBe(put - got);
     gets(takes);

@@ -5,6 +5,7 @@ import * as mp from 'multiprocessing';
 import type { Queue } from 'multiprocessing/queues';
 import { expect, test, vi } from 'vitest';
 import * as targets from './fixtures/dist/queue_targets.js';
+import { runProgram } from './support/programs.ts';
 import { Channel } from './support/scratch.ts';
 import { forEachStartMethod } from './support/start_methods.ts';
 
@@ -67,12 +68,26 @@ forEachStartMethod((ctx, method) => {
     p.kill();
     const items: unknown[] = [];
     if (form === 'async') for await (const item of queue) items.push(item);
-    else expect(() => { for (;;) items.push(queue.getSync()); }).toThrow(mp.EOFError);
-    expect(items.slice(0, 3)).toEqual(items.length > 2 ? [[0, 10], [0, 11], [0, 12]] : items);
+    else
+      expect(() => {
+        for (;;) items.push(queue.getSync());
+      }).toThrow(mp.EOFError);
+    expect(items.slice(0, 3)).toEqual(
+      items.length > 2
+        ? [
+            [0, 10],
+            [0, 11],
+            [0, 12],
+          ]
+        : items,
+    );
     await p.join();
     expect(queue.othersLive()).toBe(false);
     // Another one may come.
-    const next = new ctx.Process({ target: targets.holdQueue, args: [queue as Queue, channel.path] });
+    const next = new ctx.Process({
+      target: targets.holdQueue,
+      args: [queue as Queue, channel.path],
+    });
     await next.start();
     expect(queue.othersLive()).toBe(true);
     await channel.next();
@@ -86,7 +101,8 @@ forEachStartMethod((ctx, method) => {
     const channel = new Channel();
     for (let i = 0; i < 3; i++) queue.putSync(i);
     const consumers = forms.map(
-      (form) => new ctx.Process({ target: targets.drain, args: [form, queue as Queue, channel.path] }),
+      (form) =>
+        new ctx.Process({ target: targets.drain, args: [form, queue as Queue, channel.path] }),
     );
     for (const p of consumers) await p.start();
     while (!queue.empty()) await new Promise((resolve) => setImmediate(resolve));
@@ -98,28 +114,38 @@ forEachStartMethod((ctx, method) => {
     }
   });
 
-  test.each(forms)('a task in the hands of a killed process is done, with a warning (%s)', async (form) => {
-    const warnings: Error[] = [];
-    const listener = vi.fn((warning: Error) => warnings.push(warning));
-    process.on('warning', listener);
-    const tasks = ctx.JoinableQueue();
-    const channel = new Channel();
-    const p = new ctx.Process({ target: targets.hangOnTask, args: [form, tasks, channel.path] });
-    await p.start();
-    for (let i = 0; i < 3; i++) tasks.putSync(i);
-    await channel.next();
-    expect(await tasks.join(0.6)).toBe(false);
-    for (let i = 0; i < 2; i++) {
-      tasks.getSync();
-      tasks.taskDone();
-    }
-    expect(form === 'sync' ? tasks.joinSync(0.6) : await tasks.join(0.6)).toBe(false);
-    p.kill();
-    await p.join();
-    expect(form === 'sync' ? tasks.joinSync(30) : await tasks.join(30)).toBe(true);
-    process.off('warning', listener);
-    expect(warnings.map(({ name }) => name)).toEqual(['LostTaskWarning']);
-    expect(warnings[0]?.message).toMatch(new RegExp(`process ${p.pid} .* 1 task`));
-    expect(() => tasks.taskDone()).toThrow(mp.ValueError);
-  });
+  test.each(forms)(
+    'a task in the hands of a killed process is done, with a warning (%s)',
+    async (form) => {
+      const warnings: Error[] = [];
+      const listener = vi.fn((warning: Error) => warnings.push(warning));
+      process.on('warning', listener);
+      const tasks = ctx.JoinableQueue();
+      const channel = new Channel();
+      const p = new ctx.Process({ target: targets.hangOnTask, args: [form, tasks, channel.path] });
+      await p.start();
+      for (let i = 0; i < 3; i++) tasks.putSync(i);
+      await channel.next();
+      expect(await tasks.join(0.6)).toBe(false);
+      for (let i = 0; i < 2; i++) {
+        tasks.getSync();
+        tasks.taskDone();
+      }
+      expect(form === 'sync' ? tasks.joinSync(0.6) : await tasks.join(0.6)).toBe(false);
+      p.kill();
+      await p.join();
+      expect(form === 'sync' ? tasks.joinSync(30) : await tasks.join(30)).toBe(true);
+      process.off('warning', listener);
+      expect(warnings.map(({ name }) => name)).toEqual(['LostTaskWarning']);
+      expect(warnings[0]?.message).toMatch(new RegExp(`process ${p.pid} .* 1 task`));
+      expect(() => tasks.taskDone()).toThrow(mp.ValueError);
+    },
+  );
+});
+
+test('a program can end while it is woken', async () => {
+  for (let i = 0; i < 25; i++) {
+    const { stderr, code } = await runProgram('ends_while_rung');
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  }
 });

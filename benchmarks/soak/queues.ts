@@ -38,7 +38,9 @@ interface Item {
 }
 
 function dataOf(id: number, i: number): Item['data'] {
-  return i % LARGE === 0 ? new Float64Array(10_000).fill(id * QUOTA + i) : 'x'.repeat((i * 7) % 100);
+  return i % LARGE === 0
+    ? new Float64Array(10_000).fill(id * QUOTA + i)
+    : 'x'.repeat((i * 7) % 100);
 }
 
 export async function produce({ queue, words }: Shared, id: number): Promise<void> {
@@ -111,7 +113,11 @@ async function main(): Promise<void> {
     const wasAlive = victim.isAlive();
     victim.kill();
     await within(30, 'the join of a killed process', victim.join());
-    if (wasAlive) killed = { ...killed, [isMaker ? 'producers' : 'consumers']: killed[isMaker ? 'producers' : 'consumers'] + 1 };
+    if (wasAlive)
+      killed = {
+        ...killed,
+        [isMaker ? 'producers' : 'consumers']: killed[isMaker ? 'producers' : 'consumers'] + 1,
+      };
     if (isMaker) (makers as mp.Process[])[i] = (await startProducer()) as never;
     else (takers as mp.Process[])[i] = (await startConsumer(i)) as never;
     for (const [j, p] of (makers ?? []).entries()) {
@@ -147,7 +153,10 @@ async function main(): Promise<void> {
   check(words[DISORDER] === 0, `${words[DISORDER]} items came out of order`);
   check(words[DAMAGED] === 0, `${words[DAMAGED]} items were damaged`);
   check(more === 0, `${more} items came that nobody had put`);
-  check(lost <= killed.consumers, `${lost} items are lost, of ${killed.consumers} killed consumers`);
+  check(
+    lost <= killed.consumers,
+    `${lost} items are lost, of ${killed.consumers} killed consumers`,
+  );
   done(
     `${total} items of ${producers} producers; ${killed.producers} producers and ${killed.consumers} consumers killed,` +
       ` ${lost} items lost in their hands; none twice, none out of order`,

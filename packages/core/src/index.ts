@@ -2,8 +2,8 @@
  * @multiprocessing/core: one file per CPython module, under the same names.
  */
 
-export * as queues from './all_queues.ts';
 export type { Address, Family } from './addresses.ts';
+export * as queues from './all_queues.ts';
 export * from './arguments.ts';
 export {
   answerChallenge,
