@@ -30,6 +30,7 @@ const modules: Record<string, string[]> = {
   ],
   heap: ['BufferWrapper Heap Arena'],
   sharedctypes: ['RawValue RawArray Value Array copy synchronized Struct'],
+  pickle: ['dumps loads DEFAULT_PROTOCOL HIGHEST_PROTOCOL Tuple'],
   forkable: [],
 };
 

@@ -6,6 +6,8 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 export interface Python {
   readonly label: string;
   run(code: string, ...args: string[]): SpawnSyncReturns<string>;
+  /** The same with something on its stdin. */
+  feed(input: string, code: string): SpawnSyncReturns<string>;
 }
 
 const named = process.env.MULTIPROCESSING_TEST_PYTHON;
@@ -23,12 +25,15 @@ export function findPythons(): { pythons: Python[]; reasons: string[] } {
   const pythons = new Map<string, Python>();
   const reasons: string[] = [];
   for (const [label, command, env] of candidates) {
-    const run = (code: string, ...args: string[]) =>
+    const feed = (input: string, code: string, ...args: string[]) =>
       spawnSync(command, ['-c', code, ...args], {
         encoding: 'utf8',
         env: { ...process.env, ...env },
         timeout: 20_000,
+        maxBuffer: 64 * 2 ** 20,
+        input,
       });
+    const run = (code: string, ...args: string[]) => feed('', code, ...args);
     const { error, status, stdout, stderr } = run(
       'import platform, multiprocessing.shared_memory; print(platform.python_version())',
     );
@@ -37,7 +42,7 @@ export function findPythons(): { pythons: Python[]; reasons: string[] } {
       continue;
     }
     const version = stdout.trim();
-    if (!pythons.has(version)) pythons.set(version, { label: `Python ${version}`, run });
+    if (!pythons.has(version)) pythons.set(version, { label: `Python ${version}`, run, feed });
   }
   return { pythons: [...pythons.values()], reasons };
 }

@@ -27,6 +27,7 @@ export { Listener, type ListenerOptions } from './listener.ts';
 export * from './main_module.ts';
 export * from './process.ts';
 export { table } from './process_table.ts';
+export * as pythonPickle from './python_pickle.ts';
 export * from './reducer.ts';
 export * from './reduction.ts';
 export * as resourceTracker from './resource_tracker.ts';

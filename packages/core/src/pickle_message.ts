@@ -154,7 +154,8 @@ export function at(error: unknown, path: string): unknown {
   return error;
 }
 
-function publicError(error: unknown): unknown {
+/** What the caller gets of it. @internal */
+export function publicError(error: unknown): unknown {
   if (error instanceof Refusal) {
     const path = error.path.reverse().join('').replace(/^\./, '');
     return new PicklingError(path === '' ? error.message : `${error.message} (found at ${path})`);

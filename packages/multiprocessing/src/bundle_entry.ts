@@ -7,6 +7,7 @@ export * as forkable from './forkable.ts';
 export * as heap from './heap.ts';
 export * as index from './index.ts';
 export * as os from './os.ts';
+export * as pickle from './pickle.ts';
 export * as process from './process.ts';
 export * as queues from './queues.ts';
 export * as reduction from './reduction.ts';
