@@ -30,6 +30,7 @@ const modules: Record<string, string[]> = {
   ],
   heap: ['BufferWrapper Heap Arena'],
   sharedctypes: ['RawValue RawArray Value Array copy synchronized Struct'],
+  queues: ['Queue SimpleQueue JoinableQueue Empty Full'],
   pickle: ['dumps loads DEFAULT_PROTOCOL HIGHEST_PROTOCOL Tuple'],
   forkable: [],
 };
@@ -44,7 +45,6 @@ const absent: Record<string, string> = {
   'reduction.sendfds': 'comes with connections and queues',
   'reduction.recvfds': 'comes with connections and queues',
   'reduction.dump': 'not exported',
-  'connection.Pipe': 'comes with connections and queues',
 };
 
 test('every sub-path holds the names its Python module promises', async () => {
