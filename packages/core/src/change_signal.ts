@@ -16,6 +16,8 @@ const MEMBERS = 2;
 /** 32-bit words that a signal takes. @internal */
 export const SIGNAL_WORDS = MEMBERS + MEMBER_SET_WORDS;
 
+/** A spin looks less often than it could: each look takes the memory from who is about to change it. */
+const RARELY = 10;
 /** Seconds after which a sleeper looks again, in case that who changed something was killed before it woke anybody. */
 const LOOK = 0.5;
 
@@ -66,7 +68,7 @@ export class ChangeSignal {
    * @returns false when the time was over first
    */
   waitSync(done: () => boolean, deadline: number, look?: () => void): boolean {
-    if (spin(done, Number(process.env.QP ?? 1))) return true;
+    if (spin(done, RARELY)) return true;
     const words = this.#words;
     for (;;) {
       // In this order: a signal between these lines finds SLEEPING, or has changed SEQ, or `done` sees what it tells.

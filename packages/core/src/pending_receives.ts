@@ -3,6 +3,7 @@
  */
 import { poll, type Stream, type StreamWatch } from '@multiprocessing/posix';
 import { FrameReader, type Wish } from './frames.ts';
+import { SpinHope } from './spin.ts';
 
 interface Receive extends Wish {
   /** Whether it only looks whether there is something. */
@@ -18,6 +19,8 @@ interface Receive extends Wish {
 const LONGEST = 0x7fffffff;
 /** After so many messages that were there already the event loop gets its turn. */
 const IN_A_ROW = 64;
+/** Looks of a spin that a call of the kernel takes the time of. */
+const A_CALL = 10;
 
 /** @internal */
 export class PendingReceives {
@@ -26,6 +29,7 @@ export class PendingReceives {
   readonly #reader = new FrameReader();
   #queue: Receive[] = [];
   #inARow = 0;
+  readonly #hope = new SpinHope();
 
   constructor(stream: Stream, watch: () => StreamWatch) {
     this.#stream = stream;
@@ -38,7 +42,9 @@ export class PendingReceives {
    */
   async receive(owner: object, wish: Wish): Promise<Uint8Array> {
     if (this.#queue.length === 0 && ++this.#inARow % IN_A_ROW !== 0) {
-      if (this.#reader.advance(this.#stream, wish, false)) return this.#reader.message;
+      const come = () => this.#reader.advance(this.#stream, wish, false);
+      // An answer that comes within microseconds is not worth a turn of the event loop.
+      if (come() || this.#hope.spin(come, A_CALL)) return this.#reader.message;
     }
     this.#inARow = 0;
     return (await this.#later({ ...wish, looks: false, owner })) as Uint8Array;

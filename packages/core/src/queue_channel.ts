@@ -14,11 +14,15 @@ import type { Piece } from './pickle_message.ts';
 import {
   freeBodies,
   freeOverflow,
+  QueueWindow,
   readBody,
+  readFromWindow,
   readOverflow,
   sizeOfBody,
+  WINDOW_BYTES,
   writeBody,
   writeOverflow,
+  writeToWindow,
 } from './queue_file.ts';
 import {
   BODIES,
@@ -41,6 +45,9 @@ import {
   TAIL,
   TAKES_AT,
   TASKS_DONE_AT,
+  WINDOW_FLOOR,
+  WINDOW_HEAD,
+  WINDOW_TAIL,
 } from './queue_layout.ts';
 import { MEMBERS_WORDS, QueueMembers } from './queue_members.ts';
 import type { Pickled, Received } from './reduction.ts';
@@ -69,6 +76,9 @@ export interface ChannelState {
 
 /** What `take` says when it would have to wait for those who put. @internal */
 export const BUSY = Symbol('busy');
+
+/** Where a body stands: position, bytes of the message, runs beside it, its end in the file or 0, its end in the window. */
+type Place = [number, number, number, number, number];
 
 const NOTHING: readonly Uint8Array<ArrayBuffer>[] = [];
 
@@ -101,6 +111,7 @@ export class QueueChannel {
   #scratch = Buffer.allocUnsafeSlow(LONGEST_RECORD);
   /** What is put into the overflow. */
   #record: Buffer | undefined;
+  #mapped: QueueWindow | undefined;
   /** What the last refill has taken out of the overflow. */
   #moved = { from: 0, to: 0 };
   /** How far the others have come at least: looked up anew when that is not enough. */
@@ -172,20 +183,55 @@ export class QueueChannel {
   }
 
   #putBody(base: number, message: Piece, beside: readonly Uint8Array[]): Piece {
+    const { bytes, start, length } = message;
+    const part = bytes.subarray(start, start + length);
+    const size = sizeOfBody(length, beside);
+    let position = this.#placeInWindow(base, size);
+    let end = 0;
+    if (position === undefined) {
+      position = this.#placeInFile(base, size);
+      end = position + size;
+      writeBody(this.#fd, position, part, beside);
+    } else writeToWindow(this.#window, position, part, beside);
+    const windowEnd = this.#puts.fields[base + WINDOW_TAIL] as number;
+    const place = Float64Array.of(position, length, beside.length, end, windowEnd);
+    return { bytes: new Uint8Array(place.buffer), start: 0, length: place.byteLength };
+  }
+
+  /** Finds a place for so many bytes in one piece. */
+  #placeInWindow(base: number, size: number): number | undefined {
+    const { fields } = this.#puts;
+    const given = this.#takes.read(WINDOW_HEAD);
+    let tail = fields[base + WINDOW_TAIL] as number;
+    let head = Math.max(given, fields[base + WINDOW_FLOOR] as number);
+    // When nobody needs it, it begins anew: the fewer pages, the better.
+    const begin = Math.ceil(tail / WINDOW_BYTES) * WINDOW_BYTES;
+    if (given === tail) {
+      tail = begin;
+      head = begin;
+    } else if ((tail % WINDOW_BYTES) + size > WINDOW_BYTES) tail = begin;
+    if (tail + size - head > WINDOW_BYTES) return undefined;
+    fields[base + WINDOW_FLOOR] = head;
+    fields[base + WINDOW_TAIL] = tail + size;
+    return tail % WINDOW_BYTES;
+  }
+
+  #placeInFile(base: number, size: number): number {
     const { fields } = this.#puts;
     let position = fields[base + BODY_TAIL] as number;
-    // When all have been read and their memory is free, the same memory serves again.
+    // When all have been read and their memory is free, the file begins anew.
     if (this.#takes.read(BODIES_FREED) === fields[base + BODIES]) {
       freeBodies(this.#fd, position);
       position = 0;
     }
-    const { bytes, start, length } = message;
-    writeBody(this.#fd, position, bytes.subarray(start, start + length), beside);
-    const end = position + sizeOfBody(length, beside);
-    fields[base + BODY_TAIL] = end;
+    fields[base + BODY_TAIL] = position + size;
     (fields[base + BODIES] as number)++;
-    const place = Float64Array.of(position, message.length, beside.length, end);
-    return { bytes: new Uint8Array(place.buffer), start: 0, length: place.byteLength };
+    return position;
+  }
+
+  get #window(): QueueWindow {
+    this.#mapped ??= new QueueWindow(this.#fd);
+    return this.#mapped;
   }
 
   #write(base: number, payload: Piece, kind: number): void {
@@ -297,13 +343,18 @@ export class QueueChannel {
   }
 
   #takeBody(base: number, before: (() => void) | undefined): Received {
-    const [position, message, beside, end] = new Float64Array(
-      this.#scratch.buffer,
-      0,
-      4,
-    ) as unknown as [number, number, number, number];
-    const taken = readBody(this.#fd, { position, message, beside });
+    const place = new Float64Array(this.#scratch.buffer, 0, 5);
+    const [position, message, beside, end, windowEnd] = place as unknown as Place;
     const { fields } = this.#takes;
+    const body = { position, message, beside };
+    if (end === 0) {
+      const taken = readFromWindow(this.#window, body);
+      fields[base + WINDOW_HEAD] = windowEnd;
+      before?.();
+      this.#takes.commit();
+      return taken;
+    }
+    const taken = readBody(this.#fd, body);
     const read = (fields[base + BODIES_READ] as number) + 1;
     fields[base + BODIES_READ] = read;
     before?.();

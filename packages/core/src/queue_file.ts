@@ -3,18 +3,47 @@
  * ones for which there is no room in the ring. It is written and read by system calls, which copy once; no address
  * space is needed, and there is no limit but the machine's memory.
  */
-import { memfdCreate, PAGE_SIZE, punchHole, readAt, writeAt } from '@multiprocessing/posix';
+import {
+  bufferOver,
+  mapShared,
+  PAGE_SIZE,
+  punchHole,
+  readAt,
+  sealedMemfd,
+  unmap,
+  writeAt,
+} from '@multiprocessing/posix';
+import { Finalize } from './finalize.ts';
 import type { Received } from './reduction.ts';
 
-/** Up to here a part of the file keeps its memory for what comes next: new pages cost more than the copy. */
-const KEEP = 16 * 1024 ** 2;
+/**
+ * The first part of the file, which who has large items maps: memory that is there already takes half of the time of
+ * memory that has to be made. A body beyond it is written and read by system calls.
+ */
+export const WINDOW_BYTES = 32 * 1024 ** 2;
 /** The overflow is far behind all bodies. */
 const OVER_BASE = 2 ** 45;
 /** The overflow gives its memory back in pieces of this size. */
 const PIECE = 1024 ** 2;
 
 /** @internal */
-export const openQueueFile = (): number => memfdCreate('multiprocessing-queue');
+export function openQueueFile(): number {
+  return sealedMemfd('multiprocessing-queue', WINDOW_BYTES, { mayGrow: true });
+}
+
+/** The window of a queue in this process. @throws OSError @internal */
+export class QueueWindow {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+
+  constructor(fd: number) {
+    const address = mapShared(fd, WINDOW_BYTES);
+    const buffer = bufferOver(address, WINDOW_BYTES);
+    this.bytes = new Uint8Array(buffer);
+    new Finalize(buffer, unmap, { args: [address, WINDOW_BYTES] });
+  }
+}
+
+type Move = (part: Uint8Array, at: number) => void;
 
 /** Where an item stands, and what it is made of. @internal */
 export interface Body {
@@ -32,46 +61,77 @@ export function sizeOfBody(message: number, beside: readonly Uint8Array[]): numb
   return Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
 }
 
-/** @throws OSError @internal */
+/** Writes a body's parts, one behind the other. */
+function writeParts(
+  write: Move,
+  at: number,
+  message: Uint8Array,
+  beside: readonly Uint8Array[],
+): void {
+  const parts = [message, ...beside];
+  if (beside.length > 0) {
+    const lengths = Float64Array.from(beside, ({ length }) => length);
+    parts.unshift(new Uint8Array(lengths.buffer));
+  }
+  let next = at;
+  for (const part of parts) {
+    write(part, next);
+    next += part.length;
+  }
+}
+
+function readParts(read: Move, { position, message, beside }: Body): Received {
+  const lengths = new Float64Array(beside);
+  let at = position;
+  const next = (length: number) => {
+    const { buffer } = Buffer.allocUnsafeSlow(length);
+    const bytes = new Uint8Array(buffer);
+    read(bytes, at);
+    at += length;
+    return bytes;
+  };
+  if (beside > 0) {
+    read(new Uint8Array(lengths.buffer), at);
+    at += lengths.byteLength;
+  }
+  const bytes = next(message);
+  return { bytes, length: message, beside: Array.from(lengths, next) };
+}
+
+/** @param position bytes from the beginning of the window's part of the file @internal */
+export function writeToWindow(
+  window: QueueWindow,
+  position: number,
+  message: Uint8Array,
+  beside: readonly Uint8Array[],
+): void {
+  writeParts((part, at) => window.bytes.set(part, at), position, message, beside);
+}
+
+/** @internal */
+export function readFromWindow(window: QueueWindow, body: Body): Received {
+  return readParts((part, at) => part.set(window.bytes.subarray(at, at + part.length)), body);
+}
+
+/** @param position bytes from the end of the window @throws OSError @internal */
 export function writeBody(
   fd: number,
   position: number,
   message: Uint8Array,
   beside: readonly Uint8Array[],
 ): void {
-  let at = position;
-  if (beside.length > 0) {
-    const lengths = Float64Array.from(beside, ({ length }) => length);
-    writeAt(fd, new Uint8Array(lengths.buffer), at);
-    at += lengths.byteLength;
-  }
-  for (const part of [message, ...beside]) {
-    writeAt(fd, part, at);
-    at += part.length;
-  }
+  const write: Move = (part, at) => writeAt(fd, part, WINDOW_BYTES + at);
+  writeParts(write, position, message, beside);
 }
 
 /** @throws OSError @internal */
 export function readBody(fd: number, body: Body): Received {
-  const lengths = new Float64Array(body.beside);
-  let at = body.position;
-  const read = (length: number) => {
-    const bytes = new Uint8Array(new ArrayBuffer(length));
-    readAt(fd, bytes, at);
-    at += length;
-    return bytes;
-  };
-  if (body.beside > 0) {
-    readAt(fd, new Uint8Array(lengths.buffer), at);
-    at += lengths.byteLength;
-  }
-  const bytes = read(body.message);
-  return { bytes, length: bytes.length, beside: Array.from(lengths, read) };
+  return readParts((part, at) => readAt(fd, part, WINDOW_BYTES + at), body);
 }
 
 /** Gives the memory of all bodies up to here back. @internal */
 export function freeBodies(fd: number, end: number): void {
-  if (end > KEEP) punchHole(fd, KEEP, end - KEEP);
+  if (end > 0) punchHole(fd, WINDOW_BYTES, end);
 }
 
 /** @throws OSError @internal */

@@ -30,9 +30,12 @@ export const PUTS = 1;
 /** The part of the overflow that is not in the ring yet. */
 export const OVER_HEAD = 2;
 export const OVER_TAIL = 3;
-/** Where the next body goes, and how many there ever were. */
+/** Where the next body goes, and how many there ever were, that are not in the window. */
 export const BODY_TAIL = 4;
 export const BODIES = 5;
+/** Bytes of the window ever given out, and up to where it is free whatever WINDOW_HEAD says. */
+export const WINDOW_TAIL = 6;
+export const WINDOW_FLOOR = 7;
 
 /** What changes with a get, under the lock of those who get. */
 export const HEAD = 0;
@@ -41,3 +44,5 @@ export const GETS = 1;
 /** Bodies ever read, and how many of them have given their memory back. */
 export const BODIES_READ = 2;
 export const BODIES_FREED = 3;
+/** Bytes of the window ever given back. */
+export const WINDOW_HEAD = 4;

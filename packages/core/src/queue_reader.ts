@@ -4,6 +4,10 @@
 import { Empty } from './errors.ts';
 import { BUSY, type QueueChannel } from './queue_channel.ts';
 import { loadsBeside, type Received } from './reduction.ts';
+import { SpinHope } from './spin.ts';
+
+/** Looks of a spin that are left out, while somebody else is about to change the memory. */
+export const RARELY = 10;
 
 /** What the reader of a queue tells and asks. @internal */
 export interface ReaderHooks {
@@ -18,6 +22,9 @@ export interface ReaderHooks {
   readonly isClosed: () => boolean;
 }
 
+/** After so many gets the event loop has its turn, also when there always is something. */
+const IN_A_ROW = 256;
+
 /** Another thread gets something in this very moment. */
 const CONTENDED = Symbol('contended');
 
@@ -26,6 +33,8 @@ export class QueueReader {
   readonly #channel: QueueChannel;
   readonly #hooks: ReaderHooks;
   #unpickling = false;
+  #inARow = 0;
+  readonly #hope = new SpinHope();
 
   constructor(channel: QueueChannel, hooks: ReaderHooks) {
     this.#channel = channel;
@@ -51,6 +60,7 @@ export class QueueReader {
   /** The same without blocking the event loop. */
   async get(block: boolean, timeout: number): Promise<unknown> {
     const deadline = deadlineOf(block ? timeout : 0);
+    if (++this.#inARow % IN_A_ROW === 0) await new Promise(setImmediate);
     for (;;) {
       let taken = this.#tryTake();
       if (taken === CONTENDED) taken = await this.#takeInTurn();
@@ -66,6 +76,7 @@ export class QueueReader {
     const left = deadline < Infinity ? (deadline - performance.now()) / 1000 : Infinity;
     if (left <= 0) return false;
     const { hasItems, items } = this.#channel;
+    if (this.#hope.spin(hasItems, RARELY)) return true;
     return items.wait(() => hasItems() || this.#hooks.isClosed(), left);
   }
 

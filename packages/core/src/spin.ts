@@ -35,3 +35,24 @@ export function spin(done: () => boolean, rarely = 1): boolean {
   }
   return false;
 }
+
+/** Most waits that are not spun for after the last one was in vain. */
+const MOST_PASSED = 64;
+
+/** Whether it is worth spinning before a wait that does not block: as long as it was not in vain. @internal */
+export class SpinHope {
+  #pass = 0;
+  #passed = 0;
+
+  /** Spins, if there is hope. @returns whether it was done */
+  spin(done: () => boolean, rarely = 1): boolean {
+    if (this.#passed < this.#pass) {
+      this.#passed++;
+      return false;
+    }
+    this.#passed = 0;
+    const hit = spin(done, rarely);
+    this.#pass = hit ? 0 : Math.min(this.#pass * 2 + 1, MOST_PASSED);
+    return hit;
+  }
+}

@@ -200,13 +200,19 @@ export function memfdCreate(name: string): number {
  * As `memfdCreate`, of a size that nobody can change any more: no process can make the others' accesses fail by
  * cutting the file. Linux only.
  * @param size bytes
+ * @param options.mayGrow whether it may be made larger, but not smaller
  * @throws OSError
  */
-export function sealedMemfd(name: string, size: number): number {
+export function sealedMemfd(
+  name: string,
+  size: number,
+  { mayGrow = false }: { mayGrow?: boolean } = {},
+): number {
   const fd = aboveStandardStreams(cMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   try {
     ftruncateSync(fd, size);
-    cFcntl(fd, F_ADD_SEALS, 'int', F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW);
+    const grow = mayGrow ? 0 : F_SEAL_GROW;
+    cFcntl(fd, F_ADD_SEALS, 'int', F_SEAL_SEAL | F_SEAL_SHRINK | grow);
     return fd;
   } catch (error) {
     close(fd);
