@@ -3,6 +3,7 @@
  */
 import { inspect } from 'node:util';
 import { typeError, ValueError } from './errors.ts';
+import * as pythonPickle from './python_pickle.ts';
 import { getReducer } from './reducer.ts';
 import { ForkingPickler } from './reduction.ts';
 
@@ -23,12 +24,16 @@ const forking: Codec = {
   loadsSync: ForkingPickler.loadsSync,
 };
 
-const codecs = new Map<string, Codec>([['multiprocessing', forking]]);
+/** For plain data, and for Python at the other end. */
+const python: Codec = {
+  dumps: (obj) => pythonPickle.dumps(obj),
+  loads: (bytes) => pythonPickle.loads(bytes),
+};
 
-/** Gives a codec a name for the option `codec` of connections. @internal */
-export function registerCodec(name: string, codec: Codec): void {
-  codecs.set(name, codec);
-}
+const codecs = new Map<string, Codec>([
+  ['multiprocessing', forking],
+  ['pickle', python],
+]);
 
 /** @throws ValueError for a name that is unknown, TypeError for what is no codec @internal */
 export function resolveCodec(option: CodecOption | undefined): Codec {
