@@ -1,0 +1,132 @@
+/**
+ * What benchmarks/queues.ts measures: queues and connections, on request. A line of words on stdin is answered by a
+ * number on stdout; benchmarks/queues.py and programs/queues_node.ts are its twins. HOW is sync, blocking calls on both
+ * sides, or async, awaited ones.
+ *
+ *     queue HOW COUNT         messages a second through a Queue, from the first to the last that arrives
+ *     trip HOW COUNT          microseconds from one process to another and back, through a Pipe
+ *     bytes SIZE COUNT        bytes a second through a Pipe, in messages of SIZE bytes
+ *     array LENGTH COUNT      milliseconds for a Float64Array through a Queue
+ */
+import { createInterface } from 'node:readline';
+import * as mp from 'multiprocessing';
+import type { Connection } from 'multiprocessing/connection';
+import type { Queue } from 'multiprocessing/queues';
+
+const ctx = mp.getContext('forkserver');
+
+interface Item {
+  readonly i: number;
+  readonly s: string;
+}
+
+export async function produce(queue: Queue<Item>, how: string, count: number): Promise<void> {
+  if (how === 'sync') for (let i = 0; i < count; i++) queue.putSync({ i, s: 'hello' });
+  else for (let i = 0; i < count; i++) await queue.put({ i, s: 'hello' });
+}
+
+async function queue(how: string, count: number): Promise<number> {
+  const queue = ctx.Queue<Item>();
+  const child = new ctx.Process({ target: produce, args: [queue, how, count] });
+  await child.start();
+  let item = how === 'sync' ? queue.getSync() : await queue.get();
+  const begin = performance.now();
+  if (how === 'sync') for (let i = 1; i < count; i++) item = queue.getSync();
+  else for (let i = 1; i < count; i++) item = await queue.get();
+  const seconds = (performance.now() - begin) / 1000;
+  if (item.i !== count - 1) throw new Error(`the last item is ${item.i}`);
+  await child.join();
+  queue.close();
+  return (count - 1) / seconds;
+}
+
+export async function echo(connection: Connection, how: string, count: number): Promise<void> {
+  if (how === 'sync') for (let i = 0; i < count; i++) connection.sendSync(connection.recvSync());
+  else for (let i = 0; i < count; i++) await connection.send(await connection.recv());
+}
+
+async function trip(how: string, count: number): Promise<number> {
+  const [here, there] = ctx.Pipe();
+  const child = new ctx.Process({ target: echo, args: [there, how, count + 1] });
+  await child.start();
+  const item = { i: 0, s: 'hello' };
+  await here.send(item);
+  await here.recv();
+  const begin = performance.now();
+  for (let i = 0; i < count; i++) {
+    if (how === 'sync') {
+      here.sendSync(item);
+      here.recvSync();
+    } else {
+      await here.send(item);
+      await here.recv();
+    }
+  }
+  const time = ((performance.now() - begin) * 1000) / count;
+  await child.join();
+  here.close();
+  there.close();
+  return time;
+}
+
+export function pour(connection: Connection, size: number, count: number): void {
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < count; i++) connection.sendBytesSync(bytes);
+}
+
+async function pourBytes(size: number, count: number): Promise<number> {
+  const [here, there] = ctx.Pipe();
+  const child = new ctx.Process({ target: pour, args: [there, size, count] });
+  await child.start();
+  here.recvBytesSync();
+  const begin = performance.now();
+  for (let i = 1; i < count; i++) {
+    if (here.recvBytesSync().length !== size) throw new Error('a message of another size');
+  }
+  const seconds = (performance.now() - begin) / 1000;
+  await child.join();
+  here.close();
+  there.close();
+  return (size * (count - 1)) / seconds;
+}
+
+export async function putArrays(
+  queue: Queue<Float64Array>,
+  length: number,
+  count: number,
+): Promise<void> {
+  const array = new Float64Array(length).fill(1.5);
+  for (let i = 0; i < count; i++) await queue.put(array);
+}
+
+async function array(length: number, count: number): Promise<number> {
+  const queue = ctx.Queue<Float64Array>();
+  const child = new ctx.Process({ target: putArrays, args: [queue, length, count] });
+  await child.start();
+  await queue.get();
+  const begin = performance.now();
+  for (let i = 1; i < count; i++) {
+    if ((await queue.get()).at(-1) !== 1.5) throw new Error('another array');
+  }
+  const time = (performance.now() - begin) / (count - 1);
+  await child.join();
+  queue.close();
+  return time;
+}
+
+async function answer(what: string, words: string[]): Promise<number> {
+  const [how = '', ...rest] = words;
+  const count = Number(rest[0]);
+  if (what === 'queue') return queue(how, count);
+  if (what === 'trip') return trip(how, count);
+  if (what === 'bytes') return pourBytes(Number(how), count);
+  if (what === 'array') return array(Number(how), count);
+  throw new Error(`what is ${what}?`);
+}
+
+if (mp.isMain(import.meta)) {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const [what, ...words] = line.split('\t') as [string, ...string[]];
+    console.log(await answer(what, words));
+  }
+}
