@@ -63,12 +63,17 @@ const raw: readonly Stop[] = [
   },
 ];
 
-/** Named memory, which is Linux's. */
+/** Named memory and listeners, which are Linux's. */
 const shared: readonly Stop[] = [
   {
     heading: 'A list that Node and Python share',
     command: [example('share_with_python')],
     see: 'Nothing was sent: both processes read and wrote the same bytes.',
+  },
+  {
+    heading: 'A Python that connects',
+    command: [example('python_client')],
+    see: 'Each side got objects of its own language: a dict is an object or a Map, a tuple a Tuple.',
   },
 ];
 

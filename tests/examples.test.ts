@@ -47,6 +47,7 @@ const examples: Readonly<Record<string, Example>> = {
   os_pipe_siblings: { forks: true },
   os_waitpid: { forks: true },
   process_hello: { methods },
+  python_client: { forks: true, python: true },
   share_with_python: { forks: true, python: true },
   queue_producer_consumer: {},
   process_subclass: { methods: methods.filter((method) => method !== 'fork') },
