@@ -92,7 +92,7 @@ export class FrameReader {
   }
 
   #grow(size: number): void {
-    const larger = allocate(Math.min(size, this.message.length * 2));
+    const larger = Buffer.allocUnsafe(Math.min(size, this.message.length * 2));
     larger.set(this.message);
     this.message = larger;
   }
