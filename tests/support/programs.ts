@@ -51,6 +51,11 @@ export function startProgram(
     detached,
   });
   child.stdin?.end(input);
+  return running(child);
+}
+
+/** A child, with what it says in the end. */
+export function running(child: ChildProcess): Running {
   return { child, outcome: outcomeOf(child) };
 }
 

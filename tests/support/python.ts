@@ -1,13 +1,16 @@
 /**
  * The Pythons of this machine, which share memory with this library.
  */
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { type Running, running } from './programs.ts';
 
 export interface Python {
   readonly label: string;
   run(code: string, ...args: string[]): SpawnSyncReturns<string>;
   /** The same with something on its stdin. */
   feed(input: string, code: string): SpawnSyncReturns<string>;
+  /** As `run`, beside what the test does meanwhile. */
+  start(code: string, ...args: string[]): Running;
 }
 
 const named = process.env.MULTIPROCESSING_TEST_PYTHON;
@@ -34,6 +37,8 @@ export function findPythons(): { pythons: Python[]; reasons: string[] } {
         input,
       });
     const run = (code: string, ...args: string[]) => feed('', code, ...args);
+    const start = (code: string, ...args: string[]) =>
+      running(spawn(command, ['-c', code, ...args], { env: { ...process.env, ...env } }));
     const { error, status, stdout, stderr } = run(
       'import platform, multiprocessing.shared_memory; print(platform.python_version())',
     );
@@ -42,7 +47,7 @@ export function findPythons(): { pythons: Python[]; reasons: string[] } {
       continue;
     }
     const version = stdout.trim();
-    if (!pythons.has(version)) pythons.set(version, { label: `Python ${version}`, run, feed });
+    if (!pythons.has(version)) pythons.set(version, { label: `Python ${version}`, run, feed, start });
   }
   return { pythons: [...pythons.values()], reasons };
 }
