@@ -12,6 +12,15 @@ import { forEachStartMethod } from './support/start_methods.ts';
 const forms = ['sync', 'async'] as const;
 type Form = (typeof forms)[number];
 
+/** Arguments of calls that do not wait, or not long. */
+const impatient: readonly [boolean, number?][] = [
+  [false],
+  [false, 5],
+  [true, 0],
+  [true, -1],
+  [true, 0.1],
+];
+
 /** A put in one of its forms, as a promise. */
 async function put(form: Form, queue: Queue, item: unknown, ...how: [boolean?, number?]) {
   if (form === 'sync') queue.putSync(item, ...how);
@@ -39,7 +48,7 @@ forEachStartMethod((ctx, method) => {
       queue.putNowait(6);
       expect([queue.empty(), queue.full(), queue.qsize()]).toEqual([false, true, 6]);
       expect(() => queue.putNowait(7)).toThrow(Full);
-      for (const how of [[false], [false, 5], [true, 0], [true, -1], [true, 0.1]] as const) {
+      for (const how of impatient) {
         await expect(put(form, queue, 7, ...how)).rejects.toThrow(Full);
       }
       start.set();
@@ -66,7 +75,7 @@ forEachStartMethod((ctx, method) => {
       expect(queue.getNowait()).toBe(5);
       expect(queue.empty()).toBe(true);
       expect(() => queue.getNowait()).toThrow(Empty);
-      for (const how of [[false], [false, 5], [true, 0], [true, -1], [true, 0.1]] as const) {
+      for (const how of impatient) {
         await expect(get(form, queue, ...how)).rejects.toThrow(Empty);
       }
       await p.join();

@@ -47,7 +47,8 @@ export function findPythons(): { pythons: Python[]; reasons: string[] } {
       continue;
     }
     const version = stdout.trim();
-    if (!pythons.has(version)) pythons.set(version, { label: `Python ${version}`, run, feed, start });
+    if (!pythons.has(version))
+      pythons.set(version, { label: `Python ${version}`, run, feed, start });
   }
   return { pythons: [...pythons.values()], reasons };
 }

@@ -16,7 +16,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 
 /** The longest path of a socket in the file system, and the longest abstract name with its zero byte, in bytes. */
-export const MAX_UNIX_PATH = 107;
+const MAX_UNIX_PATH = 107;
 
 /** struct sockaddr_un, the largest that we use, and its family in front of the path. */
 const SOCKADDR_UN = 110;
