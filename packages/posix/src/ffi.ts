@@ -201,7 +201,8 @@ export interface PollHandle {
  */
 export function uvPoll(fd: number, events: PollEvents, callback: () => void): PollHandle {
   const handle: PollHandle = ffi().koffi.node.poll(fd, events, callback);
-  if (watches.size === 0) process.once('exit', stopWatches);
+  if (!stopsAtExit) process.on('exit', stopWatches);
+  stopsAtExit = true;
   watches.add(handle);
   return handle;
 }
@@ -214,6 +215,7 @@ export function closePoll(handle: PollHandle): void {
 }
 
 const watches = new Set<PollHandle>();
+let stopsAtExit = false;
 
 /** Node turns its loop once more at its end, and koffi, when it calls back then, ends the process by SIGABRT. */
 function stopWatches(): void {
