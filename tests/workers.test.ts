@@ -28,3 +28,15 @@ test('a worker that waits can be terminated while it is woken', async () => {
   const { stdout, stderr, code } = await runProgram('terminate_waiting_worker', ['100']);
   expect({ stdout, stderr, code }).toEqual({ stdout: 'terminated 100\n', stderr: '', code: 0 });
 });
+
+test('connections work in worker threads', async () => {
+  const { stdout, stderr, code } = await runProgram('connections_in_worker', ['echo']);
+  expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  expect(stdout).toBe('190 big after it big\nlast\ntrue 1\n');
+});
+
+test('a worker that waits for a connection can be terminated while it is ready', async () => {
+  const args = ['terminate', '100'];
+  const { stdout, stderr, code } = await runProgram('connections_in_worker', args);
+  expect({ stdout, stderr, code }).toEqual({ stdout: 'terminated 100\n', stderr: '', code: 0 });
+});

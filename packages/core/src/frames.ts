@@ -13,6 +13,7 @@ const LONGEST_INT = 0x7fffffff;
 /** What is allocated on the strength of a header alone, in bytes. The rest comes as the message does. */
 const TRUSTED = 1 << 24;
 
+const ENOMEM = 12;
 const EMSGSIZE = 90;
 const ECONNRESET = 104;
 
@@ -70,13 +71,14 @@ export class FrameReader {
       if (!this.#fill(stream, 12, wait)) return false;
       size = Number(this.#header.readBigUInt64BE(4));
     }
-    if (size < 0 || size > (wish.maxlength ?? constants.MAX_LENGTH) || size > constants.MAX_LENGTH)
-      throw new BadMessageLength();
+    const { into, maxlength = constants.MAX_LENGTH } = wish;
+    if (size < 0 || size > Math.min(maxlength, constants.MAX_LENGTH)) throw new BadMessageLength();
     this.#got = 0;
     this.#size = size;
-    const { into } = wish;
     this.message =
-      into !== undefined && size <= into.length ? into.subarray(0, size) : allocate(size);
+      into !== undefined && size <= into.length
+        ? into.subarray(0, size)
+        : allocate(Math.min(size, TRUSTED));
     return true;
   }
 
@@ -100,8 +102,15 @@ export class FrameReader {
 
 const nothing = Buffer.alloc(0);
 
+/** @throws OSError ENOMEM */
 function allocate(size: number): Buffer {
-  return Buffer.allocUnsafe(Math.min(size, TRUSTED));
+  try {
+    return Buffer.allocUnsafe(size);
+  } catch (error) {
+    throw Object.assign(new OSError(ENOMEM, `no memory for ${size} bytes of a message`), {
+      cause: error,
+    });
+  }
 }
 
 function cutOff(): OSError {
