@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const python = findPython();
-const rounds = options.quick ? 3 : 11;
+const rounds = options.quick ? 1 : 5;
 const scale = options.quick ? 0.1 : 1;
 
 const commands = {
@@ -47,15 +47,15 @@ function cell(program: keyof typeof commands, words: string, count: number): Cel
 }
 
 const cells = {
-  queueSync: cell('ours', 'queue sync', 300_000),
-  queueAsync: cell('ours', 'queue async', 200_000),
+  queueSync: cell('ours', 'queue sync', 1_500_000),
+  queueAsync: cell('ours', 'queue async', 1_000_000),
   queuePython: cell('python', 'queue', 60_000),
-  queueWorker: cell('node', 'queue worker', 100_000),
+  queueWorker: cell('node', 'queue worker', 1_000_000),
   queueFork: cell('node', 'queue fork', 60_000),
-  tripSync: cell('ours', 'trip sync', 10_000),
-  tripAsync: cell('ours', 'trip async', 10_000),
-  tripPython: cell('python', 'trip', 10_000),
-  tripFork: cell('node', 'trip fork', 5000),
+  tripSync: cell('ours', 'trip sync', 30_000),
+  tripAsync: cell('ours', 'trip async', 30_000),
+  tripPython: cell('python', 'trip', 20_000),
+  tripFork: cell('node', 'trip fork', 30_000),
   bytes: cell('ours', `bytes ${16 * MB}`, 40),
   bytesPython: cell('python', `bytes ${16 * MB}`, 40),
   array: cell('ours', `array ${MB}`, 60),
@@ -65,7 +65,7 @@ const cells = {
 for (let round = 0; round < rounds; round++) {
   for (const { worker, words, count, values } of Object.values(cells)) {
     if (worker === undefined) continue;
-    values.push(...(await worker.ask(...words, Math.max(4, Math.ceil(count * scale)))));
+    values.push(...(await worker.ask(...words, Math.max(5, Math.ceil((count * scale) / 5) * 5))));
   }
 }
 await Promise.all(Object.values(cells).map(({ worker }) => worker?.end()));
