@@ -29,7 +29,8 @@ function receive(source: Pick<ChildProcess | Worker, 'on'>, count: number): Prom
       if (received < count) return;
       const seconds = (performance.now() - begin) / 1000;
       const last = item as Item | Float64Array;
-      if ('i' in last ? last.i === count - 1 : last.at(-1) === 1.5) resolve((count * 4) / 5 / seconds);
+      if ('i' in last ? last.i === count - 1 : last.at(-1) === 1.5)
+        resolve((count * 4) / 5 / seconds);
       else reject(new Error('the last item is another one'));
     });
     source.on('error', reject);

@@ -17,7 +17,7 @@ const MEMBERS = 2;
 export const SIGNAL_WORDS = MEMBERS + MEMBER_SET_WORDS;
 
 /** A spin looks less often than it could: each look takes the memory from who is about to change it. */
-const RARELY = 10;
+const RARELY = 80;
 /** Seconds after which a sleeper looks again, in case that who changed something was killed before it woke anybody. */
 const LOOK = 0.5;
 

@@ -66,6 +66,9 @@ const SKIP = 2;
 const LONGEST_MESSAGE = 16_384;
 const LONGEST_RECORD = RECORD_HEAD + LONGEST_MESSAGE;
 
+/** Bytes that a millisecond moves through memory that has to be made first. */
+const FILE_BYTES_PER_MS = 1024 ** 2;
+
 /** What a channel is pickled as. @internal */
 export interface ChannelState {
   memory: BufferWrapper;
@@ -210,10 +213,20 @@ export class QueueChannel {
       tail = begin;
       head = begin;
     } else if ((tail % WINDOW_BYTES) + size > WINDOW_BYTES) tail = begin;
-    if (tail + size - head > WINDOW_BYTES) return undefined;
+    if (tail + size - head > WINDOW_BYTES && !this.#waitForWindow(tail + size, size))
+      return undefined;
+    head = Math.max(head, this.#takes.read(WINDOW_HEAD));
     fields[base + WINDOW_FLOOR] = head;
     fields[base + WINDOW_TAIL] = tail + size;
     return tail % WINDOW_BYTES;
+  }
+
+  /** A reader that is at work makes room in less time than the file would take. */
+  #waitForWindow(end: number, size: number): boolean {
+    if (size > WINDOW_BYTES / 2) return false;
+    const deadline = performance.now() + size / FILE_BYTES_PER_MS;
+    const fits = () => end - this.#takes.read(WINDOW_HEAD) <= WINDOW_BYTES;
+    return this.room.waitSync(fits, deadline);
   }
 
   #placeInFile(base: number, size: number): number {
@@ -352,6 +365,7 @@ export class QueueChannel {
       fields[base + WINDOW_HEAD] = windowEnd;
       before?.();
       this.#takes.commit();
+      this.room.notify();
       return taken;
     }
     const taken = readBody(this.#fd, body);

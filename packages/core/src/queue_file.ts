@@ -11,6 +11,7 @@ import {
   readAt,
   sealedMemfd,
   unmap,
+  wantLargePages,
   writeAt,
 } from '@multiprocessing/posix';
 import { Finalize } from './finalize.ts';
@@ -21,6 +22,8 @@ import type { Received } from './reduction.ts';
  * memory that has to be made. A body beyond it is written and read by system calls.
  */
 export const WINDOW_BYTES = 32 * 1024 ** 2;
+/** Bytes from which on large pages are worth a system call. */
+const LARGE_PAGES = 4 * 1024 ** 2;
 /** The overflow is far behind all bodies. */
 const OVER_BASE = 2 ** 45;
 /** The overflow gives its memory back in pieces of this size. */
@@ -84,8 +87,8 @@ function readParts(read: Move, { position, message, beside }: Body): Received {
   const lengths = new Float64Array(beside);
   let at = position;
   const next = (length: number) => {
-    const { buffer } = Buffer.allocUnsafeSlow(length);
-    const bytes = new Uint8Array(buffer);
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    if (length >= LARGE_PAGES) wantLargePages(bytes);
     read(bytes, at);
     at += length;
     return bytes;

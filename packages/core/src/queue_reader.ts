@@ -7,7 +7,7 @@ import { loadsBeside, type Received } from './reduction.ts';
 import { SpinHope } from './spin.ts';
 
 /** Looks of a spin that are left out, while somebody else is about to change the memory. */
-export const RARELY = 10;
+const RARELY = 80;
 
 /** What the reader of a queue tells and asks. @internal */
 export interface ReaderHooks {

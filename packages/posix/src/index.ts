@@ -53,7 +53,7 @@ export {
   quietInheritedLoop,
 } from './inherited_loop.ts';
 export { fenceAll } from './membarrier.ts';
-export { blank, bufferOver, mapShared, PAGE_SIZE, unmap } from './memory.ts';
+export { blank, bufferOver, mapShared, PAGE_SIZE, unmap, wantLargePages } from './memory.ts';
 export {
   _exit,
   getpid,
