@@ -23,6 +23,7 @@ const modules: Record<string, string[]> = {
     'ProcessError BufferTooShort TimeoutError AuthenticationError',
   ],
   shared_memory: ['SharedMemory ShareableList'],
+  resource_sharer: ['stop DupFd DupSocket'],
   resource_tracker: ['ensureRunning register unregister getfd'],
   os: [
     'fork forkAvailable pipe read write close dup waitpid waitstatusToExitcode WNOHANG _exit kill',
@@ -40,10 +41,7 @@ const absent: Record<string, string> = {
   'util.ForkAwareThreadLock': 'a process here has no locks between its threads to reset',
   'util.ForkAwareLocal': 'JavaScript has no thread-local variables: a module is one',
   'util.closeAllFdsExcept': 'posix_spawn closes what is not passed',
-  'reduction.sendHandle': 'comes with connections and queues',
-  'reduction.recvHandle': 'comes with connections and queues',
-  'reduction.sendfds': 'comes with connections and queues',
-  'reduction.recvfds': 'comes with connections and queues',
+  'resource_sharer.DupSocket': 'Windows only',
   'reduction.dump': 'not exported',
 };
 

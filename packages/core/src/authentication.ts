@@ -109,8 +109,7 @@ export async function drive(handshake: Handshake, channel: MessageChannel): Prom
   }
 }
 
-/** @internal */
-export function driveSync(handshake: Handshake, channel: MessageChannelSync): void {
+function driveSync(handshake: Handshake, channel: MessageChannelSync): void {
   for (let step = handshake.next(); !step.done; ) {
     if (step.value !== undefined) {
       channel.sendBytesSync(step.value);

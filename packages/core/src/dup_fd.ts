@@ -1,35 +1,40 @@
 /**
- * `DupFd` of multiprocessing/reduction.py: an fd inside of a pickle.
+ * `DupFd` of multiprocessing/reduction.py: an fd inside of a pickle. Deviations: D-075.
  */
-import { RuntimeError, UnpicklingError } from './errors.ts';
+import { UnpicklingError } from './errors.ts';
 import { getInheritedFds } from './inherited_fds.ts';
 import { nameExports } from './qualname.ts';
+import { SharedFd } from './resource_sharer.ts';
 import { getSpawningPopen } from './spawning.ts';
 
 /** Stands for an open fd of one process while it is pickled for another; Python's `reduction.DupFd`. */
 export class DupFd {
-  private readonly index: number;
+  /** What the child that is being launched finds it by; or what any other process fetches it by. */
+  private readonly place: number | SharedFd;
   /** Whether the index is an fd of this very process, for another thread. */
   private readonly inProcess: boolean;
 
   /**
-   * Passes the fd to the child that is being launched.
+   * Passes the fd to the child that is being launched; when none is, keeps a copy for whoever fetches it.
    * @param fd stays open here
-   * @throws RuntimeError when no child is being launched
+   * @throws OSError EBADF
    */
   constructor(fd: number) {
     const popen = getSpawningPopen();
-    if (popen === undefined) {
-      throw new RuntimeError('an fd can only be passed to a process that is being started');
-    }
-    this.inProcess = popen.method === 'thread';
-    this.index = popen.duplicateForChild(fd);
+    this.inProcess = popen?.method === 'thread';
+    this.place = popen === undefined ? new SharedFd(fd) : popen.duplicateForChild(fd);
   }
 
-  /** In the child: its own fd, which the caller closes. @throws UnpicklingError in any other process */
+  /**
+   * Where it has arrived: the fd, which the caller closes. To be called once.
+   * @throws UnpicklingError in a process that it was not passed to, or when its owner is gone
+   * @throws TimeoutError when the owner does not answer for a minute
+   */
   detach(): number {
-    if (this.inProcess) return this.index;
-    const fd = getInheritedFds()?.[this.index];
+    const { place } = this;
+    if (typeof place !== 'number') return place.detach();
+    if (this.inProcess) return place;
+    const fd = getInheritedFds()?.[place];
     if (fd === undefined) throw new UnpicklingError('this fd was passed to another process');
     return fd;
   }

@@ -3,7 +3,7 @@
  * CPython has none on POSIX. Deviations: D-084.
  */
 import { POLLIN, POLLOUT, poll, Stream } from '@multiprocessing/posix';
-import { drive, driveSync, type Handshake, type MessageChannelSync } from './authentication.ts';
+import { drive, type Handshake, MAX_HANDSHAKE_MESSAGE } from './authentication.ts';
 import type { Connection } from './connection.ts';
 import { TimeoutError } from './errors.ts';
 import { FrameReader, FrameWriter } from './frames.ts';
@@ -47,44 +47,66 @@ export function authenticateSync(
   timeout = Infinity,
 ): void {
   try {
-    driveSync(handshake, new TimedChannel(connection.fileno(), timeout));
+    exchangeSync(connection.fileno(), handshake, timeout);
   } catch (error) {
     connection.close();
     throw error;
   }
 }
 
-/** Messages that have to come and go within a time. */
-class TimedChannel implements MessageChannelSync {
+/** A handshake in steps that do not wait. @internal */
+export class Exchange {
   readonly #stream: Stream;
   readonly #reader = new FrameReader();
   readonly #writer = new FrameWriter();
-  readonly #timeout: number;
-  readonly #deadline: number;
+  readonly #handshake: Handshake;
+  #step: IteratorResult<Uint8Array | undefined, void>;
+  #sending = false;
 
-  constructor(fd: number, timeout: number) {
+  constructor(fd: number, handshake: Handshake) {
     this.#stream = new Stream(fd);
-    this.#timeout = timeout;
-    this.#deadline = performance.now() + Math.max(timeout, 0) * 1000;
+    this.#handshake = handshake;
+    this.#step = handshake.next();
   }
 
-  sendBytesSync(bytes: Uint8Array): void {
-    let sent = this.#writer.begin(this.#stream, bytes, false);
-    while (!sent) {
-      this.#wait(POLLOUT);
-      sent = this.#writer.advance(this.#stream, false);
+  /**
+   * Goes on as far as possible.
+   * @returns what the fd has to be before it can go on, POLLIN or POLLOUT; 0 when it is done
+   * @throws what the handshake throws, EOFError, OSError
+   */
+  advance(): number {
+    while (!this.#step.done) {
+      const message = this.#step.value;
+      if (message === undefined) {
+        const wish = { maxlength: MAX_HANDSHAKE_MESSAGE };
+        if (!this.#reader.advance(this.#stream, wish, false)) return POLLIN;
+        this.#step = this.#handshake.next(this.#reader.message);
+      } else {
+        const sent = this.#sending
+          ? this.#writer.advance(this.#stream, false)
+          : this.#writer.begin(this.#stream, message, false);
+        this.#sending = !sent;
+        if (!sent) return POLLOUT;
+        this.#step = this.#handshake.next();
+      }
     }
+    return 0;
   }
+}
 
-  recvBytesSync(maxlength: number): Uint8Array {
-    while (!this.#reader.advance(this.#stream, { maxlength }, false)) this.#wait(POLLIN);
-    return this.#reader.message;
-  }
-
-  #wait(events: number): void {
-    const left = (this.#deadline - performance.now()) / 1000;
-    const seconds = left === Infinity ? undefined : left;
-    if (poll([this.#stream.fd], seconds, events).length === 0) throw tooLate(this.#timeout);
+/**
+ * Does a handshake on an fd, which stays open.
+ * @param timeout seconds
+ * @throws TimeoutError, and what the handshake throws
+ * @internal
+ */
+export function exchangeSync(fd: number, handshake: Handshake, timeout: number): void {
+  const exchange = new Exchange(fd, handshake);
+  const deadline = performance.now() + Math.max(timeout, 0) * 1000;
+  for (let events = exchange.advance(); events !== 0; events = exchange.advance()) {
+    const left = (deadline - performance.now()) / 1000;
+    const ready = poll([fd], left === Infinity ? undefined : left, events);
+    if (ready.length === 0) throw tooLate(timeout);
   }
 }
 

@@ -20,6 +20,7 @@ import { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts'
 import { type Kind, kindOf } from './pickle_kinds.ts';
 import { at, PickleMessage, Refusal, segment } from './pickle_message.ts';
 import { knownName, nameOf } from './qualname.ts';
+import { registerSockets } from './socket_reduction.ts';
 
 /** From this length on an array's extra properties are asked for at the inspector, which lists no elements. */
 const longArray = 20_000;
@@ -217,7 +218,8 @@ export class Pickler extends PickleMessage {
       );
     } else {
       const kind = this.refusing(() => kindOf(value, proto));
-      if (kind === undefined) this.instance(value, proto);
+      if (kind === undefined && registerSockets(proto)) this.other(value, proto);
+      else if (kind === undefined) this.instance(value, proto);
       else this.builtin(value, proto, kind);
     }
   }

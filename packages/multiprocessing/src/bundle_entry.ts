@@ -11,6 +11,7 @@ export * as pickle from './pickle.ts';
 export * as process from './process.ts';
 export * as queues from './queues.ts';
 export * as reduction from './reduction.ts';
+export * as resource_sharer from './resource_sharer.ts';
 export * as resource_tracker from './resource_tracker.ts';
 export * as shared_memory from './shared_memory.ts';
 export * as sharedctypes from './sharedctypes.ts';

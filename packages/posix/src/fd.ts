@@ -3,6 +3,7 @@
  */
 import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
+import { type Background, getBackground } from './background.ts';
 import { calledByChildren } from './compiled.ts';
 import {
   F_ADD_SEALS,
@@ -277,10 +278,41 @@ export const POLLOUT = 4;
  * @throws OSError EBADF for an fd that is not open
  */
 export function poll(fds: readonly number[], timeout?: number, events = POLLIN): number[] {
+  const background = timeout === undefined || timeout > 0 ? getBackground() : undefined;
+  if (background === undefined) return pollOnly(fds, timeout, events);
+  return pollAndServe(fds, timeout, events, background);
+}
+
+/** Sleeps, and serves meanwhile. */
+function pollAndServe(
+  fds: readonly number[],
+  timeout: number | undefined,
+  events: number,
+  background: Background,
+): number[] {
+  const deadline = performance.now() + (timeout ?? Infinity) * 1000;
+  for (;;) {
+    const left = (deadline - performance.now()) / 1000;
+    const others = background.fds();
+    const ready = pollOnly(fds, left === Infinity ? undefined : left, events, others);
+    const own = ready.filter((fd) => !others.includes(fd));
+    if (own.length > 0 || ready.length === 0) return own;
+    background.serve();
+  }
+}
+
+/** @param others fds that are to be readable, whatever the events of the first ones */
+function pollOnly(
+  first: readonly number[],
+  timeout: number | undefined,
+  events: number,
+  others: readonly number[] = [],
+): number[] {
+  const fds = others.length === 0 ? first : [...first, ...others];
   const buffer = Buffer.alloc(fds.length * 8);
   fds.forEach((fd, i) => {
     buffer.writeInt32LE(fd, i * 8);
-    buffer.writeInt16LE(events, i * 8 + 4);
+    buffer.writeInt16LE(i < first.length ? events : POLLIN, i * 8 + 4);
   });
   const deadline = timeout === undefined ? Infinity : performance.now() + timeout * 1000;
   for (;;) {

@@ -8,6 +8,7 @@ if (process.platform === 'win32') {
   );
 }
 
+export { type Background, setBackground } from './background.ts';
 export { calledByChildren, compile, writtenByChildren } from './compiled.ts';
 export { type Doorbell, makeDoorbell, Ringer } from './doorbell.ts';
 export {
@@ -33,6 +34,7 @@ export {
   read,
   readAt,
   readInto,
+  replaceByNeverReady,
   sealedMemfd,
   setCloexec,
   setStatusFlags,

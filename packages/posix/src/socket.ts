@@ -74,9 +74,15 @@ export function streamPair(duplex: boolean): [number, number] {
  * Sends one message with fds; the receiver gets copies of them.
  * @param data at least one byte
  * @param fds at most MAX_FDS_PER_MESSAGE
+ * @param wait whether to sleep until there is room; otherwise EAGAIN is thrown when there is none
  * @throws OSError, BrokenPipeError when the other end is gone (no SIGPIPE)
  */
-export function sendmsg(fd: number, data: Uint8Array, fds: readonly number[] = []): void {
+export function sendmsg(
+  fd: number,
+  data: Uint8Array,
+  fds: readonly number[] = [],
+  wait = true,
+): void {
   const length = CMSGHDR + fds.length * 4;
   const control = Buffer.alloc(fds.length === 0 ? 0 : Math.ceil(length / 8) * 8);
   if (fds.length > 0) {
@@ -86,20 +92,29 @@ export function sendmsg(fd: number, data: Uint8Array, fds: readonly number[] = [
     for (const [i, passed] of fds.entries()) control.writeInt32LE(passed, CMSGHDR + i * 4);
   }
   const header = messageHeader(data, control);
-  cSendmsg(fd, header, platform.MSG_NOSIGNAL);
+  cSendmsg(fd, header, platform.MSG_NOSIGNAL | (wait ? 0 : platform.MSG_DONTWAIT));
 }
 
 /**
  * Receives one message and its fds, which do not survive exec.
  * @param size the longest message, in bytes
+ * @param wait whether to sleep until there is a message; otherwise EAGAIN is thrown when there is none
  * @returns the message (empty at the end of file) and the fds
  * @throws OSError; EMSGSIZE when the message or its fds did not fit (the fds are closed then)
  */
-export function recvmsg(fd: number, size: number): { data: Uint8Array; fds: number[] } {
+export function recvmsg(
+  fd: number,
+  size: number,
+  wait = true,
+): { data: Uint8Array; fds: number[] } {
   const data = Buffer.alloc(size);
   const control = Buffer.alloc(CMSGHDR + MAX_FDS_PER_MESSAGE * 4 + 4);
   const header = messageHeader(data, control);
-  const count = cRecvmsg(fd, header, platform.MSG_CMSG_CLOEXEC);
+  const count = cRecvmsg(
+    fd,
+    header,
+    platform.MSG_CMSG_CLOEXEC | (wait ? 0 : platform.MSG_DONTWAIT),
+  );
   const received = Number(header.readBigUInt64LE(40));
   const fds: number[] = [];
   if (received >= CMSGHDR && control.readInt32LE(12) === SCM_RIGHTS) {

@@ -6,6 +6,7 @@
  * readable has something to read, and one that is writable takes PIPE_BUF bytes.
  */
 import { fstatSync } from 'node:fs';
+import { getBackground } from './background.ts';
 import { platform } from './constants.ts';
 import { osError } from './errors.ts';
 import { POLLIN, POLLOUT, poll } from './fd.ts';
@@ -43,10 +44,13 @@ export class Stream {
    * Reads once.
    * @param size bytes, at most the buffer's
    * @param wait whether to sleep until there is something; otherwise WOULD_WAIT may be returned
-   * @returns how many bytes came, 0 at the end of file. All of them, if it waits and the end does not come first
+   * @returns how many bytes came, 0 at the end of file
    * @throws OSError
    */
   read(buffer: Uint8Array, size: number, wait: boolean): number {
+    if (wait && getBackground() !== undefined) {
+      return this.#serving(POLLIN, () => this.read(buffer, size, false));
+    }
     if (!this.#isSocket) return this.#readPipe(buffer, size, wait);
     const flags = wait ? MSG_WAITALL : MSG_DONTWAIT;
     for (;;) {
@@ -74,6 +78,9 @@ export class Stream {
    * @throws OSError, BrokenPipeError when nobody can read (no SIGPIPE)
    */
   write(data: Uint8Array, size: number, wait: boolean, more = false): number {
+    if (wait && getBackground() !== undefined) {
+      return this.#serving(POLLOUT, () => this.write(data, size, false, more));
+    }
     if (!this.#isSocket) return this.#writePipe(data, size, wait);
     const flags = MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT) | (more ? MSG_MORE : 0);
     for (;;) {
@@ -89,6 +96,15 @@ export class Stream {
       const count = cWrite(this.fd, data, Math.min(size, wait ? MOST : PIPE_BUF));
       if (count >= 0) return count;
       if (!this.#goesOn('write', POLLOUT, wait)) return WOULD_WAIT;
+    }
+  }
+
+  /** Waits in poll(2), which serves others meanwhile. */
+  #serving(events: number, call: () => number): number {
+    for (;;) {
+      const count = call();
+      if (count !== WOULD_WAIT) return count;
+      poll([this.fd], undefined, events);
     }
   }
 

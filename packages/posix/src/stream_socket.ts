@@ -89,13 +89,15 @@ export function acceptStream(fd: number): { fd: number; peer: SocketAddress } | 
 
 /**
  * Connects, and blocks the thread until the other side's kernel has agreed.
- * @throws OSError ECONNREFUSED, ENOENT among others
+ * @param limit for a Unix socket: how many whole seconds to wait for a place in the listener's backlog; for ever, without
+ * @throws OSError ECONNREFUSED, ENOENT, EAGAIN after the limit, among others
  */
-export function connectStreamSync(address: Buffer): number {
+export function connectStreamSync(address: Buffer, limit?: number): number {
   // A connect that a signal interrupts goes on by itself: one that does not wait has no such state.
   const unix = isUnix(address);
   const fd = makeSocket(address, unix ? 0 : platform.O_NONBLOCK);
   try {
+    if (unix && limit !== undefined) setSendTimeout(fd, BigInt(limit) * 1_000_000n);
     let error = tryConnect(fd, address);
     if (error === EINPROGRESS) {
       poll([fd], undefined, POLLOUT);
@@ -184,10 +186,11 @@ async function waitForPlace(fd: number, address: Buffer): Promise<number> {
   return 0;
 }
 
-/** @param microseconds less than a second; 0 waits for ever */
+/** @param microseconds 0 waits for ever */
 function setSendTimeout(fd: number, microseconds: bigint): void {
   const timeval = Buffer.alloc(16);
-  timeval.writeBigInt64LE(microseconds, 8);
+  timeval.writeBigInt64LE(microseconds / 1_000_000n, 0);
+  timeval.writeBigInt64LE(microseconds % 1_000_000n, 8);
   cSetsockopt(fd, platform.SOL_SOCKET, SO_SNDTIMEO, timeval, timeval.length);
 }
 
