@@ -352,6 +352,21 @@ forEachStartMethod((ctx) => {
     track(await accepted);
   });
 
+  test('signals do not end an accept', async () => {
+    for (const sync of [true, false]) {
+      const channel = new Channel();
+      const args = [channel.path, sync] as const;
+      const p = new ctx.Process({ target: targets.acceptDespiteSignals, args, daemon: true });
+      await p.start();
+      const address = (await channel.next()) as Address;
+      for (let i = 0; i < 20; i++) process.kill(p.pid as number, 'SIGUSR2');
+      const client = track(await Client(address));
+      expect(await client.recv()).toBe('accepted');
+      await p.join();
+      expect(p.exitcode).toBe(0);
+    }
+  });
+
   test('a path goes with the process that made it, wherever that is by then', async () => {
     const channel = new Channel();
     const folder = scratchFile('folder');

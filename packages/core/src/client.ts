@@ -1,5 +1,5 @@
 /**
- * Counterpart of `Client` in multiprocessing/connection.py. Deviations: D-080, D-084, D-088.
+ * Counterpart of `Client` in multiprocessing/connection.py. Deviations: D-080, D-084, D-086.
  */
 import { connectStream, connectStreamSync } from '@multiprocessing/posix';
 import {

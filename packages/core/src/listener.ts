@@ -1,5 +1,5 @@
 /**
- * Counterpart of `Listener` in multiprocessing/connection.py. Deviations: D-080 to D-087.
+ * Counterpart of `Listener` in multiprocessing/connection.py. Deviations: D-080, D-082, D-084, D-085.
  */
 import { inspect } from 'node:util';
 import { close } from '@multiprocessing/posix';
