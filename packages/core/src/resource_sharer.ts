@@ -4,7 +4,6 @@
  * Who pickles an fd keeps a copy of it in a table and sends its number there, and an address. Who unpickles it connects,
  * proves that it is of the same family (authkey), and gets the copy, once. Deviations: D-075, D-076, D-077.
  */
-import type { Server, Socket } from 'node:net';
 import {
   acceptStream,
   atFork,
@@ -12,6 +11,8 @@ import {
   closeRaw,
   connectStreamSync,
   dup,
+  inWorker,
+  listenStream,
   POLLIN,
   replaceByNeverReady,
   StreamWatch,
@@ -19,6 +20,7 @@ import {
   setBackground,
   unixAddress,
   urandom,
+  watchReadable,
 } from '@multiprocessing/posix';
 import { clientHandshake, type Handshake, listenerHandshake } from './authentication.ts';
 import { AuthenticationError, RuntimeError, TimeoutError, UnpicklingError } from './errors.ts';
@@ -46,8 +48,8 @@ interface Visit {
 
 interface Listening {
   readonly address: string;
-  readonly server: Server;
   readonly fd: number;
+  close(): void;
 }
 
 const sharer = processWide('resourceSharer', () => ({
@@ -111,7 +113,7 @@ nameExports(import.meta.url, { SharedFd });
  */
 export function stop(timeout?: number): void;
 export function stop(): void {
-  sharer.listening?.server.close();
+  sharer.listening?.close();
   sharer.listening = undefined;
   for (const fd of sharer.fds.values()) close(fd);
   sharer.fds.clear();
@@ -127,31 +129,36 @@ function listening(): Listening {
   return sharer.listening;
 }
 
-/** A server of node:net, which does not keep the event loop going, in worker threads neither. */
+/** Listens without keeping the event loop going. */
 function listen(): Listening {
   debug('starting listener for sending fds');
-  const { createServer } = process.getBuiltinModule('node:net');
   const address = `\0multiprocessing-sharer-${urandom(16).toString('hex')}`;
-  const server = createServer({ pauseOnConnect: true }, receive);
+  const fd = listenStream(unixAddress(address), BACKLOG);
+  if (inWorker) return { address, fd, close: listenInWorker(fd) };
+  const watch = watchReadable(fd, () => serve);
+  watch.unref();
+  const stop = () => {
+    watch.close();
+    close(fd);
+  };
+  return { address, fd, close: stop };
+}
+
+/** By node:net: koffi's watch of an fd ends the process when it calls back into a worker that is being terminated. */
+function listenInWorker(fd: number): () => void {
+  const { createServer } = process.getBuiltinModule('node:net');
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    try {
+      visit(dup((socket as unknown as { _handle: { fd: number } })._handle.fd));
+    } catch (error) {
+      info('resource sharer: %s', error);
+    } finally {
+      socket.destroy();
+    }
+  });
   server.on('error', (error) => info('resource sharer: %s', error));
-  server.listen({ path: address, backlog: BACKLOG, exclusive: true });
-  server.unref();
-  return { address, server, fd: fdOf(server) };
-}
-
-function fdOf(handleOwner: Server | Socket): number {
-  return (handleOwner as unknown as { _handle: { fd: number } })._handle.fd;
-}
-
-/** From node:net's hands into our own: an exchange can go on while the event loop stands still. */
-function receive(socket: Socket): void {
-  try {
-    visit(dup(fdOf(socket)));
-  } catch (error) {
-    info('resource sharer: %s', error);
-  } finally {
-    socket.destroy();
-  }
+  server.listen({ fd }, BACKLOG).unref();
+  return () => server.close();
 }
 
 function visit(fd: number): void {
@@ -223,10 +230,12 @@ function watched(): number[] {
 
 function serve(): void {
   for (const guest of [...sharer.visits]) goOn(guest);
-  if (sharer.listening === undefined) return;
   try {
-    const accepted = acceptStream(sharer.listening.fd);
-    if (accepted !== undefined) visit(accepted.fd);
+    for (;;) {
+      const accepted = sharer.listening && acceptStream(sharer.listening.fd);
+      if (accepted === undefined) return;
+      visit(accepted.fd);
+    }
   } catch (error) {
     info('resource sharer: %s', error);
   }

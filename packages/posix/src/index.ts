@@ -71,7 +71,7 @@ export {
   waitstatusToExitcode,
 } from './process.ts';
 export { closeRaw, openRaw } from './raw_fd.ts';
-export { onReady } from './readiness.ts';
+export { onReady, watchReadable } from './readiness.ts';
 export {
   checkSegmentName,
   type Segment,
