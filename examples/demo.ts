@@ -64,7 +64,13 @@ const raw: readonly Stop[] = [
 ];
 
 /** Named memory and listeners, which are Linux's. */
+/** Named memory, and fds for processes that run already, which are Linux's. */
 const shared: readonly Stop[] = [
+  {
+    heading: 'One HTTP port, many processes',
+    command: [example('pass_a_socket')],
+    see: 'The parent accepted, and passed each socket over a Pipe. The children read the requests and answered.',
+  },
   {
     heading: 'A list that Node and Python share',
     command: [example('share_with_python')],

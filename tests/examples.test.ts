@@ -46,6 +46,8 @@ const examples: Readonly<Record<string, Example>> = {
   os_pipe_parent_child: { forks: true, unordered: true },
   os_pipe_siblings: { forks: true },
   os_waitpid: { forks: true },
+  // No fork, but Linux, as those that fork.
+  pass_a_socket: { forks: true },
   process_hello: { methods },
   python_client: { forks: true, python: true },
   share_with_python: { forks: true, python: true },

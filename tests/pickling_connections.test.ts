@@ -535,7 +535,7 @@ conn.close()`,
     const conn = track(await listener.accept());
     await sendHandle(conn, fd);
     const back = await recvHandle(conn);
-    expect([label, await child]).toEqual([label, 0]);
+    expect([label, (await child.outcome).code]).toEqual([label, 0]);
     closeSync(back);
     closeSync(fd);
     expect(readFileSync(path, 'utf8')).toBe('python was here');
