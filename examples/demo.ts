@@ -63,13 +63,22 @@ const raw: readonly Stop[] = [
   },
 ];
 
-/** Named memory and listeners, which are Linux's. */
-/** Named memory, and fds for processes that run already, which are Linux's. */
+/** Queues, named memory, listeners, and fds for processes that run already, which are Linux's. */
 const shared: readonly Stop[] = [
   {
     heading: 'One HTTP port, many processes',
     command: [example('pass_a_socket')],
     see: 'The parent accepted, and passed each socket over a Pipe. The children read the requests and answered.',
+  },
+  {
+    heading: 'A queue',
+    command: [example('queue_producer_consumer')],
+    see: 'Two processes put and two took, each pair once blocking and once in its event loop: nothing lost, nothing twice.',
+  },
+  {
+    heading: 'Tasks that are done',
+    command: [example('joinable_queue')],
+    see: 'join() waited for six tasks, of which one had made two. The workers are daemons and were not waited for.',
   },
   {
     heading: 'A list that Node and Python share',
@@ -124,6 +133,16 @@ const tour: readonly Stop[] = [
     heading: 'A barrier',
     command: [example('barrier')],
     see: 'Nobody begins a step before all have done the last.',
+  },
+  {
+    heading: 'A pipe',
+    command: [example('pipe')],
+    see: 'Answers come in the order of the questions, and an EOFError when the other end is closed.',
+  },
+  {
+    heading: 'Waiting for many',
+    command: [example('wait_many')],
+    see: 'One loop read from three children, and saw each end of file and each exit.',
   },
   {
     heading: 'Daemons',

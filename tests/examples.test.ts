@@ -48,6 +48,7 @@ const examples: Readonly<Record<string, Example>> = {
   os_waitpid: { forks: true },
   // No fork, but Linux, as those that fork.
   pass_a_socket: { forks: true },
+  pipe: {},
   process_hello: { methods },
   python_client: { forks: true, python: true },
   share_with_python: { forks: true, python: true },
@@ -56,6 +57,7 @@ const examples: Readonly<Record<string, Example>> = {
   shared_value_scheduler: {},
   shared_numpy_style: {},
   start_method_guard: { methods },
+  wait_many: {},
 };
 
 /** Runs a TypeScript program as `npx tsx` does. */
