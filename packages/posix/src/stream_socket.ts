@@ -8,6 +8,7 @@ import {
   aboveStandardStreams,
   close,
   getStatusFlags,
+  inWorker,
   POLLOUT,
   poll,
   setStatusFlags,
@@ -23,6 +24,7 @@ const cListen = syscall('int listen(int fd, int backlog)');
 const cAccept = native('int accept4(int fd, void *address, void *size, int flags)');
 const cConnect = native('int connect(int fd, void *address, uint32_t size)');
 const cConnectInThread = nativeAsync('int connect(int fd, void *address, uint32_t size)');
+const cPollInThread = nativeAsync('int poll(void *fds, unsigned long nfds, int timeout)');
 const cGetsockname = syscall('int getsockname(int fd, void *address, void *size)');
 const cSetsockopt = syscall(
   'int setsockopt(int fd, int level, int name, void *value, uint32_t size)',
@@ -118,7 +120,7 @@ export async function connectStream(address: Buffer): Promise<number> {
     let error = tryConnect(fd, address);
     if (error === EAGAIN && isUnix(address)) error = await waitForPlace(fd, address);
     if (error === EINPROGRESS) {
-      await new Promise<void>((resolve) => onReady(fd, resolve, 'writable'));
+      await writable(fd);
       error = socketError(fd);
     }
     return connected(fd, address, error);
@@ -126,6 +128,20 @@ export async function connectStream(address: Buffer): Promise<number> {
     close(fd);
     throw failure;
   }
+}
+
+/** Waits for the end of a connect that is under way. */
+async function writable(fd: number): Promise<void> {
+  if (!inWorker) {
+    await new Promise<void>((resolve) => onReady(fd, resolve, 'writable'));
+    return;
+  }
+  // The watch of onReady would end the whole process if the worker was terminated just then (worker_readiness.ts).
+  const pollfd = Buffer.alloc(8);
+  pollfd.writeInt32LE(fd, 0);
+  pollfd.writeInt16LE(POLLOUT, 4);
+  const slice = Number(SLICE / 1000n);
+  while ((await inTurn(() => cPollInThread(pollfd, 1, slice))) !== 1);
 }
 
 /** From here on reads and writes wait, as whoever gets the fd expects. */
