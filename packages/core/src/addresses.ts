@@ -25,9 +25,6 @@ export type Family = 'AF_INET' | 'AF_INET6' | 'AF_UNIX';
 /** @internal */
 export const defaultFamily: Family = 'AF_UNIX';
 
-/** Those that Python's `connection.families` has. @internal */
-export const families: readonly Family[] = ['AF_INET', 'AF_UNIX'];
-
 /**
  * An address that is free; Python's `connection.arbitrary_address`.
  * @throws ValueError for an unknown family
