@@ -66,6 +66,11 @@ async function stranger(listener: Listener, bytes: Uint8Array, hangUp: boolean):
   return socket;
 }
 
+/** Waits until the listener has hung up, in whatever way. */
+async function closing(socket: Socket): Promise<void> {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+}
+
 const wrongLength = { name: 'OSError', message: 'bad message length' };
 const cutOff = { name: 'OSError', message: 'got end of file during message' };
 const tooLate = { name: 'TimeoutError', code: 'ERR_MP_TIMEOUT' };
@@ -110,7 +115,7 @@ describe.each(faults)('a stranger who sends %s', (_, bytes, hangUp, error) => {
       const socket = await stranger(listener, bytes, hangUp);
       expect(await errorOf(accept)).toMatchObject(error);
       socket.resume();
-      if (!socket.closed) await once(socket, 'close');
+      await closing(socket);
     }
     if (error !== tooLate) await stillServes(listener);
   });
@@ -160,7 +165,7 @@ test('a stranger who says nothing holds up nobody else, and goes with the listen
   listener.close();
   expect(await first).toMatchObject({ name: 'OSError', message: 'listener is closed' });
   socket.resume();
-  if (!socket.closed) await once(socket, 'close');
+  await closing(socket);
 });
 
 test('strangers who come and go at once are no trouble', async () => {
