@@ -1,6 +1,6 @@
 /**
  * Counterpart of the top of multiprocessing/connection.py: the addresses of listeners, and their families.
- * Deviations: D-080.
+ * Deviations: D-081.
  */
 import { join } from 'node:path';
 import { inspect } from 'node:util';

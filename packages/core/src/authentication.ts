@@ -1,7 +1,7 @@
 /**
  * Counterpart of "Authentication stuff" in multiprocessing/connection.py: each side proves that it holds the key without
  * showing it. The bytes on the wire are CPython's, those of 3.12 and later and those of 3.11 and before.
- * Deviations: D-083.
+ * Deviations: D-084.
  */
 import { inspect } from 'node:util';
 import { urandom } from '@multiprocessing/posix';

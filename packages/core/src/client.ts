@@ -1,5 +1,5 @@
 /**
- * Counterpart of `Client` in multiprocessing/connection.py. Deviations: D-080, D-084, D-086.
+ * Counterpart of `Client` in multiprocessing/connection.py. Deviations: D-081, D-085, D-087.
  */
 import { connectStream, connectStreamSync } from '@multiprocessing/posix';
 import {

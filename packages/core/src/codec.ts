@@ -1,5 +1,5 @@
 /**
- * How the objects of a Connection become bytes: CPython has pickle alone. Deviations: D-074.
+ * How the objects of a Connection become bytes: CPython has pickle alone. Deviations: D-073.
  */
 import { inspect } from 'node:util';
 import { typeError, ValueError } from './errors.ts';

@@ -1,6 +1,6 @@
 /**
  * Counterpart of multiprocessing/connection.py: Connection and Pipe. Its `wait` is in wait.ts.
- * Deviations: D-070, D-071, D-072, D-073, D-074.
+ * Deviations: D-069, D-070, D-071, D-072, D-073.
  */
 import { inspect } from 'node:util';
 import { close, Stream, StreamWatch, streamPair } from '@multiprocessing/posix';

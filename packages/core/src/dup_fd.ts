@@ -1,5 +1,5 @@
 /**
- * `DupFd` of multiprocessing/reduction.py: an fd inside of a pickle. Deviations: D-075.
+ * `DupFd` of multiprocessing/reduction.py: an fd inside of a pickle. Deviations: D-076.
  */
 import { UnpicklingError } from './errors.ts';
 import { getInheritedFds } from './inherited_fds.ts';

@@ -1,7 +1,7 @@
 /**
  * Messages in a byte stream: `_send_bytes` and `_recv_bytes` of multiprocessing/connection.py, each in steps that may
  * wait or not. A message is its length (`!i`; above 0x7fffffff -1 and then `!Q`) and its bytes.
- * Deviations: D-072, D-073.
+ * Deviations: D-071, D-072.
  */
 import { constants } from 'node:buffer';
 import { type Stream, WOULD_WAIT } from '@multiprocessing/posix';

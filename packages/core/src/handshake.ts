@@ -1,6 +1,6 @@
 /**
  * The handshake of a new connection, which is closed unless it succeeds, and which can have a time limit.
- * CPython has none on POSIX. Deviations: D-084.
+ * CPython has none on POSIX. Deviations: D-085.
  */
 import { POLLIN, POLLOUT, poll, Stream } from '@multiprocessing/posix';
 import { drive, type Handshake, MAX_HANDSHAKE_MESSAGE } from './authentication.ts';

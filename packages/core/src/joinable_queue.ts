@@ -1,6 +1,6 @@
 /**
  * `JoinableQueue` of multiprocessing/queues.py: a queue that counts what was put and is not done. CPython counts in a
- * semaphore; here it is the difference of what was put and what is done. Deviations: D-094.
+ * semaphore; here it is the difference of what was put and what is done. Deviations: D-092.
  */
 import { tidOf } from '@multiprocessing/posix';
 import { ValueError } from './errors.ts';

@@ -1,5 +1,5 @@
 /**
- * Counterpart of `Listener` in multiprocessing/connection.py. Deviations: D-080, D-082, D-084, D-085.
+ * Counterpart of `Listener` in multiprocessing/connection.py. Deviations: D-081, D-083, D-085, D-086.
  */
 import { inspect } from 'node:util';
 import { close } from '@multiprocessing/posix';

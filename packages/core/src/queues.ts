@@ -4,7 +4,7 @@
  * An item goes the way that it goes in CPython: put() → buffer → feeder → channel → get(). CPython's feeder is a thread that
  * writes to a pipe. Here put() itself writes to the channel (queue_channel.ts), which always has room; the buffer holds
  * only what has to wait for a slot (`maxsize`) or for another process in the middle of its put, and the event loop
- * feeds it. Deviations: D-090, D-091, D-092, D-093, D-094, D-095.
+ * feeds it. Deviations: D-088, D-089, D-090, D-091, D-092, D-093.
  */
 import { inspect } from 'node:util';
 import { osError, writeStderr } from '@multiprocessing/posix';

@@ -2,7 +2,7 @@
  * Counterpart of multiprocessing/resource_sharer.py: fds that other processes fetch from this one.
  *
  * Who pickles an fd keeps a copy of it in a table and sends its number there, and an address. Who unpickles it connects,
- * proves that it is of the same family (authkey), and gets the copy, once. Deviations: D-075, D-076, D-077.
+ * proves that it is of the same family (authkey), and gets the copy, once. Deviations: D-076, D-077, D-078.
  */
 import {
   acceptStream,

@@ -1,6 +1,6 @@
 /**
  * `sendfds`, `recvfds`, `send_handle` and `recv_handle` of multiprocessing/reduction.py: fds on their way through a Unix
- * socket, as CPython sends them: one byte, their number modulo 256, and beside it the fds. Deviations: D-079.
+ * socket, as CPython sends them: one byte, their number modulo 256, and beside it the fds. Deviations: D-080.
  */
 import { inspect } from 'node:util';
 import {

@@ -1,6 +1,6 @@
 /**
  * Counterpart of `SocketListener` in multiprocessing/connection.py: a socket that listens, and those who wait for a
- * connection at it. Deviations: D-081, D-082, D-085.
+ * connection at it. Deviations: D-082, D-083, D-086.
  */
 import { statSync, unlinkSync } from 'node:fs';
 import { resolve as resolvePath } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * `_reduce_socket` of multiprocessing/reduction.py, for node:net's Socket and Server: their fd travels, and the other
- * side makes a new object of it. Deviations: D-078.
+ * side makes a new object of it. Deviations: D-079.
  */
 import type { Server, Socket } from 'node:net';
 import { close } from '@multiprocessing/posix';

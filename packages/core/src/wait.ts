@@ -1,5 +1,5 @@
 /**
- * `wait` of multiprocessing/connection.py. Deviations: D-075.
+ * `wait` of multiprocessing/connection.py. Deviations: D-074.
  */
 import type { Server, Socket } from 'node:net';
 import { inspect } from 'node:util';

@@ -1,6 +1,6 @@
 /**
  * Stream sockets that listen and connect. None of their fds survives exec. Linux only.
- * Deviations: D-086.
+ * Deviations: D-087.
  */
 import { AF_UNIX, platform, SOCK_STREAM } from './constants.ts';
 import { osError } from './errors.ts';

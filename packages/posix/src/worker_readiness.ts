@@ -4,7 +4,7 @@
  *
  * A socket of node:net is given nowhere to read to. When there is something to read (or the end of file, or a connection to
  * accept), libuv asks for a buffer, gets none, and says ENOBUFS, without having read. There is no such way to learn that an fd
- * is writable, so one byte is written.
+ * is writable, so one byte is written. Deviations: D-075.
  */
 import type { Socket } from 'node:net';
 import { osError } from './errors.ts';
