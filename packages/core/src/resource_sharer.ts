@@ -14,6 +14,7 @@ import {
   inWorker,
   listenStream,
   POLLIN,
+  peerPid,
   replaceByNeverReady,
   StreamWatch,
   sendmsg,
@@ -162,10 +163,9 @@ function listenInWorker(fd: number): () => void {
 }
 
 function visit(fd: number): void {
-  const { authkey } = currentProcess();
   const guest: Visit = {
     fd,
-    exchange: new Exchange(fd, answer(fd, authkey)),
+    exchange: new Exchange(fd, answer(fd)),
     watch: StreamWatch(fd),
     timer: setTimeout(() => end(guest), REQUEST_LIMIT * 1000).unref(),
   };
@@ -195,8 +195,13 @@ function end(guest: Visit): void {
   serveWhileBlocked();
 }
 
-function* answer(fd: number, authkey: Uint8Array): Handshake {
-  yield* listenerHandshake(authkey);
+/** Each thread that has loaded the library by itself has a key of its own, and none has secrets before the others. */
+function isOfThisProcess(fd: number): boolean {
+  return peerPid(fd) === process.pid;
+}
+
+function* answer(fd: number): Handshake {
+  if (!isOfThisProcess(fd)) yield* listenerHandshake(currentProcess().authkey);
   const request = yield undefined;
   const shared = take(Number(Buffer.from(request).toString('latin1')));
   if (shared === undefined) {
@@ -245,8 +250,8 @@ function serve(): void {
 // Who fetches
 //
 
-function* ask(key: number, authkey: Uint8Array): Handshake {
-  yield* clientHandshake(authkey);
+function* ask(fd: number, key: number): Handshake {
+  if (!isOfThisProcess(fd)) yield* clientHandshake(currentProcess().authkey);
   yield Buffer.from(String(key), 'latin1');
 }
 
@@ -254,7 +259,7 @@ function fetchFd(address: string, key: number): number {
   let socket: number | undefined;
   try {
     socket = connectStreamSync(unixAddress(address), ANSWER_LIMIT);
-    exchangeSync(socket, ask(key, currentProcess().authkey), ANSWER_LIMIT);
+    exchangeSync(socket, ask(socket, key), ANSWER_LIMIT);
     return recvfdsSync(socket, 1)[0] as number;
   } catch (error) {
     throw explain(error);

@@ -210,6 +210,7 @@ export function uvPoll(fd: number, events: PollEvents, callback: () => void): Po
 /** Ends a watch for good. */
 export function closePoll(handle: PollHandle): void {
   watches.delete(handle);
+  if (watches.size === 0) process.off('exit', stopWatches);
   handle.stop();
   handle.close();
 }

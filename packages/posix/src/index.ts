@@ -97,6 +97,7 @@ export {
   connectStream,
   connectStreamSync,
   listenStream,
+  peerPid,
   socketName,
 } from './stream_socket.ts';
 export { StreamWatch } from './stream_watch.ts';

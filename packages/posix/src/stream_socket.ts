@@ -33,6 +33,7 @@ const cGetsockopt = syscall('int getsockopt(int fd, int level, int name, void *v
 
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
+const SO_PEERCRED = 17;
 const SO_SNDTIMEO = 21;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
@@ -66,6 +67,14 @@ export function socketName(fd: number): SocketAddress {
   const buffers = addressBuffer();
   cGetsockname(fd, buffers.address, buffers.size);
   return readAddress(buffers);
+}
+
+/** The pid of the process at the other end of a Unix socket: of who connected, or of who listened. @throws OSError */
+export function peerPid(fd: number): number {
+  const credentials = Buffer.alloc(12); // struct ucred
+  const size = sizeOf(credentials);
+  cGetsockopt(fd, platform.SOL_SOCKET, SO_PEERCRED, credentials, size);
+  return credentials.readInt32LE(0);
 }
 
 /**
