@@ -410,6 +410,18 @@ test('what is got where it was put needs no other process', async () => {
   queue.close();
 });
 
+test('a message that cannot be pickled leaves no fd behind', async () => {
+  const [a] = pair();
+  await a.send(new DupFd(0)); // from now on this process listens
+  const queue = mp.SimpleQueue();
+  const before = openLinks();
+  const message = [pair()[0], () => 1];
+  const calls = [() => a.send(message), () => a.sendSync(message), () => queue.put(message)];
+  for (const call of calls) expect(await errorOf(call)).toMatchObject({ name: 'PicklingError' });
+  expect(openLinks()).toHaveLength(before.length + 2); // the pair
+  queue.close();
+});
+
 test('a worker thread shares and fetches', async () => {
   const module = (name: string) => JSON.stringify(import.meta.resolve(`multiprocessing${name}`));
   const worker = new Worker(

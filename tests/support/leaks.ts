@@ -82,11 +82,13 @@ async function libraryState(): Promise<{ ownPids: Set<string>; ownFds: Set<strin
   const bells = [hub?.bell?.fd, hub?.ringer?.fd];
   const arenas = (state?.get('arenas') ?? new Map()) as Map<string, { fd: number }>;
   const tracker = state?.get('resourceTracker');
+  const sharer = state?.get('resourceSharer')?.listening as { fd: number } | undefined;
   const pids = [server?._forkserverPid, tracker?._pid];
   const fds = [
     server?._socket,
     server?._pidfd,
     tracker?._fd,
+    sharer?.fd,
     ...shared,
     ...bells,
     ...[...arenas.values()].map(({ fd }) => fd),

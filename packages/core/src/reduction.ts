@@ -11,6 +11,7 @@ import { type Reduced, registerReducer } from './pickle_classes.ts';
 import type { Piece } from './pickle_message.ts';
 import { Pickler } from './pickler.ts';
 import { nameExports } from './qualname.ts';
+import { lastShared, unshareSince } from './resource_sharer.ts';
 import { Unpickler } from './unpickler.ts';
 
 export type { AnyFunction } from './function_inspector.ts';
@@ -21,6 +22,20 @@ export { nameExports, nameOf } from './qualname.ts';
 
 /** A pickler at rest; a reduce method that pickles something itself gets another one. */
 let idle: Pickler | undefined;
+
+function pickling<T>(pickle: (pickler: Pickler) => T): T {
+  const pickler = idle ?? new Pickler();
+  idle = undefined;
+  const shared = lastShared();
+  try {
+    return pickle(pickler);
+  } catch (error) {
+    unshareSince(shared);
+    throw error;
+  } finally {
+    idle = pickler;
+  }
+}
 
 /** Pickles objects for other processes; Python's `ForkingPickler`. */
 export class ForkingPickler {
@@ -45,13 +60,7 @@ export class ForkingPickler {
    * @throws PicklingError if something in it cannot be sent; the message says what and where
    */
   static dumps(obj: unknown): Uint8Array {
-    const pickler = idle ?? new Pickler();
-    idle = undefined;
-    try {
-      return pickler.dumps(obj);
-    } finally {
-      idle = pickler;
-    }
+    return pickling((pickler) => pickler.dumps(obj));
   }
 
   /**
@@ -104,13 +113,7 @@ const NOTHING: Uint8Array[] = [];
  */
 export function dumpsBeside(obj: unknown): Pickled {
   const beside = typeof obj === 'object' ? [] : NOTHING;
-  const pickler = idle ?? new Pickler();
-  idle = undefined;
-  try {
-    return { message: pickler.dumpsBeside(obj, beside), beside };
-  } finally {
-    idle = pickler;
-  }
+  return pickling((pickler) => ({ message: pickler.dumpsBeside(obj, beside), beside }));
 }
 
 /** A message at the beginning of a buffer, and what stands beside it. @internal */

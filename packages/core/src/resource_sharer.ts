@@ -121,6 +121,19 @@ export function stop(): void {
   for (const visit of sharer.visits) end(visit);
 }
 
+/** The number of the fd that was shared last. @internal */
+export function lastShared(): number {
+  return sharer.key;
+}
+
+/** Closes what has been shared since then: the message that it was for has failed. @internal */
+export function unshareSince(key: number): void {
+  for (let later = key + 1; later <= sharer.key; later++) {
+    const fd = take(later);
+    if (fd !== undefined) close(fd);
+  }
+}
+
 //
 // The owner
 //

@@ -5,8 +5,8 @@
 import type { Server, Socket } from 'node:net';
 import { close } from '@multiprocessing/posix';
 import { DupFd } from './dup_fd.ts';
-import { PicklingError } from './errors.ts';
 import { type Reduced, registerReducer } from './pickle_classes.ts';
+import { Refusal } from './pickle_message.ts';
 import { nameExports } from './qualname.ts';
 import { processWide } from './state.ts';
 
@@ -39,31 +39,31 @@ export function registerSockets(proto: object): boolean {
 }
 
 function reduceSocket(socket: Socket): Reduced {
-  const fd = fdOf(socket, 'a socket that is not connected, or is destroyed,');
+  const fd = fdOf(socket, "a 'Socket' object that is not connected, or is destroyed,");
   const { allowHalfOpen, readableLength, writableLength } = socket;
   if (readableLength > 0) {
-    throw new PicklingError(
-      `this socket has read ${readableLength} bytes, which would be lost: send it before it reads` +
+    throw new Refusal(
+      `this 'Socket' object has read ${readableLength} bytes, which would be lost: send it before it reads` +
         ' (createServer({ pauseOnConnect: true })), or read them',
     );
   }
   if (writableLength > 0) {
-    throw new PicklingError(
-      `this socket has ${writableLength} bytes to write: send it when they are out, after the callback of write()`,
+    throw new Refusal(
+      `this 'Socket' object has ${writableLength} bytes to write: send it when they are out, after the callback of write()`,
     );
   }
   return [rebuildSocket, [new DupFd(fd), { allowHalfOpen }]];
 }
 
 function reduceServer(server: Server): Reduced {
-  const fd = fdOf(server, 'a server that does not listen');
+  const fd = fdOf(server, "a 'Server' object that does not listen");
   const { allowHalfOpen, pauseOnConnect } = server as unknown as Required<Options>;
   return [rebuildServer, [new DupFd(fd), { allowHalfOpen, pauseOnConnect }]];
 }
 
 function fdOf(object: Socket | Server, without: string): number {
   const fd = (object as HasHandle)._handle?.fd;
-  if (fd === undefined || fd < 0) throw new PicklingError(`${without} cannot be sent`);
+  if (fd === undefined || fd < 0) throw new Refusal(`${without} cannot be sent`);
   return fd;
 }
 
