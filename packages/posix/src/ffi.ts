@@ -200,28 +200,44 @@ export interface PollHandle {
  * the process otherwise (see readiness.ts, which guarantees both).
  */
 export function uvPoll(fd: number, events: PollEvents, callback: () => void): PollHandle {
+  if (watches.open === undefined) return noWatch;
+  if (!watches.stopAtExit) process.on('exit', stopWatches);
+  watches.stopAtExit = true;
   const handle: PollHandle = ffi().koffi.node.poll(fd, events, callback);
-  if (!stopsAtExit) process.on('exit', stopWatches);
-  stopsAtExit = true;
-  watches.add(handle);
+  watches.open.add(handle);
   return handle;
+}
+
+/** Has a watch look for other events. */
+export function startPoll(handle: PollHandle, events: PollEvents, callback: () => void): void {
+  if (watches.open !== undefined) handle.start(events, callback);
 }
 
 /** Ends a watch for good. */
 export function closePoll(handle: PollHandle): void {
-  watches.delete(handle);
-  if (watches.size === 0) process.off('exit', stopWatches);
+  watches.open?.delete(handle);
   handle.stop();
   handle.close();
 }
 
-const watches = new Set<PollHandle>();
-let stopsAtExit = false;
+/** The watches that there are; undefined once the process ends. */
+const watches = { open: new Set<PollHandle>() as Set<PollHandle> | undefined, stopAtExit: false };
 
 /** Node turns its loop once more at its end, and koffi, when it calls back then, ends the process by SIGABRT. */
 function stopWatches(): void {
-  for (const handle of watches) handle.stop();
+  for (const handle of watches.open ?? []) handle.stop();
+  watches.open = undefined;
 }
+
+const nothing = () => {};
+/** For who waits in an 'exit' handler: nothing is called back any more. */
+const noWatch: PollHandle = {
+  start: nothing,
+  stop: nothing,
+  close: nothing,
+  ref: nothing,
+  unref: nothing,
+};
 
 /** koffi knows a prototype by its name: a forked child has its parent's already. */
 const prototypes = new Map<string, Koffi.TypeObject>();

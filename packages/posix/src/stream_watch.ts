@@ -4,7 +4,7 @@
  */
 import { calledByChildren } from './compiled.ts';
 import { close, dup, getStatusFlags, inWorker, setStatusFlags } from './fd.ts';
-import { closePoll, type PollHandle, uvPoll } from './ffi.ts';
+import { closePoll, type PollHandle, startPoll, uvPoll } from './ffi.ts';
 import { atFork } from './forked_child.ts';
 import { closeRaw } from './raw_fd.ts';
 import { onReady } from './readiness.ts';
@@ -95,7 +95,7 @@ class LoopWatch implements StreamWatch {
     this.#armed = wanted;
     const events = EVENTS[wanted] as (typeof EVENTS)[number];
     if (this.#handle !== undefined) {
-      this.#handle.start(events, this.#ready);
+      startPoll(this.#handle, events, this.#ready);
       return;
     }
     const flags = getStatusFlags(this.#copy);
