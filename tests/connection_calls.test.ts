@@ -9,6 +9,7 @@ import { close, dup, pipe, read } from 'multiprocessing/os';
 import { afterEach, expect, test } from 'vitest';
 import * as targets from './fixtures/dist/connection_targets.js';
 import { collectUntil } from './support/garbage.ts';
+import { runNode } from './support/programs.ts';
 
 const { failure } = targets;
 const bytes = (text: string) => Buffer.from(text);
@@ -99,6 +100,25 @@ test('the file is not left non-blocking for others who share it', async () => {
   expect(await waiting).toBe(1);
 });
 
+test('a process can end while its connections are ready', async () => {
+  const url = import.meta.resolve('multiprocessing/connection');
+  const outcome = await runNode([
+    '--input-type=module',
+    '-e',
+    `import { Pipe, wait } from '${url}';
+     const [a, b] = Pipe();
+     const received = a.recv();
+     setImmediate(() => b.sendSync('message'));
+     console.log(await received);
+     process.on('exit', () => {
+       a.recv();
+       wait([a]);
+       b.close();
+     });`,
+  ]);
+  expect(outcome).toEqual({ code: 0, signal: null, stdout: 'message\n', stderr: '' });
+});
+
 test('what is no handle is told', () => {
   expect(() => new Connection(-1)).toThrow(mp.ValueError);
   for (const wrong of ['3', 1.5, undefined, null]) {
@@ -143,4 +163,15 @@ test('a codec of one’s own makes objects of bytes', async () => {
   expect(await y.recvBytes()).toEqual(bytes('{"a":[1]}'));
   y.sendBytesSync(bytes('null'));
   expect(a.recvSync()).toBe(null);
+});
+
+test('a short message that has to wait is sent as it was', async () => {
+  const [a, b] = pair();
+  const sends = [a.sendBytes(Buffer.alloc(8_000_000))]; // more than there is room for
+  const short = Buffer.from('before');
+  sends.push(a.sendBytes(short));
+  short.write('after!');
+  expect((await b.recvBytes()).length).toBe(8_000_000);
+  expect(Buffer.from(await b.recvBytes()).toString()).toBe('before');
+  await Promise.all(sends);
 });

@@ -148,8 +148,8 @@ export class Connection {
   }
 
   /**
-   * Sends bytes as one message; Python's `send_bytes`. They must not change until the promise is settled: more than 16 KiB,
-   * and what has to wait behind other messages, are not copied.
+   * Sends bytes as one message; Python's `send_bytes`. More than 16 KiB are not copied: they must not change until the
+   * promise is settled.
    * @param bytes a view, an ArrayBuffer or a SharedArrayBuffer
    * @param offset where to begin, in bytes
    * @param size how many bytes; the rest, without

@@ -8,7 +8,7 @@ import { type Stream, WOULD_WAIT } from '@multiprocessing/posix';
 import { EOFError, OSError } from './errors.ts';
 
 /** Up to this length a message goes with its header in one write. */
-const IN_ONE_WRITE = 16_384;
+export const IN_ONE_WRITE = 16_384;
 const LONGEST_INT = 0x7fffffff;
 /** What is allocated on the strength of a header alone, in bytes. The rest comes as the message does. */
 const TRUSTED = 1 << 24;

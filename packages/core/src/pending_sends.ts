@@ -2,7 +2,7 @@
  * The messages that a Connection has been given, in the order of the calls, and has not written yet.
  */
 import type { Stream, StreamWatch } from '@multiprocessing/posix';
-import { FrameWriter } from './frames.ts';
+import { FrameWriter, IN_ONE_WRITE } from './frames.ts';
 
 interface Send {
   readonly bytes: Uint8Array;
@@ -14,6 +14,11 @@ interface Send {
 
 /** After so many messages that went at once the event loop gets its turn. */
 const IN_A_ROW = 64;
+
+/** A short message that has to wait is copied, as one that goes at once is. */
+function keep(bytes: Uint8Array): Uint8Array {
+  return bytes.length > IN_ONE_WRITE ? bytes : Uint8Array.from(bytes);
+}
 
 /** @internal */
 export class PendingSends {
@@ -32,7 +37,7 @@ export class PendingSends {
 
   /**
    * Sends a message, after those that were given before.
-   * @param bytes must stay as they are until then
+   * @param bytes more than 16 KiB are not copied: they must stay as they are until then
    * @throws OSError, BrokenPipeError
    */
   async send(owner: object, bytes: Uint8Array): Promise<void> {
@@ -44,7 +49,8 @@ export class PendingSends {
       this.#begun = true;
     }
     await new Promise<void>((resolve, reject) => {
-      this.#queue.push({ bytes, owner, resolve, reject });
+      const kept = this.#begun && this.#queue.length === 0 ? bytes : keep(bytes);
+      this.#queue.push({ bytes: kept, owner, resolve, reject });
       if (this.#queue.length === 1) this.#listen();
     });
   }
