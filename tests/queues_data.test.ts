@@ -170,5 +170,5 @@ test('queues that nobody has any more, and closed ones, hold no fds', async () =
 
 test('a worker thread gets and puts, and the program ends', async () => {
   const { stdout, stderr, code } = await runProgram('queue_in_worker');
-  expect({ stdout, stderr, code }).toEqual({ stdout: 'sum 4950 4950\n', stderr: '', code: 0 });
+  expect({ stdout, stderr, code }).toEqual({ stdout: 'sum 499500 499500\n', stderr: '', code: 0 });
 });

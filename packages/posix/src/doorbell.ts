@@ -15,6 +15,7 @@ import { errno, native, syscall } from './ffi.ts';
 import { atFork } from './forked_child.ts';
 import { urandom } from './process.ts';
 import { watchReadable } from './readiness.ts';
+import { listenStream } from './stream_socket.ts';
 
 const cSocket = syscall('int socket(int domain, int type, int protocol)');
 const cBind = native('int bind(int fd, void *address, uint32_t length)');
@@ -29,6 +30,8 @@ const EAGAIN = 11;
 const EADDRINUSE = 98;
 const ENOBUFS = 105;
 const ECONNREFUSED = 111;
+/** How many may ring before the first of them is heard; the others need not. */
+const RINGS = 64;
 
 /** struct sockaddr_un of an abstract address: the family, NUL, the name. */
 const address = Buffer.alloc(2 + nameOfBell(0).length);
@@ -121,13 +124,25 @@ function randomId(): number {
 }
 
 function serverBell(heard: () => void): Doorbell {
-  const id = randomId();
+  const { id, fd } = listenAtRandom();
   const server = process.getBuiltinModule('node:net').createServer((connection) => {
     connection.on('error', () => {}).destroy();
     heard();
   });
-  server.listen(nameOfBell(id)).unref();
+  server.listen({ fd }).unref();
   return { id, fd: -1, keepAlive: (on) => (on ? server.ref() : server.unref()) };
+}
+
+/** By an fd: Node 20 itself would fill the name up with NULs, and nobody would find it. */
+function listenAtRandom(): { id: number; fd: number } {
+  for (;;) {
+    const id = randomId();
+    try {
+      return { id, fd: listenStream(addressOfBell(id), RINGS) };
+    } catch (error) {
+      if ((error as { errno?: number }).errno !== EADDRINUSE) throw error;
+    }
+  }
 }
 
 function datagramBell(heard: () => void): Doorbell {
