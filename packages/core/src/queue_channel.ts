@@ -50,14 +50,13 @@ import {
   WINDOW_TAIL,
 } from './queue_layout.ts';
 import { MEMBERS_WORDS, QueueMembers } from './queue_members.ts';
+import { copy, RECORD_HEAD, sizeOfRecord } from './queue_record.ts';
 import type { Pickled, Received } from './reduction.ts';
 import { LOCK, NativeSemLock, type SemLockState } from './semlock.ts';
 import { spin } from './spin.ts';
 import { MemberTable } from './wait_hub.ts';
 
 const MASK = RING_BYTES - 1;
-/** Bytes of a record's head: the length of what follows, and its kind. A record takes a multiple of 8 bytes. */
-const RECORD_HEAD = 8;
 /** Kinds: a message; where a body stands in the file; nothing up to the end of the ring. */
 const MESSAGE = 0;
 const BODY = 1;
@@ -391,17 +390,4 @@ export class QueueChannel {
   keepTaken(): void {
     this.#scratch = Buffer.allocUnsafeSlow(LONGEST_RECORD);
   }
-}
-
-function sizeOfRecord(length: number): number {
-  return (RECORD_HEAD + length + 7) & ~7;
-}
-
-/** Copies bytes; a call of `set` takes longer than this for few. */
-function copy(from: Uint8Array, start: number, to: Uint8Array, at: number, length: number): void {
-  if (length > 64) {
-    to.set(from.subarray(start, start + length), at);
-    return;
-  }
-  for (let i = 0; i < length; i++) to[at + i] = from[start + i] as number;
 }

@@ -26,7 +26,8 @@ export class Feeder {
   readonly #maxsize: number;
   #buffer: Entry[] = [];
   #feeding = false;
-  #generation = generation();
+  /** A forked child has a feeder of its own: what waits here is its parent's. */
+  readonly #generation = generation();
   #joinCancelled = false;
   #atExit: Finalize | undefined;
   #whenEmpty: (() => void)[] = [];
@@ -34,16 +35,6 @@ export class Feeder {
   constructor(channel: QueueChannel, maxsize: number) {
     this.#channel = channel;
     this.#maxsize = maxsize > 0 ? maxsize : Infinity;
-  }
-
-  /** In a forked child: what waits there is its parent's. */
-  afterFork(): void {
-    this.#buffer = [];
-    this.#feeding = false;
-    this.#generation = generation();
-    this.#joinCancelled = false;
-    this.#atExit = undefined;
-    this.#whenEmpty = [];
   }
 
   get isEmpty(): boolean {
@@ -59,15 +50,16 @@ export class Feeder {
     const deadline = deadlineOf(timeout);
     // What was put before goes first.
     if (this.#buffer.length > 0 && !this.#flush(deadline)) return false;
-    while (!this.#putOne(item)) {
+    while (!this.#putOne(item, true)) {
       if (deadline === 0 || !this.#waitForRoom(deadline)) return false;
     }
     return true;
   }
 
-  #putOne(item: Pickled): boolean {
+  /** @param wait whether to sleep while another process puts something @returns false when it did not go in */
+  #putOne(item: Pickled, wait: boolean): boolean {
     const channel = this.#channel;
-    channel.putLock.acquireSync(true, Infinity);
+    if (!channel.putLock.acquireSync(wait, Infinity)) return false;
     try {
       if (this.isFull()) return false;
       channel.put(item);
@@ -94,7 +86,7 @@ export class Feeder {
 
   /** @param timeout seconds, more than 0 @throws Full, OSError ENOMEM */
   put(item: Pickled, timeout: number): Promise<void> {
-    if (this.#buffer.length === 0 && this.#putAtOnce(item)) return Promise.resolve();
+    if (this.#buffer.length === 0 && this.#putOne(item, false)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const entry: Entry = { item: keep(item), resolve, reject, timer: undefined };
       if (timeout * 1000 <= LONGEST) {
@@ -108,19 +100,6 @@ export class Feeder {
     });
   }
 
-  #putAtOnce(item: Pickled): boolean {
-    const channel = this.#channel;
-    if (!channel.putLock.acquireSync(false, 0)) return false;
-    try {
-      if (this.isFull()) return false;
-      channel.put(item);
-    } finally {
-      channel.putLock.release();
-    }
-    channel.items.notify();
-    return true;
-  }
-
   #giveUp(entry: Entry): void {
     const index = this.#buffer.indexOf(entry);
     if (index < 0) return;
@@ -130,9 +109,8 @@ export class Feeder {
   }
 
   async #feed(): Promise<void> {
-    const born = this.#generation;
     this.#feeding = true;
-    while (born === this.#generation && this.#buffer.length > 0) {
+    while (this.#generation === generation() && this.#buffer.length > 0) {
       if (this.isFull()) {
         await this.#channel.room.wait(() => !this.isFull() || this.#buffer.length === 0, Infinity);
         continue;
@@ -144,7 +122,7 @@ export class Feeder {
         });
       });
     }
-    if (born === this.#generation) this.#feeding = false;
+    this.#feeding = false;
   }
 
   /** Puts as much of the buffer as there is room for. */
