@@ -3,28 +3,17 @@
  * docs/cpython-tests.md.
  */
 import * as mp from 'multiprocessing';
-import { Connection, Pipe } from 'multiprocessing/connection';
+import { Connection } from 'multiprocessing/connection';
 import { pipe } from 'multiprocessing/os';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as targets from './fixtures/dist/connection_targets.js';
+import { keep, pair } from './support/connections.ts';
 import { Channel, Gate } from './support/scratch.ts';
 import { forEachStartMethod } from './support/start_methods.ts';
 
 const forms = ['sync', 'async'] as const;
 const { failure, poll, recv, recvBytes, recvBytesInto, send, sendBytes } = targets;
 const bytes = (text: string) => Buffer.from(text);
-
-/** Connections that a test makes; closed after it. */
-const open: Connection[] = [];
-const keep = <T extends Connection[]>(...connections: T): T => {
-  open.push(...connections);
-  return connections;
-};
-const pair = (duplex = true) => keep(...Pipe(duplex));
-
-afterEach(() => {
-  for (const connection of open.splice(0)) connection.close();
-});
 
 forEachStartMethod((ctx) => {
   describe.each(forms)('%s', (form) => {

@@ -4,27 +4,16 @@
  */
 import { readFileSync } from 'node:fs';
 import * as mp from 'multiprocessing';
-import { Connection, Pipe, waitSync } from 'multiprocessing/connection';
+import { Connection, waitSync } from 'multiprocessing/connection';
 import { close, dup, pipe, read } from 'multiprocessing/os';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import * as targets from './fixtures/dist/connection_targets.js';
+import { keep, pair } from './support/connections.ts';
 import { collectUntil } from './support/garbage.ts';
 import { runNode } from './support/programs.ts';
 
 const { failure } = targets;
 const bytes = (text: string) => Buffer.from(text);
-
-/** Connections that a test makes; closed after it. */
-const open: Connection[] = [];
-const keep = <T extends Connection[]>(...connections: T): T => {
-  open.push(...connections);
-  return connections;
-};
-const pair = (duplex = true) => keep(...Pipe(duplex));
-
-afterEach(() => {
-  for (const connection of open.splice(0)) connection.close();
-});
 
 test('calls are served in their order, the blocking and the other ones together', async () => {
   const [a, b] = pair();

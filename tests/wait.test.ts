@@ -4,26 +4,15 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import * as mp from 'multiprocessing';
-import { type Connection, Pipe, wait, waitSync } from 'multiprocessing/connection';
+import { type Connection, wait, waitSync } from 'multiprocessing/connection';
 import { close, kill, pipe, write } from 'multiprocessing/os';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { sendNumbers, waitFor } from './fixtures/dist/connection_targets.js';
 import { endWith, sendLines } from './fixtures/dist/wait_targets.js';
+import { keep, pair } from './support/connections.ts';
 import { forEachStartMethod } from './support/start_methods.ts';
 
 const forms = ['sync', 'async'] as const;
-
-/** Connections that a test makes; closed after it. */
-const open: Connection[] = [];
-const keep = <T extends Connection[]>(...connections: T): T => {
-  open.push(...connections);
-  return connections;
-};
-const pair = (duplex = true) => keep(...Pipe(duplex));
-
-afterEach(() => {
-  for (const connection of open.splice(0)) connection.close();
-});
 
 async function listening(): Promise<{ server: Server; port: number }> {
   const server = createServer({ pauseOnConnect: true });
