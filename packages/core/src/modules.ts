@@ -8,7 +8,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { calledByChildren } from '@multiprocessing/posix';
-import { importModule } from './bundle.ts';
+import { importModule, loadedBundle } from './bundle.ts';
 import { UnpicklingError } from './errors.ts';
 import { require } from './require.ts';
 import { processWide } from './state.ts';
@@ -77,7 +77,10 @@ export function rememberFound({ module, qualname }: Name, value: unknown): void 
 export function findLoaded(name: Name): unknown {
   const known = state.found.get(name.module)?.get(name.qualname);
   if (known !== undefined) return known;
-  const namespace = state.namespaces.get(name.module) ?? builtinModule(name.module);
+  const builtin = builtinModule(name.module);
+  // Of a built-in module `default` is what it exports.
+  if (builtin !== undefined && name.qualname === 'default') return builtin;
+  const namespace = state.namespaces.get(name.module) ?? builtin;
   const value =
     namespace === undefined
       ? state.inspectModule(name.module, name.qualname)
@@ -151,8 +154,12 @@ export function lookUp(namespace: object, qualname: string): unknown {
   return undefined;
 }
 
+/** How the modules of this library begin, where it is a bundle. @internal */
+export const LIBRARY = 'multiprocessing:';
+
 function builtinModule(module: string): object | undefined {
   if (module === 'globalThis') return globalThis;
+  if (module.startsWith(LIBRARY)) return loadedBundle()?.exports[module.slice(LIBRARY.length)];
   return module.startsWith('node:') ? process.getBuiltinModule(module) : undefined;
 }
 
