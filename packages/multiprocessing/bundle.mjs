@@ -18,7 +18,7 @@ const common = {
   format: 'cjs',
   platform: 'node',
   target: 'node20',
-  external: ['koffi', 'es-module-lexer'],
+  external: ['acorn', 'koffi', 'es-module-lexer'],
   legalComments: 'none',
   logLevel: 'warning',
   outExtension: { '.js': '.cjs' },

@@ -46,7 +46,9 @@ export interface FunctionLocation {
   readonly column: number;
   /** V8's names of the scopes around it, innermost first: `Closure (outer)`, `Module`, `Global`. */
   readonly scopes: readonly string[];
-  /** The ES module's variables that V8 keeps, exported ones always among them; reading one may throw. */
+  /** The variables of these scopes that V8 keeps, copied; reading one may throw. */
+  readonly variables: readonly object[];
+  /** Those of the ES module, exported ones always among them. */
   readonly moduleScope: object | undefined;
 }
 
@@ -63,6 +65,18 @@ const sources = new Map<string, string>();
 
 type Call = <T>(method: string, params?: object) => T;
 
+/** Asks V8's inspector; it answers at once, as it is in this thread. @throws Error with the inspector's own @internal */
+export function post<R>(session: Session, method: string, params: object = {}): R {
+  let failure: Error | null = null;
+  let answer: unknown;
+  session.post(method, params, (error: Error | null, result?: object) => {
+    failure = error;
+    answer = result;
+  });
+  if (failure !== null) throw new Error(`inspector: ${method} failed`, { cause: failure });
+  return answer as R;
+}
+
 /** Opens a session for the time of one question. */
 function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: string) => T): T {
   const { Session } = process.getBuiltinModule('node:inspector');
@@ -72,16 +86,7 @@ function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: 
   const holder: Holder = { subject };
   session.connect();
   try {
-    const call: Call = <R>(method: string, params: object = {}): R => {
-      let error: Error | null = null;
-      let answer: unknown;
-      session.post(method, params, (err: Error | null, result?: object) => {
-        error = err;
-        answer = result;
-      });
-      if (error !== null) throw new Error(`inspector: ${method} failed`, { cause: error });
-      return answer as R;
-    };
+    const call: Call = (method, params) => post(session, method, params);
     Object.defineProperty(globals, holderKey, { value: holder, configurable: true });
     const { result } = call<{ result: Remote }>('Runtime.evaluate', {
       expression: 'globalThis[Symbol.for("multiprocessing.inspect")].subject',
@@ -128,8 +133,8 @@ function withScripts<T>(ask: (call: Call) => T): T {
 }
 
 /** The variables' names and values are copied into the holder by a function that runs beside them. */
-const copyScope =
-  'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = this.object }';
+const copyScopes =
+  'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = Array.from(this, (scope) => scope.object) }';
 const copyArguments =
   'function (...all) { globalThis[Symbol.for("multiprocessing.inspect")].result = all }';
 
@@ -144,20 +149,15 @@ export function locateFunction(fn: AnyFunction): FunctionLocation | undefined {
     if (location === undefined) return undefined;
     const scopesId = internal('[[Scopes]]')?.objectId;
     const scopes = scopesId === undefined ? [] : properties(call, scopesId).result;
-    const named = scopes.flatMap((p) => (p.value?.description === undefined ? [] : [p.value]));
-    const module = named.find((scope) => scope.description === 'Module');
-    if (module !== undefined) {
+    const named = scopes.flatMap((p) => p.value?.description ?? []);
+    if (scopesId !== undefined) {
       call('Runtime.callFunctionOn', {
-        objectId: module.objectId,
-        functionDeclaration: copyScope,
+        objectId: scopesId,
+        functionDeclaration: copyScopes,
         silent: true,
       });
     }
-    return {
-      location,
-      scopes: named.map((scope) => String(scope.description)),
-      moduleScope: holder.result as object | undefined,
-    };
+    return { location, scopes: named, variables: (holder.result ?? []) as object[] };
   });
   if (found === undefined) return undefined;
   const { scriptId: id, lineNumber: line, columnNumber: column } = found.location;
@@ -172,7 +172,8 @@ export function locateFunction(fn: AnyFunction): FunctionLocation | undefined {
     line,
     column,
     scopes: found.scopes,
-    moduleScope: found.moduleScope,
+    variables: found.variables,
+    moduleScope: found.variables[found.scopes.indexOf('Module')],
   };
 }
 
@@ -220,6 +221,22 @@ export function privateMembers(object: object): string[] {
     if (internalProperties.some((p) => p.name === '[[PrivateMethods]]'))
       names.push('private methods');
     return names;
+  });
+}
+
+/** The values of an object's private fields. @internal */
+export function privateFields(object: object): ReadonlyMap<string, unknown> {
+  return withSession(object, (call, holder, objectId) => {
+    const { privateProperties = [] } = properties(call, objectId);
+    const fields = privateProperties.filter((p) => p.value !== undefined);
+    call('Runtime.callFunctionOn', {
+      objectId,
+      functionDeclaration: copyArguments,
+      arguments: fields.map((p) => asArgument(p.value as Remote)),
+      silent: true,
+    });
+    const values = holder.result as unknown[];
+    return new Map(fields.map(({ name }, i) => [name, values[i]]));
   });
 }
 

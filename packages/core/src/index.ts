@@ -17,6 +17,7 @@ export {
 export { bootstrap } from './bootstrap.ts';
 export { importModule, loadedBundle } from './bundle.ts';
 export { Client, type ClientOptions, ClientSync } from './client.ts';
+export { closures, loadsFromParent, rehearsalMessage } from './closures.ts';
 export type { Codec, CodecOption } from './codec.ts';
 export * from './connection.ts';
 export { DupFd } from './dup_fd.ts';

@@ -12,7 +12,18 @@ const state = processWide('main', () => ({
   path: undefined as string | null | undefined,
   /** True where the main module is imported as `__mp_main__` is in Python. */
   reimported: false,
+  /** True in the child of an emulated fork: the functions that came over are the main module's own. */
+  emulated: false,
 }));
+
+/** What stands for `import.meta` and `module` in functions that came by value. */
+const carried = new WeakSet<object>();
+
+/** @internal */
+export function carryModule<T extends object>(module: T): T {
+  carried.add(module);
+  return module;
+}
 
 /**
  * The file of the main module; undefined for `node -e`, the REPL, and a program on stdin.
@@ -23,10 +34,15 @@ export function mainPath(): string | undefined {
   return state.path ?? undefined;
 }
 
-/** Says which file is the main module here: in a child, its parent's. @internal */
-export function setMainPath(path: string | undefined): void {
+/**
+ * Says which file is the main module here: in a child, its parent's.
+ * @param emulated whether this is the child of an emulated fork
+ * @internal
+ */
+export function setMainPath(path: string | undefined, emulated = false): void {
   state.path = path ?? null;
   state.reimported = true;
+  state.emulated = emulated;
 }
 
 /** Whether this process was launched by spawn or forkserver, and so only imports the main module. @internal */
@@ -69,7 +85,7 @@ export function checkMainPath(): void {
  * @param module `import.meta`, or CommonJS's `module`
  */
 export function isMain(module: { url?: string; filename?: string }): boolean {
-  if (state.reimported) return false;
+  if (state.reimported && !(state.emulated && carried.has(module))) return false;
   const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
   return path !== undefined && path === mainPath();
 }

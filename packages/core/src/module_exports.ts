@@ -12,10 +12,18 @@ export interface ModuleExports {
   readonly defaultText: string | undefined;
 }
 
+/** As far as it is asked for: `d` is -1 for an import statement, `ss` and `se` are where it stands. */
+interface LexedImport {
+  readonly n: string | undefined;
+  readonly d: number;
+  readonly ss: number;
+  readonly se: number;
+}
+
 type Parse = (
   source: string,
 ) => readonly [
-  unknown,
+  ReadonlyArray<LexedImport>,
   ReadonlyArray<{ readonly n: string; readonly ln: string | undefined; readonly e: number }>,
 ];
 
@@ -35,7 +43,7 @@ export function exportedVariables(scriptId: string, source: () => string): Modul
 function lex(source: string): ModuleExports {
   const variables = new Map<string, string>();
   let defaultText: string | undefined;
-  for (const { n: name, ln: local, e: end } of parse(source)) {
+  for (const { n: name, ln: local, e: end } of parse(source)[1]) {
     if (local !== undefined) {
       variables.set(name, local);
     } else if (name === 'default') {
@@ -52,15 +60,24 @@ function lex(source: string): ModuleExports {
   return { variables, defaultText };
 }
 
-function parse(source: string): ReturnType<Parse>[1] {
+/** The import statements of an ES module, and what they import from. @internal */
+export function importStatements(source: string): { specifier: string; statement: string }[] {
+  return parse(source)[0].flatMap(({ n: specifier, d: kind, ss: start, se: end }) =>
+    kind === -1 && specifier !== undefined
+      ? [{ specifier, statement: source.slice(start, end) }]
+      : [],
+  );
+}
+
+function parse(source: string): ReturnType<Parse> {
   try {
     lexer ??= (require('es-module-lexer/minimal') as { parse: Parse }).parse;
-    return lexer(source)[1];
+    return lexer(source);
   } catch (error) {
     if ('WebAssembly' in globalThis) throw error;
     // Without WebAssembly (--jitless) the lexer's JavaScript build does the same.
     lexer = (require('es-module-lexer/minimal/js') as { parse: Parse }).parse;
-    return lexer(source)[1];
+    return lexer(source);
   }
 }
 

@@ -52,10 +52,11 @@ export function isPlainInstance(proto: object): boolean {
 
 /**
  * The class of an ordinary instance.
+ * @param byName whether the class has to have a name
  * @throws PicklingError if its state is not all in its properties
  * @internal
  */
-export function instanceClass(value: object, proto: object): AnyFunction {
+export function instanceClass(value: object, proto: object, byName = true): AnyFunction {
   const known = plainInstances.get(proto);
   if (known !== undefined) return known;
   const cls = classOf(value, proto);
@@ -68,7 +69,7 @@ export function instanceClass(value: object, proto: object): AnyFunction {
     if (typeof ancestor !== 'function' || isEventEmitter(ancestor)) continue;
     if (isBuiltin(ancestor)) throw cannotSend(cls, 'it belongs to this process');
   }
-  checkClass(cls, value);
+  checkClass(cls, value, byName);
   plainInstances.set(proto, cls);
   return cls;
 }
@@ -77,26 +78,26 @@ export function instanceClass(value: object, proto: object): AnyFunction {
  * The class that a Map, Error, ... of a derived class is restored to; undefined where the engine's own will do.
  * @internal
  */
-export function derivedClass(value: object, proto: object): AnyFunction | undefined {
+export function derivedClass(value: object, proto: object, byName = true): AnyFunction | undefined {
   const native: unknown = proto.constructor;
   // From another realm, or an error class that Node keeps to itself: the nearest class that has a name.
   if (typeof native === 'function' && isBuiltin(native)) {
     const parent = Object.getPrototypeOf(proto) as object | null;
     const named = (globalThis as Record<string, unknown>)[native.name];
     if (named === native || typeof named === 'function' || parent === null) return undefined;
-    return types.isNativeError(value) ? derivedClass(value, parent) : undefined;
+    return types.isNativeError(value) ? derivedClass(value, parent, byName) : undefined;
   }
   let cls = derived.get(proto);
   if (cls === undefined) {
     cls = classOf(value, proto);
-    checkClass(cls, value);
+    checkClass(cls, value, byName);
     derived.set(proto, cls);
   }
   return cls;
 }
 
-function checkClass(cls: AnyFunction, value: object): void {
-  nameOf(cls);
+function checkClass(cls: AnyFunction, value: object, byName: boolean): void {
+  if (byName) nameOf(cls);
   const hidden = privateMembers(value);
   if (hidden.length > 0) {
     throw cannotSend(

@@ -16,6 +16,8 @@
 
 /** First byte of every message. @internal */
 export const MAGIC = 0x4d;
+/** First byte of a message with code, which only a child takes. @internal */
+export const HAS_CODE = 0x43;
 /** Flag: the message holds REF, the reader has to number objects. @internal */
 export const HAS_REFS = 1;
 /** Flag: the message ends with names of functions and classes. @internal */
@@ -108,6 +110,10 @@ export const OWN_VIEW = 0xc8;
 export const SHARED_BUFFER = 0xc9;
 /** view kind, ArrayBuffer in shared memory, byte offset, byte length */
 export const SHARED_VIEW = 0xca;
+/** index in the table of code, what it extends, early variables, the others, private statics, prototype */
+export const CLOSURE = 0xcb;
+/** a value that the next one needs, and the next one */
+export const AFTER = 0xcc;
 
 /** What ERROR's second byte says. @internal */
 export const errorParts = ['message', 'stack', 'cause', 'errors', 'name'] as const;

@@ -61,7 +61,7 @@ export abstract class PickleMessage extends PickleWriter {
       this.buf[this.start + 1] = this.flags;
     } catch (error) {
       this.abort();
-      throw publicError(error);
+      throw this.publicError(error);
     } finally {
       this.clear();
     }
@@ -87,6 +87,11 @@ export abstract class PickleMessage extends PickleWriter {
     this.ensure(4);
     this.buf.writeUInt32LE(offset, this.pos);
     this.pos += 4;
+  }
+
+  /** What the caller gets of an error. */
+  protected publicError(error: unknown): unknown {
+    return publicError(error);
   }
 
   abstract value(value: unknown): void;
@@ -154,10 +159,14 @@ export function at(error: unknown, path: string): unknown {
   return error;
 }
 
+function plainPath(segments: readonly string[]): string {
+  return segments.join('').replace(/^\./, '');
+}
+
 /** What the caller gets of it. @internal */
-export function publicError(error: unknown): unknown {
+export function publicError(error: unknown, pathOf = plainPath): unknown {
   if (error instanceof Refusal) {
-    const path = error.path.reverse().join('').replace(/^\./, '');
+    const path = pathOf(error.path.reverse());
     return new PicklingError(path === '' ? error.message : `${error.message} (found at ${path})`);
   }
   if (error instanceof RangeError && error.message === 'Maximum call stack size exceeded') {

@@ -99,7 +99,7 @@ export class Pickler extends PickleMessage {
   }
 
   /** Writes named properties as OBJECT, OBJECT_SHAPE or OBJECT_DICT does. */
-  private properties(value: Record<string, unknown>, keys: readonly string[]): void {
+  protected properties(value: Record<string, unknown>, keys: readonly string[]): void {
     let i = 0;
     try {
       if (this.shape(keys)) {
@@ -115,7 +115,7 @@ export class Pickler extends PickleMessage {
     }
   }
 
-  private symbolProperties(value: object, symbols: readonly symbol[]): void {
+  protected symbolProperties(value: object, symbols: readonly symbol[]): void {
     if (symbols.length === 0) return;
     this.varint(symbols.length);
     for (const key of symbols) {
@@ -214,7 +214,7 @@ export class Pickler extends PickleMessage {
     } else if (Array.isArray(value)) {
       this.array(
         value,
-        this.refusing(() => derivedClass(value, proto)),
+        this.refusing(() => derivedClass(value, proto, this.namedClasses)),
       );
     } else {
       const kind = this.refusing(() => kindOf(value, proto));
@@ -225,7 +225,7 @@ export class Pickler extends PickleMessage {
   }
 
   private instance(value: object, proto: object): void {
-    const cls = this.refusing(() => instanceClass(value, proto));
+    const cls = this.refusing(() => instanceClass(value, proto, this.namedClasses));
     const hooks = value as { [getStateSymbol]?: unknown; [setStateSymbol]?: unknown };
     const getState = hooks[getStateSymbol];
     if (typeof getState === 'function' || typeof hooks[setStateSymbol] === 'function') {
@@ -255,7 +255,7 @@ export class Pickler extends PickleMessage {
     if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
     if (extra.length > 0) this.byte(code.PROPERTIES);
     if (!kind.prototypes.includes(proto))
-      this.subclass(this.refusing(() => derivedClass(value, proto)));
+      this.subclass(this.refusing(() => derivedClass(value, proto, this.namedClasses)));
     this.refusing(() => kind.write(this, value));
     if (extra.length > 0) this.properties(value as Record<string, unknown>, extra);
     this.symbolProperties(value, symbols);
@@ -284,9 +284,9 @@ export class Pickler extends PickleMessage {
     if (state !== undefined) this.value(state);
   }
 
-  private function(fn: AnyFunction): void {
+  protected function(fn: AnyFunction): void {
     if (this.reference(fn)) return;
-    let name = knownName(fn);
+    const name = knownName(fn);
     if (name === undefined && fn.name.startsWith('bound ')) {
       const parts = boundParts(fn);
       if (parts !== undefined) {
@@ -298,8 +298,20 @@ export class Pickler extends PickleMessage {
         return;
       }
     }
-    name ??= this.refusing(() => nameOf(fn));
-    this.global(fn, name);
+    this.unbound(fn);
+  }
+
+  /** A function that is not a bound one: its name. */
+  protected unbound(fn: AnyFunction): void {
+    this.global(
+      fn,
+      this.refusing(() => nameOf(fn)),
+    );
+  }
+
+  /** Whether a class has to have a name, for its instances to be sent. */
+  protected get namedClasses(): boolean {
+    return true;
   }
 
   private bigint(value: bigint): void {
@@ -345,7 +357,8 @@ function hasHoles(array: readonly unknown[]): boolean {
 /** EventEmitter keeps its own bookkeeping under symbols; a missing one means "default". */
 let emitterSymbols: readonly symbol[] | undefined;
 
-function enumerableSymbols(value: object): readonly symbol[] {
+/** @internal */
+export function enumerableSymbols(value: object): readonly symbol[] {
   const symbols = Object.getOwnPropertySymbols(value);
   if (symbols.length === 0) return symbols;
   emitterSymbols ??= Object.getOwnPropertySymbols(new (process.getBuiltinModule('node:events'))());

@@ -8,6 +8,7 @@
  * A function is searched for once; afterwards its name is in a WeakMap.
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { loadedBundle } from './bundle.ts';
 import { PicklingError } from './errors.ts';
 import {
   type AnyFunction,
@@ -17,6 +18,7 @@ import {
 } from './function_inspector.ts';
 import { exportedVariables } from './module_exports.ts';
 import {
+  LIBRARY,
   lookUp,
   type Name,
   rememberedModules,
@@ -46,10 +48,23 @@ const cache = processWide('reduction.names', () => ({
  * @throws PicklingError if it has none, with the reason and what to do
  */
 export function nameOf(fn: AnyFunction): Name {
-  const known = cache.names.get(fn) ?? builtinName(fn);
+  const found = findName(fn);
+  if ('module' in found) return found;
+  throw refusal(fn, found.location, importableUrl(found.location.script.url));
+}
+
+/**
+ * Returns the name under which another process finds a function or class, or else where it stands.
+ * @throws PicklingError if it is not the program's own
+ * @internal
+ */
+export function findName(fn: AnyFunction): Name | { readonly location: FunctionLocation } {
+  const known = knownName(fn);
   if (known !== undefined) return known;
   const remembered = findInRemembered(fn);
   if (remembered !== undefined) return remember(fn, remembered);
+  const own = findInLibrary(fn);
+  if (own !== undefined) return own;
   const location = locateFunction(fn);
   if (location === undefined)
     throw new PicklingError(`${describe(fn)} cannot be sent: it is native code`);
@@ -59,7 +74,7 @@ export function nameOf(fn: AnyFunction): Name {
   }
   const module = importableUrl(url);
   const qualname = isModule ? findInModule(fn, location) : findInCommonJs(fn, url);
-  if (module === undefined || qualname === undefined) throw refusal(fn, location, module);
+  if (module === undefined || qualname === undefined) return { location };
   if (isModule) cache.anchors.set(module, fn);
   return remember(fn, { module, qualname });
 }
@@ -114,30 +129,31 @@ function refusal(
   module: string | undefined,
 ): PicklingError {
   const what = describe(fn);
+  const orElse = '; or let it travel by value: `ctx.allowClosures = true`';
   const at = `${location.script.url}:${location.line + 1}`;
   const byName = 'functions and classes are sent by name';
   if (module === undefined) {
     return new PicklingError(
       `${what} cannot be sent: it stands in ${location.script.url || 'evaluated code'}, which another process` +
-        ` cannot import; ${byName}: move it into a module file and export it`,
+        ` cannot import; ${byName}: move it into a module file and export it${orElse}`,
     );
   }
   const outer = enclosing(location);
   if (outer !== undefined) {
     return new PicklingError(
       `${what} cannot be sent: it is local to ${outer} (${at}); ${byName}: move it to the top level of its` +
-        ' module and export it, and pass what it closes over as arguments',
+        ` module and export it, and pass what it closes over as arguments${orElse}`,
     );
   }
   if (fn.name === '' || /^an anonymous/.test(what)) {
     return new PicklingError(
       `${what} cannot be sent: it has no name in its module (${at}); ${byName}:` +
-        ' make it a named function at the top level and export it',
+        ` make it a named function at the top level and export it${orElse}`,
     );
   }
   return new PicklingError(
     `${what} cannot be sent: it is not exported by ${module} (line ${location.line + 1}); ${byName}: export it` +
-      ' (from the top level of that module)',
+      ` (from the top level of that module)${orElse}`,
   );
 }
 
@@ -152,8 +168,8 @@ function enclosing({ scopes, script }: FunctionLocation): string | undefined {
   return undefined;
 }
 
-/** The URL that another process imports to get a script's module. */
-function importableUrl(url: string): string | undefined {
+/** The URL that another process imports to get a script's module. @internal */
+export function importableUrl(url: string): string | undefined {
   if (url.startsWith('data:')) {
     // tsx on Node 20 loads CommonJS TypeScript for an ES importer from a data: URL that names the file.
     const file = /^data:text\/javascript,__filename%3D(%22.*?%22)/.exec(url)?.[1];
@@ -204,6 +220,25 @@ function commonJsExports(url: string): object | undefined {
       return exports;
   }
   return undefined;
+}
+
+/** The URL of a CommonJS module by its `module.exports`. @internal */
+export function findCommonJs(is: (exports: unknown) => boolean): string | undefined {
+  const module = Object.values(require.cache).find((each) => each?.loaded && is(each.exports));
+  return module?.filename === undefined ? undefined : pathToFileURL(module.filename).href;
+}
+
+/** What this library exports, where it is a bundle: its modules are none that could be imported. */
+function findInLibrary(fn: AnyFunction): Name | undefined {
+  const bundle = loadedBundle();
+  if (bundle === undefined || cache.indexed.has(LIBRARY)) return undefined;
+  cache.indexed.add(LIBRARY);
+  for (const [part, exports] of Object.entries(bundle.exports)) {
+    for (const [qualname, value] of Object.entries(exports)) {
+      if (typeof value === 'function') remember(value, { module: LIBRARY + part, qualname });
+    }
+  }
+  return cache.names.get(fn);
 }
 
 function findInRemembered(fn: AnyFunction): Name | undefined {

@@ -18,7 +18,8 @@ export interface SharingContext {
  */
 export function checkShareable(obj: object, ctx: SharingContext | undefined): void {
   assertSpawning(obj);
-  if (getSpawningPopen()?.method === 'thread') return;
+  const method = getSpawningPopen()?.method;
+  if (method === 'thread' || method === 'fork_emulated') return;
   if ((ctx?._name ?? startMethodState.actual) !== 'fork') return;
   throw new RuntimeError(
     'A SemLock created in a fork context is being shared with a process in a spawn context.' +

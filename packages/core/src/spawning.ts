@@ -4,12 +4,18 @@
  */
 import { RuntimeError } from './errors.ts';
 import type { BaseProcess } from './process.ts';
+import type { EmulatedBy } from './start_method.ts';
 import { processWide } from './state.ts';
 
 /** What an object that is pickled while a child is launched may ask of the launcher. */
 export interface SpawningPopen {
   /** The start method's name. */
   readonly method: string;
+  /**
+   * The start method that stands in for fork. The child does not import the main module then: the functions of it, and
+   * all others that are no exports, travel by value.
+   */
+  readonly emulatedBy?: EmulatedBy | undefined;
   /**
    * Passes an open fd to the child. Returns what stands for it in the child; the child turns that
    * into its own fd number by `DupFd.detach()` (multiprocessing/reduction).

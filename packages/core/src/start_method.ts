@@ -8,9 +8,14 @@ import { processWide } from './state.ts';
 /** @internal */
 export type StartMethod = 'fork' | 'spawn' | 'forkserver';
 
+/** By which start method a fork is emulated. @internal */
+export type EmulatedBy = 'forkserver' | 'spawn';
+
 /** `actual` is undefined until the method is set or first used. @internal */
 export const startMethodState = processWide('startMethod', () => ({
   actual: undefined as StartMethod | undefined,
+  /** In the child of an emulated fork, until it has made itself ready. */
+  emulatedBy: undefined as EmulatedBy | undefined,
 }));
 
 writtenByChildren(startMethodState);

@@ -14,6 +14,14 @@ import { PickleReader } from './pickle_reader.ts';
 import { isBuiltin, remember } from './qualname.ts';
 import { readers } from './unpickle_kinds.ts';
 
+/** Makes the functions of a message that travel by value (closure_code.ts). @internal */
+export interface FunctionMaker {
+  make(index: number, values: { next(): unknown; made(fn: AnyFunction): void }): AnyFunction;
+}
+
+const NO_CODE =
+  'the message has functions by value, which would be executed: they are taken from the own parent only, at the start';
+
 /** An error of the program's own code, on its way out unchanged. */
 class Thrown extends Error {}
 
@@ -25,20 +33,26 @@ export class Unpickler extends PickleReader {
   readonly names: readonly Name[];
   private readonly refs: unknown[] | undefined;
   private proto: object | undefined;
+  private readonly functions: FunctionMaker | undefined;
 
   /**
    * @param message the bytes, from their beginning
    * @param length of the message in them
    * @param beside what `Pickler.dumps` put beside the message; each in a buffer of its own, which goes to who unpickles
+   * @param functions makes the functions that travel by value: to be given by a child, for a message of its parent
    * @throws UnpicklingError if this is not the beginning and the end of a message
    */
   constructor(
     message: Uint8Array,
     beside: readonly Uint8Array<ArrayBuffer>[] = NOTHING,
     length = message.length,
+    functions?: FunctionMaker,
   ) {
     super(message, length);
-    if (this.byte() !== code.MAGIC) throw new UnpicklingError('this is not a pickled message');
+    this.functions = functions;
+    const magic = this.byte();
+    if (magic === code.HAS_CODE) throw new UnpicklingError(NO_CODE);
+    if (magic !== code.MAGIC) throw new UnpicklingError('this is not a pickled message');
     const flags = this.byte();
     if (flags > (code.HAS_REFS | code.HAS_NAMES | code.HAS_BESIDE))
       throw new UnpicklingError('the message is of an unknown version');
@@ -159,6 +173,11 @@ export class Unpickler extends PickleReader {
         return this.derived();
       case code.PROPERTIES:
         return this.properties(this.objectValue());
+      case code.CLOSURE:
+        return this.closure();
+      case code.AFTER:
+        this.value();
+        return this.value();
       case code.SYMBOL_PROPERTIES:
         return this.symbolProperties(this.objectValue());
     }
@@ -284,6 +303,16 @@ export class Unpickler extends PickleReader {
         assign(object, key, (state as Record<PropertyKey, unknown>)[key]);
     }
     return object;
+  }
+
+  private closure(): AnyFunction {
+    if (this.functions === undefined) throw new UnpicklingError(NO_CODE);
+    return this.functions.make(this.varint(), {
+      next: () => this.value(),
+      made: (fn) => {
+        this.add(fn);
+      },
+    });
   }
 
   private bound(): AnyFunction {

@@ -1,5 +1,6 @@
 /** `multiprocessing/reduction`: how objects are pickled for another process. */
 export {
+  closures,
   DupFd,
   dumpsForThread,
   ForkingPickler,

@@ -1,0 +1,47 @@
+/**
+ * Which variables of a module are imported, and from where.
+ */
+import type { Node } from 'acorn';
+import { parse } from './closure_source.ts';
+import { importStatements } from './module_exports.ts';
+
+/** Where an imported variable comes from. */
+export interface Imported {
+  /** As it is written in the module. */
+  readonly specifier: string;
+  /** The exported name; `*` for the module itself. */
+  readonly name: string;
+}
+
+const known = new Map<string, ReadonlyMap<string, Imported>>();
+
+interface Specifier extends Node {
+  readonly local: { name: string };
+  readonly imported?: { name?: string; value?: string };
+}
+
+/** The imported variables of an ES module, by their names there. @internal */
+export function importedVariables(
+  scriptId: string,
+  source: () => string,
+): ReadonlyMap<string, Imported> {
+  let variables = known.get(scriptId);
+  if (variables === undefined) {
+    variables = readImports(source());
+    known.set(scriptId, variables);
+  }
+  return variables;
+}
+
+function readImports(source: string): Map<string, Imported> {
+  const variables = new Map<string, Imported>();
+  for (const { specifier, statement } of importStatements(source)) {
+    const { body } = parse(statement) as unknown as { body: { specifiers?: Specifier[] }[] };
+    for (const { type, local, imported } of body[0]?.specifiers ?? []) {
+      const named = imported?.name ?? imported?.value ?? 'default';
+      const name = type === 'ImportNamespaceSpecifier' ? '*' : named;
+      variables.set(local.name, { specifier, name });
+    }
+  }
+  return variables;
+}
