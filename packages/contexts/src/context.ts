@@ -8,7 +8,7 @@ import { inspect } from 'node:util';
 import {
   AuthenticationError,
   activeChildren,
-  BaseProcess,
+  type BaseProcess,
   BufferTooShort,
   type Connection,
   currentProcess,
@@ -16,18 +16,17 @@ import {
   NotImplementedError,
   nameExports,
   Pipe,
-  type Popen,
   ProcessError,
   parentProcess,
   queues,
   type Reducer,
+  reduceSymbol,
   type StartMethod,
   setReducer,
   sharedctypes,
-  startMethodState,
   synchronize,
-  type Target,
   TimeoutError,
+  typeError,
   util,
   ValueError,
 } from '@multiprocessing/core';
@@ -42,17 +41,11 @@ import type {
 import {
   _forkserver,
   checkForkserverAvailable,
-  type LaunchOptions,
   type OnPreloadError,
-  PopenFork,
-  PopenForkServer,
-  PopenSpawn,
   setExecutable,
 } from '@multiprocessing/popen';
-import { calledByChildren, replaceExitHandlers } from '@multiprocessing/posix';
-
-// The getters of a namespace are functions that each forked child would have to compile.
-const { _exitFunction, _runAfterForkers, resetExit } = util;
+import { forkAvailable } from '@multiprocessing/posix';
+import { closuresAllowed, ForkProcess, ForkServerProcess, SpawnProcess } from './processes.ts';
 
 /** Until the package that brings it lands. */
 function later(name: string): never {
@@ -113,6 +106,24 @@ export abstract class BaseContext {
   readonly BufferTooShort = BufferTooShort;
   readonly TimeoutError = TimeoutError;
   readonly AuthenticationError = AuthenticationError;
+
+  /**
+   * Whether targets and arguments may be functions and classes without a name, inline ones say: they travel by value
+   * then, their source and the variables that they use, instead of being refused. Under fork they always may. No
+   * counterpart in Python; `reducer = closures` does the same for all contexts.
+   */
+  get allowClosures(): boolean {
+    return closuresAllowed.has(this._name);
+  }
+
+  /** @throws TypeError unless it is a boolean; ValueError for false under fork */
+  set allowClosures(allow: boolean) {
+    if (typeof allow !== 'boolean') throw typeError('allowClosures must be true or false');
+    if (this._name === 'fork' && !allow)
+      throw new ValueError('under fork functions need no name: allowClosures cannot be false');
+    if (allow) closuresAllowed.add(this._name);
+    else closuresAllowed.delete(this._name);
+  }
 
   constructor() {
     for (const name of factoryNames) withAndWithoutNew(this, name);
@@ -318,64 +329,15 @@ export abstract class BaseContext {
   /** @throws ValueError if this program cannot use the method @internal */
   _checkAvailable(): void {}
 
+  /** It is the one of its name, in every process. */
+  [reduceSymbol](): [typeof contextOf, [StartMethod | undefined]] {
+    return [contextOf, [this._name]];
+  }
+
   toString(): string {
     return `<${this.constructor.name}>`;
   }
 }
-
-//
-// Process classes with a fixed start method
-//
-
-/** A process that is a copy of this one; Python's `ForkProcess`. */
-export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T> {
-  /** A turn of the event loop, so that the child's copy of the stack holds nothing of the caller's. */
-  override _beforeLaunch(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
-  }
-
-  override _Popen(options: LaunchOptions): Popen {
-    return new PopenFork(this as unknown as BaseProcess, options);
-  }
-
-  override _afterFork(): void {
-    startMethodState.actual = 'fork';
-    resetExit();
-    replaceExitHandlers(_exitFunction);
-    _runAfterForkers();
-  }
-}
-
-/** A process that is a fresh node; Python's `SpawnProcess`. */
-export class SpawnProcess<T extends Target = () => unknown> extends BaseProcess<T> {
-  override _Popen(options: LaunchOptions): Popen {
-    return new PopenSpawn(this as unknown as BaseProcess, options);
-  }
-
-  override _afterFork(): void {
-    startMethodState.actual = 'spawn';
-  }
-}
-
-/** A process forked by a server that has imported the main module; Python's `ForkServerProcess`. */
-export class ForkServerProcess<T extends Target = () => unknown> extends BaseProcess<T> {
-  override _beforeLaunch(): Promise<void> {
-    return _forkserver.ready();
-  }
-
-  override _Popen(options: LaunchOptions): Popen {
-    return new PopenForkServer(this as unknown as BaseProcess, options);
-  }
-
-  override _afterFork(): void {
-    startMethodState.actual = 'forkserver';
-    resetExit();
-    _runAfterForkers();
-  }
-}
-
-calledByChildren(ForkProcess.prototype._afterFork, ForkServerProcess.prototype._afterFork);
-nameExports(import.meta.url, { ForkProcess, SpawnProcess, ForkServerProcess });
 
 //
 // Contexts with a fixed start method
@@ -385,6 +347,18 @@ nameExports(import.meta.url, { ForkProcess, SpawnProcess, ForkServerProcess });
 export class ForkContext extends BaseContext {
   override readonly _name = 'fork';
   override readonly Process = ForkProcess;
+
+  /**
+   * Whether this process cannot fork(2), so that its children get what they need by value, and nothing else of it. No
+   * counterpart in Python; `forkAvailable()` of multiprocessing/os says why.
+   */
+  get emulated(): boolean {
+    return !forkAvailable().available;
+  }
+
+  override toString(): string {
+    return this.emulated ? '<ForkContext emulated>' : '<ForkContext>';
+  }
 }
 
 /** Python's `SpawnContext`. */
@@ -402,6 +376,16 @@ export class ForkServerContext extends BaseContext {
     checkForkserverAvailable();
   }
 }
+
+/** The context of a name; the default one without. @internal */
+export function contextOf(name: StartMethod | undefined): BaseContext {
+  return name === undefined ? defaultOf.context : concreteContexts[name];
+}
+
+/** The default context, which stands to the right of this file. @internal */
+export const defaultOf = {} as { context: BaseContext };
+
+nameExports(import.meta.url, { contextOf });
 
 /** @internal */
 export const concreteContexts = {

@@ -17,8 +17,7 @@ import {
   ForkServerUnavailableError,
   type LaunchOptions,
 } from '@multiprocessing/popen';
-import { forkAvailable } from '@multiprocessing/posix';
-import { BaseContext, concreteContexts } from './context.ts';
+import { BaseContext, concreteContexts, defaultOf } from './context.ts';
 
 /** The Process class of the default context; Python's `multiprocessing.Process`. */
 export class Process<T extends Target = () => unknown> extends BaseProcess<T> {
@@ -66,6 +65,14 @@ export class DefaultContext extends BaseContext {
   override readonly _name = undefined;
   override readonly Process = Process;
 
+  override get allowClosures(): boolean {
+    return this.getContext().allowClosures;
+  }
+
+  override set allowClosures(allow: boolean) {
+    this.getContext().allowClosures = allow;
+  }
+
   override getContext(): BaseContext;
   override getContext<M extends StartMethod>(method: M): (typeof concreteContexts)[M];
   override getContext(method?: string): BaseContext;
@@ -109,7 +116,7 @@ export class DefaultContext extends BaseContext {
   getAllStartMethods(): StartMethod[] {
     const first = defaultStartMethod();
     const usable = (['forkserver', 'spawn', 'fork'] as const).filter((method) => {
-      if (method === 'fork') return forkAvailable().available;
+      if (method === 'fork') return process.platform !== 'win32';
       return method === 'spawn' || forkserverWorks();
     });
     return [first, ...usable.filter((method) => method !== first)];
@@ -133,3 +140,4 @@ function forkserverWorks(): boolean {
 
 /** @internal */
 export const defaultContext = new DefaultContext();
+defaultOf.context = defaultContext;

@@ -3,3 +3,4 @@
  */
 export * from './context.ts';
 export * from './default_context.ts';
+export { ForkProcess, ForkServerProcess, SpawnProcess } from './processes.ts';

@@ -45,9 +45,16 @@ export type OnPreloadError = 'ignore' | 'warn' | 'fail';
 export interface ServerSettings {
   preload: string[];
   onError: OnPreloadError;
+  /** Whether it serves emulated forks: the main module does not run in it. */
+  emulates: boolean;
   mainPath: string | undefined;
   argv: string[];
 }
+
+const preload = processWide('forkserver.preload', () => ({
+  names: ['__main__'],
+  onError: 'ignore' as OnPreloadError,
+}));
 
 /** The forkserver method cannot work for this program; the message says why. */
 export class ForkServerUnavailableError extends ValueError {}
@@ -62,8 +69,11 @@ class ForkServer {
   _pidfd: number | undefined;
   /** Where the server says that it is ready, or why it is not; undefined once read. */
   #report: number | undefined;
-  #preload = ['__main__'];
-  #onError: OnPreloadError = 'ignore';
+  readonly #emulates: boolean;
+
+  constructor(emulates: boolean) {
+    this.#emulates = emulates;
+  }
 
   /** Ends the server and waits for it, if no child of it is left; for tests. Python's `_stop`. @internal */
   _stop(): void {
@@ -90,8 +100,8 @@ class ForkServer {
     if (!['ignore', 'warn', 'fail'].includes(onError)) {
       throw new ValueError(`onError must be 'ignore', 'warn' or 'fail', not ${inspect(onError)}`);
     }
-    this.#preload = [...moduleNames];
-    this.#onError = onError;
+    preload.names = [...moduleNames];
+    preload.onError = onError;
   }
 
   /**
@@ -111,8 +121,9 @@ class ForkServer {
       const executable = getExecutable();
       const execArgv = forkSafeExecArgv(argsFromInterpreterFlags());
       const settings: ServerSettings = {
-        preload: this.#preload,
-        onError: this.#onError,
+        preload: preload.names.filter((name) => name !== '__main__' || !this.#emulates),
+        onError: preload.onError,
+        emulates: this.#emulates,
         mainPath: mainPath(),
         argv: process.argv,
       };
@@ -242,4 +253,7 @@ export function checkForkserverAvailable(): void {
 }
 
 /** @internal */
-export const _forkserver = processWide('forkserver', () => new ForkServer());
+export const _forkserver = processWide('forkserver', () => new ForkServer(false));
+
+/** The server of emulated forks (popen_fork_emulated.ts): the main module is not imported there. @internal */
+export const _emulatingServer = processWide('forkserver.emulating', () => new ForkServer(true));

@@ -31,8 +31,8 @@ import {
   writeStderr,
 } from '@multiprocessing/posix';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
-import { _forkserver, type ServerSettings } from './forkserver.ts';
-import { _main, importMainPath, rehearse } from './spawn.ts';
+import { _emulatingServer, _forkserver, type ServerSettings } from './forkserver.ts';
+import { _main, importMainPath, leave, rehearse } from './spawn.ts';
 import { writeSigned } from './status.ts';
 
 const SOCKET = 3;
@@ -68,11 +68,11 @@ async function main(settings: ServerSettings): Promise<void> {
   ignoreSignal(SIGINT, true);
   watchThreads(); // here and not in each child, as all of these
   exitWithoutWork();
-  await rehearse().catch(() => {}); // children are slower then
+  await rehearse(settings.emulates).catch(() => {}); // children are slower then
   write(REPORT, 'ready');
   close(REPORT);
-  const request = serve();
-  process.exit(await _main(request.data, request.parentSentinel));
+  const request = serve(settings.emulates ? _emulatingServer : _forkserver);
+  leave(await _main(request.data, request.parentSentinel));
 }
 
 /** Imports the modules to be shared by all children. */
@@ -105,7 +105,7 @@ interface Served {
 }
 
 /** Serves until the last client is gone. Returns only in a child. */
-function serve(): Request {
+function serve(server: typeof _forkserver): Request {
   const children = new Map<number, Served>();
   for (;;) {
     for (const fd of poll([SOCKET, ...children.keys()])) {
@@ -117,7 +117,7 @@ function serve(): Request {
       }
       const { data, fds } = recvmsg(SOCKET, 64);
       if (data.length === 0) process.exit(0); // nobody is left who could ask
-      const request = forkChild(fds, children);
+      const request = forkChild(server, fds, children);
       if (request !== undefined) return request;
     }
   }
@@ -131,7 +131,11 @@ function reap({ pid, pidfd, status }: Served): void {
 }
 
 /** Forks once. In the parent the child is noted; in the child the request is returned. */
-function forkChild(fds: number[], children: Map<number, Served>): Request | undefined {
+function forkChild(
+  server: typeof _forkserver,
+  fds: number[],
+  children: Map<number, Served>,
+): Request | undefined {
   const [client, parentSentinel, status, data, ...inherited] = fds as [
     number,
     number,
@@ -155,7 +159,7 @@ function forkChild(fds: number[], children: Map<number, Served>): Request | unde
   }
   inChild(status, children);
   ignoreSignal(SIGINT, false);
-  _forkserver._socket = client;
+  server._socket = client;
   setInheritedFds(inherited);
   return { parentSentinel, data, inherited };
 }
@@ -170,4 +174,4 @@ function inChild(status: number, siblings: Map<number, Served>): void {
   }
 }
 
-calledByChildren(inChild, setInheritedFds, _main, process.exit);
+calledByChildren(inChild, setInheritedFds, _main, leave, process.exit);

@@ -43,6 +43,8 @@ import { closeInheritedFds, OwnedFds } from './owned_fds.ts';
 export interface LaunchOptions {
   /** Whether the caller waits with its stack in place: a forked child cannot go on from there. */
   readonly sync: boolean;
+  /** Whether functions without a name travel by value, where they travel. */
+  readonly allowClosures?: boolean;
 }
 
 /** Launches a child by fork(2); Python's `popen_fork.Popen`. */
@@ -231,7 +233,7 @@ function isAsync(process: BaseProcess): boolean {
 /** Throws before anything is made if the process cannot be forked. */
 function checkForkable(process: BaseProcess, { sync }: LaunchOptions): void {
   const { available, reason } = forkAvailable();
-  if (!available) throw new ValueError(`start method 'fork' cannot be used here: ${reason}`);
+  if (!available) throw new ValueError(`this process cannot fork: ${reason}`);
   if (sync && isAsync(process)) {
     throw new RuntimeError(
       'startSync() cannot fork an asynchronous target: the child would have to return into the' +

@@ -3,6 +3,7 @@
  */
 import {
   type BaseProcess,
+  type EmulatedBy,
   EOFError,
   RuntimeError,
   resourceTracker,
@@ -11,7 +12,7 @@ import {
   waitSync,
 } from '@multiprocessing/core';
 import { close, dup, pipe, poll } from '@multiprocessing/posix';
-import { _forkserver } from './forkserver.ts';
+import { _forkserver as server } from './forkserver.ts';
 import * as popen_fork from './popen_fork.ts';
 import { pickleForChild } from './spawn.ts';
 import { readSigned } from './status.ts';
@@ -25,18 +26,27 @@ export class Popen extends popen_fork.Popen {
     return 'forkserver';
   }
 
+  /** Of an emulated fork, the method itself. */
+  get emulatedBy(): EmulatedBy | undefined {
+    return undefined;
+  }
+
+  protected get server(): typeof server {
+    return server;
+  }
+
   /** Passes an fd to the child. @returns its index among the fds that the child inherits */
   duplicateForChild(fd: number): number {
     this.passed ??= [];
     return this.passed.push(fd) - 1;
   }
 
-  override _launch(process: BaseProcess): void {
-    const data = this.fds.add(pickleForChild(this, process));
+  override _launch(process: BaseProcess, options: popen_fork.LaunchOptions): void {
+    const data = this.fds.add(pickleForChild(this, process, options));
     const [statusR, statusW] = this.fds.addPair(pipe());
     const [childR, parentW] = this.fds.addPair(pipe());
     trace('popen_forkserver', 'pipes', this.name, () => ({ statusR, statusW, childR, parentW }));
-    _forkserver.connectToNewProcess([childR, statusW, data, ...(this.passed ?? [])]);
+    this.server.connectToNewProcess([childR, statusW, data, ...(this.passed ?? [])]);
     this.sentinelFd = statusR;
     this.fds.close(childR, statusW, data);
     resourceTracker._resourceTracker._startReserved();

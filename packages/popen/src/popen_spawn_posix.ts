@@ -1,7 +1,13 @@
 /**
  * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node.
  */
-import { type BaseProcess, resourceTracker, trace, util } from '@multiprocessing/core';
+import {
+  type BaseProcess,
+  type EmulatedBy,
+  resourceTracker,
+  trace,
+  util,
+} from '@multiprocessing/core';
 import { FIRST_PASSED_FD, pipe } from '@multiprocessing/posix';
 import { codeCacheFd } from './code_cache.ts';
 import { entryPath } from './entries.ts';
@@ -20,14 +26,19 @@ export class Popen extends popen_fork.Popen {
     return 'spawn';
   }
 
+  /** Of an emulated fork, the method itself. */
+  get emulatedBy(): EmulatedBy | undefined {
+    return undefined;
+  }
+
   /** Passes an fd to the child. @returns its index among the fds that the child inherits */
   duplicateForChild(fd: number): number {
     this.passed ??= [];
     return this.passed.push(fd) - 1;
   }
 
-  override _launch(process: BaseProcess): void {
-    const data = this.fds.add(pickleForChild(this, process));
+  override _launch(process: BaseProcess, options: popen_fork.LaunchOptions): void {
+    const data = this.fds.add(pickleForChild(this, process, options));
     const [parentR, childW] = this.fds.addPair(pipe());
     const [childR, parentW] = this.fds.addPair(pipe());
     trace('popen_spawn', 'pipes', this.name, () => ({ parentR, childW, childR, parentW }));

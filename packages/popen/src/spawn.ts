@@ -9,16 +9,20 @@ import {
   BaseProcess,
   bootstrap,
   checkMainPath,
+  closures,
   currentProcess,
+  type EmulatedBy,
   ForkingPickler,
   getInheritedFds,
   getReducer,
   getSpawningPopen,
   getSpawningProcess,
   importModule,
+  loadsFromParent,
   mainPath,
   nameExports,
   RuntimeError,
+  rehearsalMessage,
   rememberModule,
   resourceTracker,
   type SpawningPopen,
@@ -31,10 +35,11 @@ import {
   typeError,
   util,
 } from '@multiprocessing/core';
-import { close } from '@multiprocessing/posix';
+import { _exit, close } from '@multiprocessing/posix';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 import { addCodeCache } from './code_cache.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
+import type { LaunchOptions } from './popen_fork.ts';
 
 //
 // The executable
@@ -100,6 +105,8 @@ export interface PreparationData {
   startMethod: StartMethod | undefined;
   executable: string | undefined;
   mainPath: string | undefined;
+  /** Set in the child of an emulated fork, which does not import the main module. */
+  emulatedBy: EmulatedBy | undefined;
   /** The resource tracker's pipe, as what `duplicateForChild` returned; undefined if there is none. */
   tracker: number | undefined;
 }
@@ -124,7 +131,7 @@ to use the proper idiom in the main module:
 /** Python's `get_preparation_data`. @throws RuntimeError, OSError (ENOENT: the main file) @internal */
 export function getPreparationData(name: string, popen: SpawningPopen): PreparationData {
   checkNotImportingMain();
-  checkMainPath();
+  if (popen.emulatedBy === undefined) checkMainPath();
   const { toStderr, level } = util.loggingState();
   return {
     name,
@@ -136,22 +143,30 @@ export function getPreparationData(name: string, popen: SpawningPopen): Preparat
     startMethod: startMethodState.actual,
     executable,
     mainPath: mainPath(),
+    emulatedBy: popen.emulatedBy,
     tracker: resourceTracker._resourceTracker._passTo(popen),
   };
 }
 
 /**
  * Pickles what the child needs into a file without a name.
+ * @param options.allowClosures whether functions without a name travel by value
  * @returns the file's fd
  * @throws PicklingError
  * @internal
  */
-export function pickleForChild(popen: SpawningPopen, process: BaseProcess): number {
+export function pickleForChild(
+  popen: SpawningPopen,
+  process: BaseProcess,
+  { allowClosures = false }: LaunchOptions,
+): number {
   const preparation = getPreparationData(process.name, popen);
   const outer = [getSpawningPopen(), getSpawningProcess()] as const;
   setSpawningPopen(popen, process);
   try {
-    const object = getReducer().ForkingPickler.dumps(process);
+    const byValue = allowClosures || popen.emulatedBy !== undefined;
+    const reducer = byValue ? closures : getReducer();
+    const object = reducer.ForkingPickler.dumps(process);
     return writeAnonymousFile([ForkingPickler.dumps(preparation), object]);
   } finally {
     setSpawningPopen(...outer);
@@ -183,8 +198,13 @@ export function spawnMain(inheritedFds: number, codeCache?: number): void {
     } catch {
       // no memory for a gain of those after it: this child's exit code is its own
     }
-    process.exit(code);
+    leave(code);
   }, reportAndExit);
+}
+
+/** Ends this child: at once if it stands in for a forked one, whose 'exit' handlers do not run. @internal */
+export function leave(code: number): never {
+  return leavesAtOnce ? _exit(code) : process.exit(code);
 }
 
 /**
@@ -220,13 +240,14 @@ const TIMES = 30;
  * nothing: this process is prepared to be what it is.
  * @internal
  */
-export async function rehearse(): Promise<void> {
-  if (imported === undefined) return; // prepare() would import the main module
+export async function rehearse(emulates: boolean): Promise<void> {
+  if (!emulates && imported === undefined) return; // prepare() would import the main module
   const { counter } = table;
   const self = new Rehearsal({ target: rehearsed });
   table.counter = counter;
   // What is logged, and where to, is no matter of rehearsal: each time would add to it.
-  const popen = { method: 'forkserver', duplicateForChild: () => 0 };
+  const emulatedBy = emulates ? ('forkserver' as const) : undefined;
+  const popen = { method: 'forkserver', emulatedBy, duplicateForChild: () => 0 };
   const preparation = getPreparationData(currentProcess().name, popen);
   const data = { ...preparation, logToStderr: false, logLevel: undefined };
   for (let i = 0; i < TIMES; i++) {
@@ -238,6 +259,7 @@ export async function rehearse(): Promise<void> {
       setSpawningPopen(undefined);
     }
     await readProcess(writeAnonymousFile(pickled));
+    if (emulates) await loadsFromParent(rehearsalMessage());
   }
 }
 
@@ -250,7 +272,7 @@ nameExports(import.meta.url, { Rehearsal, rehearsed });
 function unpickleNext(chunks: Generator<Uint8Array>): Promise<unknown> {
   const { value, done } = chunks.next();
   if (done) throw new RuntimeError('the parent sent less than a whole process object');
-  return ForkingPickler.loads(value);
+  return loadsFromParent(value);
 }
 
 /** Makes this process resemble its parent; Python's `spawn.prepare`. */
@@ -266,8 +288,13 @@ async function prepare(data: PreparationData): Promise<void> {
   startMethodState.actual = data.startMethod;
   const tracker = getInheritedFds()?.[data.tracker ?? -1];
   if (tracker !== undefined) resourceTracker._resourceTracker._takeOver(tracker);
-  await importMainPath(data.mainPath);
+  startMethodState.emulatedBy = data.emulatedBy;
+  leavesAtOnce = data.emulatedBy !== undefined;
+  if (data.emulatedBy === undefined) await importMainPath(data.mainPath);
+  else setMainPath(data.mainPath, true);
 }
+
+let leavesAtOnce = false;
 
 let imported: string | undefined;
 
