@@ -37,8 +37,10 @@ interface Example {
 
 const examples: Readonly<Record<string, Example>> = {
   barrier: {},
+  closure: {},
   daemon_process: {},
   event: {},
+  fork_everywhere: {},
   joinable_queue: {},
   lock_value: { methods },
   os_exit: { methods },
