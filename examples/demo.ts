@@ -100,6 +100,16 @@ const tour: readonly Stop[] = [
     forkserver: 'Printed by a copy of a server that had imported the program before.',
   }),
   {
+    heading: 'Functions that take along what they use',
+    command: [example('closure')],
+    see: 'No function has a name that a child could import. Each child counted on from 1, and the parent is still there.',
+  },
+  {
+    heading: 'fork without a flag',
+    command: [example('fork_everywhere')],
+    see: 'The main module ran once: no guard. This process has threads and cannot fork, and its children have its values.',
+  },
+  {
     heading: 'A class derived from Process',
     command: [example('process_subclass')],
     see: 'The child has its own copy of the object, under every start method: it never sees the 2.',

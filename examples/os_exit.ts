@@ -9,7 +9,6 @@
  * handlers run: it prints "exiting". A forked child leaves by _exit(2), and they do not: it prints nothing.
  * A child of the forkserver is prepared by a server that has no handlers of yours: its own run.
  */
-import 'multiprocessing/forkable';
 import * as mp from 'multiprocessing';
 
 mp.setStartMethod(process.argv[2] ?? 'spawn', { force: true });

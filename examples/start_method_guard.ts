@@ -5,10 +5,9 @@
  *
  * A spawned child is a fresh Node. To find `child` it imports this file again, and isMain() is false in it: so
  * what starts processes stands behind `if (mp.isMain(import.meta))`, Python's `if __name__ == '__main__'`.
- * Without the guard the child's start() throws a RuntimeError that says so. A forked child has the module
- * already, as it is a copy. Under forkserver the server imports it, once for all its children.
+ * Without the guard the child's start() throws a RuntimeError that says so. Under fork nothing is imported again, also
+ * where the process cannot fork and the child gets `child` by value. Under forkserver the server imports it, once for all its children.
  */
-import 'multiprocessing/forkable';
 import * as mp from 'multiprocessing';
 
 console.log('main module executed, isMain:', mp.isMain(import.meta));
