@@ -8,7 +8,7 @@ import { closures, ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, describe, expect, test } from 'vitest';
 import { loadsFromParent } from '../packages/core/dist/closures.js';
 import { closures as unbundled } from '../packages/core/dist/index.js';
-import { makeFailing } from './fixtures/dist/closure_targets.js';
+import * as targets from './fixtures/dist/closure_targets.js';
 import { report } from './fixtures/dist/report.js';
 import { pair } from './support/connections.ts';
 import { runProgram } from './support/programs.ts';
@@ -63,6 +63,7 @@ describe('refusals', () => {
       Reflect.construct(Target, []),
       /it uses new\.target of the function around it/,
     ],
+    'a direct eval': [targets.directEval(), /it uses eval, which can see every/],
     'a private method': [new Child().hidden(), /a private method cannot be sent without its class/],
   };
 
@@ -286,7 +287,7 @@ test('an error of a function by value tells the original place', async () => {
       return /\n.*?(file:\S+:\d+:\d+)/.exec(String((error as Error).stack))?.[1];
     }
   };
-  const original = makeFailing();
+  const original = targets.makeFailing();
   const { text } = await copy({ original, text: 'other' });
   expect(text).toBe('other');
   expect(place(original)).toMatch(/closure_targets\.js:\d+:\d+$/);

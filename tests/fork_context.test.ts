@@ -23,6 +23,13 @@ const same: Readonly<Record<string, unknown>> = {
   'locks, values and events': 200,
   'a pipe': 'through',
   'a child of the child': ['grandchild', 'ForkProcess'],
+  'a closure that the child makes, in its own child': [
+    'own',
+    'ForkProcess',
+    true,
+    'fork_context.js',
+  ],
+  'an exported class of this module, there and back': [true, 'sent and made there'],
   'exit codes': [0, 7, 9],
   'a child that is killed': -9,
   'exit handlers do not run in the child': true,
@@ -34,6 +41,10 @@ type Way = 'forked' | 'by a server' | 'by spawn';
 
 const refusedWeakMap = expect.stringMatching(
   /^PicklingError: a WeakMap cannot be sent.*target → .*scope "weak"/,
+);
+
+const unknownItem = expect.stringMatching(
+  /^UnpicklingError: 'Exported' is of the main module, which is not imported in the child/,
 );
 
 /** What makes a difference: a real fork, and an emulated one where there can be a server and where there cannot. */
@@ -55,6 +66,11 @@ const differs: Readonly<Record<string, Readonly<Record<Way, unknown>>>> = {
     forked: 'RuntimeError',
     'by a server': 0,
     'by spawn': 0,
+  },
+  'an item of this module that the child has not seen': {
+    forked: 'item',
+    'by a server': unknownItem,
+    'by spawn': unknownItem,
   },
   'whether the child can fork': { forked: false, 'by a server': false, 'by spawn': true },
 };

@@ -1,12 +1,19 @@
 /**
  * What a function has of its surroundings at this moment: the values of the variables that it uses, and where they are.
  */
-import { type FunctionCode, type ImportedFrom, type Origin, originOf } from './closure_code.ts';
+import {
+  type FunctionCode,
+  type ImportedFrom,
+  type Origin,
+  originOf,
+  originOfScript,
+} from './closure_code.ts';
 import { importedVariables } from './closure_imports.ts';
 import { canStop, thisOf } from './closure_probe.ts';
 import { type FunctionSource, prefix, sourceOf } from './closure_source.ts';
 import { PicklingError } from './errors.ts';
 import { type AnyFunction, type FunctionLocation, scriptSource } from './function_inspector.ts';
+import { isMainModule } from './main_module.ts';
 import { findCommonJs, importableUrl } from './qualname.ts';
 
 /** A variable that a function uses. */
@@ -31,15 +38,26 @@ export interface Captured extends Omit<Origin, 'imports'> {
 /** Globals that are variables of each CommonJS module. */
 const moduleVariables = new Set(['require', 'module', 'exports', '__filename', '__dirname']);
 
-/** @throws PicklingError @internal */
-export function capture(fn: AnyFunction, location: FunctionLocation): Captured {
+/**
+ * @param mainByName whether the receiver imports the main module
+ * @throws PicklingError
+ * @internal
+ */
+export function capture(
+  fn: AnyFunction,
+  location: FunctionLocation,
+  mainByName: boolean,
+): Captured {
   const source = sourceOf(fn);
-  const origin = originOf(fn);
   const { script, line, column } = location;
+  const made = originOf(fn);
+  const info = script.isModule ? undefined : scriptInfo(script.id);
+  const origin = made ?? info?.origin;
   const url =
     origin?.url ??
     (script.url.startsWith('node:') ? '' : (importableUrl(script.url) ?? script.url));
-  const strict = origin?.strict ?? (script.isModule || isStrict(fn, script.id));
+  // Sloppy functions have this property; what never has it is as its script is.
+  const strict = info === undefined || (info.strict && !Object.hasOwn(fn, 'caller'));
   const variables: Variable[] = [];
   const imports: Record<string, ImportedFrom> = {};
   const own: string[] = source.usesMeta ? ['meta'] : [];
@@ -58,7 +76,12 @@ export function capture(fn: AnyFunction, location: FunctionLocation): Captured {
     const imported = origin?.imports[name] ?? importOf(name, found, location, url);
     const member = source.members.get(name);
     if (isModuleVariable(name, found.value)) own.push(name);
-    else if (imported !== undefined && !isSimple(found.value)) imports[name] = imported;
+    else if (
+      imported !== undefined &&
+      !isSimple(found.value) &&
+      (mainByName || !isMainModule(resolved(imported)))
+    )
+      imports[name] = imported;
     else if (isModuleLike(found.value) && member !== undefined)
       variables.push({ ...found, value: onlyMembers(found.value, member), scope: undefined });
     else variables.push(found);
@@ -68,8 +91,8 @@ export function capture(fn: AnyFunction, location: FunctionLocation): Captured {
     source,
     url,
     strict,
-    line: origin?.line ?? line,
-    column: origin?.column ?? column,
+    line: made?.line ?? line,
+    column: made?.column ?? column,
     variables,
     imports,
     own,
@@ -85,6 +108,11 @@ function isModuleVariable(name: string, value: unknown): boolean {
 function thisValue(fn: AnyFunction, source: FunctionSource): unknown {
   if (canStop(source)) return thisOf(fn, source);
   throw new PicklingError('its `this` cannot be known');
+}
+
+/** What a relative specifier stands for; others are never the main module. */
+function resolved([url, specifier]: ImportedFrom): string {
+  return /^\.{0,2}\//.test(specifier) ? new URL(specifier, url).href : specifier;
 }
 
 /** Functions and primitive values of other modules are found by themselves, without an import. */
@@ -180,24 +208,23 @@ function onlyMembers(module: Record<string, unknown>, members: readonly string[]
   return Object.fromEntries(members.map((member) => [member, module[member]]));
 }
 
-/** Whether a script begins with a directive that makes all of it strict, by the script's number. */
-const strictScripts = new Map<string, boolean>();
-
-/** Sloppy functions have these properties; what never has them is as its script begins. */
-function isStrict(fn: AnyFunction, scriptId: string): boolean {
-  if (Object.hasOwn(fn, 'caller')) return false;
-  let strict = strictScripts.get(scriptId);
-  if (strict === undefined) {
-    const source = scriptSource(scriptId).replace(/^#![^\n]*\n/, '');
-    strict = /^(\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*['"]use strict['"]/.test(source);
-    strictScripts.set(scriptId, strict);
-  }
-  return strict;
+/** What a script that is no ES module says of the functions in it. */
+interface ScriptInfo {
+  readonly strict: boolean;
+  /** Of a script that was made from a message here. */
+  readonly origin: Origin | undefined;
 }
 
-/** Whether a module is the main module. @internal */
-export function isMainModule(url: string, mainPath: string | undefined): boolean {
-  if (mainPath === undefined || !url.startsWith('file:')) return false;
-  const { pathname } = new URL(url);
-  return pathname === process.getBuiltinModule('node:url').pathToFileURL(mainPath).pathname;
+const scriptInfos = new Map<string, ScriptInfo>();
+
+function scriptInfo(scriptId: string): ScriptInfo {
+  let info = scriptInfos.get(scriptId);
+  if (info === undefined) {
+    const text = scriptSource(scriptId);
+    const origin = originOfScript(text);
+    const directive = /^(#![^\n]*\n)?(\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*['"]use strict['"]/;
+    info = { strict: origin?.strict ?? directive.test(text), origin };
+    scriptInfos.set(scriptId, info);
+  }
+  return info;
 }

@@ -8,7 +8,8 @@ import { prefix } from './closure_source.ts';
 import { UnpicklingError } from './errors.ts';
 import type { AnyFunction } from './function_inspector.ts';
 import { carryModule } from './main_module.ts';
-import { nameExports } from './qualname.ts';
+import type { Name } from './modules.ts';
+import { nameExports, remember } from './qualname.ts';
 
 /** A variable that is assigned to, and that several functions have. @internal */
 export class Cell {
@@ -36,6 +37,8 @@ export interface Origin {
 export interface FunctionCode extends Origin {
   readonly text: string;
   readonly name: string;
+  /** The name by which the sender's own family knows it, if it has one: the receiver uses it, too. */
+  readonly global: Name | undefined;
   readonly isMember: boolean;
   readonly extends: boolean;
   /** Variables whose values stand in the message, those first that a class needs when it is made. */
@@ -66,6 +69,14 @@ interface Surroundings {
 
 /** The functions that were made here from a message. */
 const origins = new WeakMap<AnyFunction, Origin>();
+
+/** Where scripts come from that were compiled here, by their text. */
+const originsOfScripts = new Map<string, Origin>();
+
+/** Where the code of a script comes from, if it was compiled for a message. @internal */
+export function originOfScript(text: string): Origin | undefined {
+  return originsOfScripts.get(text);
+}
 
 /** Where a function comes from that was made here from a message. @internal */
 export function originOf(fn: AnyFunction): Origin | undefined {
@@ -122,6 +133,7 @@ export class CodeTable {
     const fn = maker.make();
     keepName(fn, code.name);
     origins.set(fn, code);
+    if (code.global !== undefined) remember(fn, code.global);
     values.made(fn);
     for (; i < code.variables.length; i++) maker.set[i]?.(values.next());
     for (const name of code.statics) surroundings.statics[name]?.(values.next());
@@ -267,7 +279,8 @@ function onlyMember(literal: object): AnyFunction {
   return (value ?? get ?? set) as AnyFunction;
 }
 
-function script(head: string, text: string, tail: string, { url, line, column }: Origin): Script {
+function script(head: string, text: string, tail: string, origin: Origin): Script {
+  const { url, line, column } = origin;
   const whole = head + text + tail;
   const key = `${url}:${line}:${column}\n${whole}`;
   let known = scripts.get(key);
@@ -281,6 +294,7 @@ function script(head: string, text: string, tail: string, { url, line, column }:
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     });
     scripts.set(key, known);
+    originsOfScripts.set(whole, origin);
   }
   return known;
 }

@@ -1,13 +1,14 @@
 /**
  * A pickler for which functions and classes without a name are no obstacle: they travel by value.
  */
-import { type Captured, capture, isMainModule, type Variable } from './closure_capture.ts';
+import { type Captured, capture, type Variable } from './closure_capture.ts';
 import type { FunctionCode } from './closure_code.ts';
 import { canStop, isShared } from './closure_probe.ts';
 import { prefix, render } from './closure_source.ts';
 import { PicklingError } from './errors.ts';
 import { type AnyFunction, locateFunction, privateFields } from './function_inspector.ts';
-import { mainPath } from './main_module.ts';
+import { isMainModule } from './main_module.ts';
+import type { Name } from './modules.ts';
 import * as code from './pickle_codes.ts';
 import { publicError } from './pickle_message.ts';
 import { enumerableSymbols, Pickler } from './pickler.ts';
@@ -16,6 +17,7 @@ import { describe, findName } from './qualname.ts';
 /** What of a function is in the message besides its variables. */
 interface Parts {
   readonly captured: Captured;
+  readonly global: Name | undefined;
   readonly statics: readonly string[];
   readonly prototype: readonly [own: Record<string, unknown>, parent: unknown] | undefined;
 }
@@ -55,11 +57,11 @@ export class ClosurePickler extends Pickler {
 
   protected override unbound(fn: AnyFunction): void {
     const found = this.refusing(() => findName(fn));
-    if ('module' in found && (this.#mainByName || !isMainModule(found.module, mainPath()))) {
+    if ('module' in found && (this.#mainByName || !isMainModule(found.module))) {
       this.global(fn, found);
       return;
     }
-    const captured = this.refusing(() => capturing(fn, found));
+    const captured = this.refusing(() => capturing(fn, found, this.#mainByName));
     if (captured.source.extends && !this.#heritage.has(fn)) {
       // What it extends may refer to it, and be the first that does.
       this.#heritage.add(fn);
@@ -68,10 +70,10 @@ export class ClosurePickler extends Pickler {
       this.function(fn);
       return;
     }
-    this.#byValue(captured);
+    this.#byValue(captured, 'module' in found ? found : undefined);
   }
 
-  #byValue(captured: Captured): void {
+  #byValue(captured: Captured, global: Name | undefined): void {
     const { fn, source, variables } = captured;
     const extra = extraProperties(captured);
     const symbols = enumerableSymbols(fn);
@@ -79,7 +81,8 @@ export class ClosurePickler extends Pickler {
     if (extra.length > 0) this.byte(code.PROPERTIES);
     const statics = source.staticPrivates.length > 0 ? privateFields(fn) : undefined;
     const prototype = prototypeOf(captured);
-    const index = this.#parts.push({ captured, statics: source.staticPrivates, prototype }) - 1;
+    const index =
+      this.#parts.push({ captured, global, statics: source.staticPrivates, prototype }) - 1;
     this.byte(code.CLOSURE);
     this.varint(index);
     if (source.extends) this.value(Object.getPrototypeOf(fn));
@@ -106,9 +109,13 @@ export class ClosurePickler extends Pickler {
   }
 }
 
-function capturing(fn: AnyFunction, found: ReturnType<typeof findName>): Captured {
+function capturing(
+  fn: AnyFunction,
+  found: ReturnType<typeof findName>,
+  mainByName: boolean,
+): Captured {
   try {
-    return capture(fn, 'location' in found ? found.location : located(fn));
+    return capture(fn, 'location' in found ? found.location : located(fn), mainByName);
   } catch (error) {
     if (!(error instanceof PicklingError)) throw error;
     throw new PicklingError(`${describe(fn)} cannot be sent: ${error.message}`, { cause: error });
@@ -180,7 +187,7 @@ function isKept(prototype: object, key: string, source: Captured['source']): boo
 /** The table of all functions of a message. */
 function tableOf(parts: readonly Parts[]): FunctionCode[] {
   const cells = sharedVariables(parts.map(({ captured }) => captured));
-  return parts.map(({ captured, statics, prototype }, i) => {
+  return parts.map(({ captured, global, statics, prototype }, i) => {
     const { fn, source, url, line, column, strict, variables, imports, own } = captured;
     const names = variables.map(({ name }) => name);
     const early = names.filter((name) => source.early.has(name));
@@ -195,6 +202,7 @@ function tableOf(parts: readonly Parts[]): FunctionCode[] {
       column,
       strict,
       name: typeof fn.name === 'string' ? fn.name : '',
+      global,
       isMember: source.isMember,
       extends: source.extends,
       variables: [...early, ...names.filter((name) => !early.includes(name))],

@@ -106,6 +106,8 @@ function analyse(text: string): FunctionSource {
     : { early: undefined, code: surroundingsOf([own], { this: false, super: false }) };
   if (code.newTarget) throw refused('new.target of the function around it');
   if (code.super) throw refused('super, which belongs to the object around it');
+  if (code.references.some(({ name, kind }) => name === 'eval' && kind === 'called'))
+    throw refused('eval, which can see every variable around it');
   const references = [...(early?.references ?? []), ...code.references].map((reference) => ({
     ...reference,
     start: reference.start - offset,

@@ -61,6 +61,7 @@ export function rehearsalMessage(): Uint8Array {
   const code: FunctionCode = {
     text: '() => [a, b]',
     name: 'rehearsed',
+    global: undefined,
     url: '',
     line: 0,
     column: 0,

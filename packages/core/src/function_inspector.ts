@@ -213,6 +213,23 @@ export function boundParts(
   });
 }
 
+const keepNamed =
+  'function (name) { globalThis[Symbol.for("multiprocessing.inspect")].result = this.filter((fn) => Object.getOwnPropertyDescriptor(fn, "name")?.value === name) }';
+
+/** All functions of this thread that have a name: V8 looks through its heap for them. @internal */
+export function functionsNamed(name: string): AnyFunction[] {
+  return withSession(Function.prototype, (call, holder, prototypeObjectId) => {
+    const { objects } = call<{ objects: Remote }>('Runtime.queryObjects', { prototypeObjectId });
+    call('Runtime.callFunctionOn', {
+      objectId: objects.objectId,
+      functionDeclaration: keepNamed,
+      arguments: [{ value: name }],
+      silent: true,
+    });
+    return (holder.result ?? []) as AnyFunction[];
+  });
+}
+
 /** The names of an object's private members (`#x`); methods come as one entry. @internal */
 export function privateMembers(object: object): string[] {
   return withSession(object, (call, _holder, objectId) => {

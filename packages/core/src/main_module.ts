@@ -3,7 +3,7 @@
  */
 import { existsSync, realpathSync } from 'node:fs';
 import { resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { OSError } from '@multiprocessing/posix';
 import { processWide } from './state.ts';
 
@@ -43,6 +43,19 @@ export function setMainPath(path: string | undefined, emulated = false): void {
   state.path = path ?? null;
   state.reimported = true;
   state.emulated = emulated;
+}
+
+/** Whether a URL is that of the main module, with or without what a loader adds to it. @internal */
+export function isMainModule(url: string): boolean {
+  const path = mainPath();
+  if (path === undefined || !url.startsWith('file:')) return false;
+  const bare = (name: string) => name.replace(/[?#].*$/, '').replace(/\.[cm]?[jt]s$/, '');
+  return bare(url) === bare(pathToFileURL(path).href);
+}
+
+/** Whether this is the child of an emulated fork, in which the main module never runs. @internal */
+export function neverImportsMain(): boolean {
+  return state.emulated;
 }
 
 /** Whether this process was launched by spawn or forkserver, and so only imports the main module. @internal */

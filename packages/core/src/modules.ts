@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { calledByChildren } from '@multiprocessing/posix';
 import { importModule, loadedBundle } from './bundle.ts';
 import { UnpicklingError } from './errors.ts';
+import { isMainModule, neverImportsMain } from './main_module.ts';
 import { require } from './require.ts';
 import { processWide } from './state.ts';
 
@@ -96,6 +97,7 @@ export function findLoaded(name: Name): unknown {
  */
 export async function ensureLoaded(name: Name): Promise<void> {
   if (findLoaded(name) !== undefined || state.namespaces.has(name.module)) return;
+  checkImportable(name);
   try {
     rememberModule(name.module, await state.importer(checkedUrl(name.module)));
   } catch (error) {
@@ -106,6 +108,7 @@ export async function ensureLoaded(name: Name): Promise<void> {
 /** ensureLoaded without waiting: by `require`, which loads ES modules too unless they await. @internal */
 export function ensureLoadedSync(name: Name): void {
   if (findLoaded(name) !== undefined || state.namespaces.has(name.module)) return;
+  checkImportable(name);
   const url = checkedUrl(name.module);
   if (!url.startsWith('file:')) throw cannotImport(name, undefined);
   try {
@@ -165,6 +168,15 @@ function builtinModule(module: string): object | undefined {
 
 function isNamespace(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
+}
+
+/** In the child of an emulated fork the main module would run again, from its first line. */
+function checkImportable({ module, qualname }: Name): void {
+  if (!neverImportsMain() || !isMainModule(module)) return;
+  throw new UnpicklingError(
+    `'${qualname}' is of the main module, which is not imported in the child of an emulated fork: use it in the target,` +
+      ' so that it comes along, or keep it in a module of its own',
+  );
 }
 
 function checkedUrl(module: string): string {

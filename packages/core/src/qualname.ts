@@ -13,9 +13,11 @@ import { PicklingError } from './errors.ts';
 import {
   type AnyFunction,
   type FunctionLocation,
+  functionsNamed,
   locateFunction,
   scriptSource,
 } from './function_inspector.ts';
+import { isChildProcess, isMainModule } from './main_module.ts';
 import { exportedVariables } from './module_exports.ts';
 import {
   LIBRARY,
@@ -374,8 +376,25 @@ function builtinWorthNaming(value: object): boolean {
   );
 }
 
+/**
+ * A function of the main module, while that waits at its top level for a message that names it: to import it would be to
+ * wait for itself.
+ */
+function anchorInMain(module: string, qualname: string): AnyFunction | undefined {
+  if (isChildProcess() || !isMainModule(module)) return undefined;
+  const [root = ''] = qualname.split('.');
+  for (const fn of functionsNamed(root)) {
+    const location = locateFunction(fn);
+    if (location?.script.isModule && importableUrl(location.script.url) === module) {
+      cache.anchors.set(module, fn);
+      return fn;
+    }
+  }
+  return undefined;
+}
+
 setModuleInspector((module, qualname) => {
-  const anchor = cache.anchors.get(module);
+  const anchor = cache.anchors.get(module) ?? anchorInMain(module, qualname);
   if (anchor === undefined) return undefined;
   const location = locateFunction(anchor);
   if (location?.moduleScope === undefined) return undefined;
