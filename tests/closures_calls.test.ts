@@ -279,6 +279,13 @@ describe('looking into a function', () => {
   });
 });
 
+test('a JSON module is copied', async () => {
+  const { makeReader } = (await import(import.meta.resolve('./fixtures/closure_json.mjs'))) as {
+    makeReader: () => () => number;
+  };
+  expect((await copy(makeReader()))()).toBe(42);
+});
+
 test('an error of a function by value tells the original place', async () => {
   const place = (fn: () => never) => {
     try {

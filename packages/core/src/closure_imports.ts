@@ -20,6 +20,11 @@ interface Specifier extends Node {
   readonly imported?: { name?: string; value?: string };
 }
 
+interface ImportDeclaration {
+  readonly specifiers?: Specifier[];
+  readonly attributes?: unknown[];
+}
+
 /** The imported variables of an ES module, by their names there. @internal */
 export function importedVariables(
   scriptId: string,
@@ -36,7 +41,9 @@ export function importedVariables(
 function readImports(source: string): Map<string, Imported> {
   const variables = new Map<string, Imported>();
   for (const { specifier, statement } of importStatements(source)) {
-    const { body } = parse(statement) as unknown as { body: { specifiers?: Specifier[] }[] };
+    const { body } = parse(statement) as unknown as { body: ImportDeclaration[] };
+    // What needs attributes is data (JSON), which may as well be copied.
+    if (body[0]?.attributes?.length) continue;
     for (const { type, local, imported } of body[0]?.specifiers ?? []) {
       const named = imported?.name ?? imported?.value ?? 'default';
       const name = type === 'ImportNamespaceSpecifier' ? '*' : named;

@@ -195,17 +195,22 @@ class Visitor {
       parent = new Scope(outer, false);
       parent.names.add(id.name);
     }
-    const scope = new Scope(parent, true);
-    if (!arrow) scope.names.add('arguments');
+    const head = new Scope(parent, true);
+    if (!arrow) head.names.add('arguments');
     const params = node.params as unknown as Any[];
-    for (const param of params) declarePattern(param, scope);
+    for (const param of params) declarePattern(param, head);
+    const inner = arrow ? own : { this: true, super: own.super };
+    // Default values do not see what the body declares.
+    for (const param of params) this.pattern(param, head, inner, false);
+    const scope = new Scope(head, true);
     const body = node.body as unknown as Any;
     declareVars(body, scope);
-    if (body.type === 'BlockStatement') declareLexical(body, scope);
-    const inner = arrow ? own : { this: true, super: own.super };
-    for (const param of params) this.pattern(param, scope, inner, false);
-    if (body.type === 'BlockStatement') this.all(body.body as unknown as Any[], scope, inner);
-    else this.visit(body, scope, inner);
+    if (body.type === 'BlockStatement') {
+      declareLexical(body, scope);
+      this.all(body.body as unknown as Any[], scope, inner);
+    } else {
+      this.visit(body, scope, inner);
+    }
   }
 
   private class(node: Any, outer: Scope, own: Own): void {
