@@ -16,6 +16,7 @@ import {
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { transform } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runNode } from './support/programs.ts';
 
@@ -167,10 +168,15 @@ describe('programs in the pages', () => {
   const programs = ['README.md', ...pages.map((file) => `docs/${file}`)].flatMap(programsOf);
   let folder = '';
 
-  beforeAll(() => {
+  beforeAll(async () => {
     // Inside of the project, so that `multiprocessing` is found as from any program.
     mkdirSync(join(root, '.cache'), { recursive: true });
     folder = relative(root, mkdtempSync(join(root, '.cache/pages-')));
+    // What tsx does, done once and not in each of its processes.
+    for (const [i, { source }] of programs.entries()) {
+      const { code } = await transform(source, { loader: 'ts', target: 'node20' });
+      writeFileSync(join(root, folder, `program${i}.mjs`), code);
+    }
   });
   afterAll(() => rmSync(join(root, folder), { recursive: true }));
 
@@ -181,9 +187,7 @@ describe('programs in the pages', () => {
 
   for (const [i, { title, source, expected }] of programs.entries()) {
     test.skipIf(!forks && source.includes('fork'))(title, async () => {
-      const file = join(folder, `program${i}.ts`);
-      writeFileSync(join(root, file), source);
-      const { stdout, stderr, code } = await run(file);
+      const { stdout, stderr, code } = await runNode([join(root, folder, `program${i}.mjs`)]);
       expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
       expect(normalise(stdout)).toBe(expected);
     });

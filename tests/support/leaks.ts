@@ -61,7 +61,12 @@ function openFds(): [string, string][] {
 
 function childPids(): string[] {
   return readdirSync('/proc/self/task').flatMap((task) => {
-    return readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean);
+    try {
+      return readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // the thread has ended since
+      throw error;
+    }
   });
 }
 
