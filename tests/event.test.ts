@@ -102,8 +102,10 @@ test('an asynchronous wait for an event hears of it while it waits for other thi
   const event = new Event();
   const order: string[] = [];
   const wait = event.wait(30).then(() => order.push('event'));
-  setTimeout(() => order.push('timer'), 1);
-  setTimeout(() => event.set(), 20);
+  setTimeout(() => {
+    order.push('timer');
+    event.set();
+  }, 1);
   await wait;
   expect(order).toEqual(['timer', 'event']);
 });

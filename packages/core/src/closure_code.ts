@@ -125,11 +125,8 @@ export class CodeTable {
     const maker = compile(code)(surroundings);
     let i = 0;
     for (; i < code.early; i++) maker.set[i]?.(values.next());
-    for (const [name, from] of Object.entries(code.imports)) {
-      maker.set[code.variables.length + Object.keys(code.imports).indexOf(name)]?.(
-        this.#imported(from),
-      );
-    }
+    for (const [at, from] of Object.values(code.imports).entries())
+      maker.set[code.variables.length + at]?.(this.#imported(from));
     const fn = maker.make();
     keepName(fn, code.name);
     origins.set(fn, code);

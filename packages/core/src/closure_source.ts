@@ -29,13 +29,12 @@ interface Edit {
 /** A function's or class's source, parsed. @internal */
 export interface FunctionSource {
   readonly text: string;
-  readonly isArrow: boolean;
   readonly isClass: boolean;
   /** Whether calling it does not run it. */
   readonly isGenerator: boolean;
   /** Methods, getters and setters, which stand in an object literal. */
   readonly isMember: boolean;
-  /** How many arguments give each parameter a value. */
+  /** How many arguments give each parameter a value; of a class, which is not called, none. */
   readonly parameters: number;
   /** The variables of its surroundings. `this` of an arrow function is one of them. */
   readonly names: readonly string[];
@@ -100,7 +99,6 @@ function analyse(text: string): FunctionSource {
   });
   const isClass = node.type === 'ClassExpression';
   const own = isMember ? ((node as Any).value as unknown as Any) : node;
-  const isArrow = own.type === 'ArrowFunctionExpression';
   const { early, code } = isClass
     ? surroundingsOfClass(node)
     : { early: undefined, code: surroundingsOf([own], { this: false, super: false }) };
@@ -117,14 +115,12 @@ function analyse(text: string): FunctionSource {
   const edits = isClass
     ? classEdits(node, text, offset)
     : memberEdits(node, isMember, text, offset);
-  const params = (isClass ? constructorOf(node)?.params : own.params) as unknown[] | undefined;
   return {
     text,
-    isArrow,
     isClass,
     isGenerator: !!own.generator,
     isMember,
-    parameters: params?.length ?? 0,
+    parameters: isClass ? 0 : (own.params as unknown as unknown[]).length,
     names: [...new Set(references.map(({ name }) => name))],
     assigned: new Set(references.flatMap(({ name, assigned }) => (assigned ? [name] : []))),
     early: new Set(early?.references.map(({ name }) => name)),
@@ -190,11 +186,6 @@ function heritageOf(node: Any): Any | undefined {
   return heritage === null || (heritage.type === 'Literal' && heritage.value === null)
     ? undefined
     : heritage;
-}
-
-function constructorOf(node: Any): { params: unknown[] } | undefined {
-  const { body } = node.body as unknown as { body: (Any & { kind?: string })[] };
-  return body.find(({ kind }) => kind === 'constructor')?.value as unknown as { params: unknown[] };
 }
 
 /** What it extends is a value by now; static fields and blocks have run, and what they have left is sent. */
