@@ -2,6 +2,7 @@
  * The kernel layer: each call, and what it throws.
  */
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -584,6 +585,26 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
     await worker.terminate();
     expect(answer).toEqual({ available: false, reason: expect.stringContaining('worker thread') });
   });
+});
+
+describe('copyBytes', () => {
+  const size = 2 ** 20 + 300;
+  const source = randomBytes(size);
+
+  test.each([0, 1, 16, 63])(
+    'copies what it is told to, and not a byte more (%i from a line)',
+    (at) => {
+      const memory = Buffer.alloc(size + 2 * 64, 0xee);
+      for (const length of [2 ** 20 - 1, 2 ** 20, 2 ** 20 + 1, 2 ** 20 + 127, size - 3]) {
+        memory.fill(0xee);
+        const from = source.subarray(3, 3 + length);
+        posix.copyBytes(memory.subarray(at, at + length), from);
+        expect(memory.compare(from, 0, length, at, at + length)).toBe(0);
+        expect(memory.subarray(0, at).every((byte) => byte === 0xee)).toBe(true);
+        expect(memory.subarray(at + length).every((byte) => byte === 0xee)).toBe(true);
+      }
+    },
+  );
 });
 
 test('writeStderr writes at once, and a closed stderr is nobody’s error', async () => {

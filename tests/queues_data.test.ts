@@ -1,6 +1,7 @@
 /**
  * What goes through queues: many items, large items, arrays, from many to many; and what a queue holds.
  */
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import * as mp from 'multiprocessing';
 import { expect, test } from 'vitest';
@@ -131,6 +132,25 @@ test('every kind of array passes beside the message, alone and shared', async ()
   expect(got.part.buffer.byteLength).toBe(149_000);
   expect((got.views[0] as DataView).buffer).toBe(got.views[2]);
 });
+
+test.each([0, 1, 15, 16, 63, 64, 65])(
+  'every byte of arrays of any length arrives, %i more than a mebibyte',
+  async (more) => {
+    const queue = mp.Queue();
+    const bytes = randomBytes(2 ** 20 + more + 5);
+    // Two that begin at odd places, and one behind them that would show what was written too far.
+    const item = [
+      bytes.subarray(1, 2 ** 20 + more + 1),
+      bytes.subarray(5),
+      bytes.subarray(0, 100_000),
+    ];
+    for (let i = 0; i < 3; i++) await queue.put(item);
+    for (let i = 0; i < 3; i++) {
+      const got = (await queue.get()) as Uint8Array[];
+      expect(got.map((part, k) => Buffer.compare(part, item[k] as Uint8Array))).toEqual([0, 0, 0]);
+    }
+  },
+);
 
 test('memory of large items is given back', async () => {
   const queue = mp.Queue();

@@ -5,6 +5,8 @@
  */
 import {
   bufferOver,
+  copyBytes,
+  keepFreedMemory,
   mapShared,
   PAGE_SIZE,
   punchHole,
@@ -19,11 +21,14 @@ import type { Received } from './reduction.ts';
 
 /**
  * The first part of the file, which who has large items maps: memory that is there already takes half of the time of
- * memory that has to be made. A body beyond it is written and read by system calls.
+ * memory that has to be made. There is room for two items of 16 MB or four of 8 MB, with what they need beside. What
+ * does not fit is written and read by system calls.
  */
-export const WINDOW_BYTES = 32 * 1024 ** 2;
-/** Bytes from which on large pages are worth a system call. */
-const LARGE_PAGES = 4 * 1024 ** 2;
+export const WINDOW_BYTES = 36 * 1024 ** 2;
+/** Bytes from which on the memory that an item is read into is looked after. */
+const LARGE = 4 * 1024 ** 2;
+/** Bytes that stay in this process for the next large items: about what V8 lets arrays be before it collects them. */
+const KEPT = 128 * 1024 ** 2;
 /** The overflow is far behind all bodies. */
 const OVER_BASE = 2 ** 45;
 /** The overflow gives its memory back in pieces of this size. */
@@ -36,13 +41,16 @@ export function openQueueFile(): number {
 
 /** The window of a queue in this process. @throws OSError @internal */
 export class QueueWindow {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #buffer: ArrayBuffer;
 
   constructor(fd: number) {
     const address = mapShared(fd, WINDOW_BYTES);
-    const buffer = bufferOver(address, WINDOW_BYTES);
-    this.bytes = new Uint8Array(buffer);
-    new Finalize(buffer, unmap, { args: [address, WINDOW_BYTES] });
+    this.#buffer = bufferOver(address, WINDOW_BYTES);
+    new Finalize(this.#buffer, unmap, { args: [address, WINDOW_BYTES] });
+  }
+
+  part(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.#buffer, at, length);
   }
 }
 
@@ -58,10 +66,20 @@ export interface Body {
   readonly beside: number;
 }
 
+/** Each part of a body begins at a multiple of so many bytes, as it can be copied fastest. */
+const ALIGNMENT = 64;
+
+function align(position: number, alignment = ALIGNMENT): number {
+  return Math.ceil(position / alignment) * alignment;
+}
+
 /** Bytes of the file that a body takes. @internal */
 export function sizeOfBody(message: number, beside: readonly Uint8Array[]): number {
-  const bytes = beside.reduce((sum, { length }) => sum + length, beside.length * 8 + message);
-  return Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
+  const head = align(beside.length * 8) + align(message);
+  return align(
+    beside.reduce((sum, { length }) => sum + align(length), head),
+    PAGE_SIZE,
+  );
 }
 
 /** Writes a body's parts, one behind the other. */
@@ -79,8 +97,17 @@ function writeParts(
   let next = at;
   for (const part of parts) {
     write(part, next);
-    next += part.length;
+    next = align(next + part.length);
   }
+}
+
+let keeps = false;
+
+/** Before a large array is written to for the first time. */
+function wantMemory(bytes: Uint8Array): void {
+  if (!keeps) keepFreedMemory(KEPT);
+  keeps = true;
+  wantLargePages(bytes);
 }
 
 function readParts(read: Move, { position, message, beside }: Body): Received {
@@ -88,14 +115,14 @@ function readParts(read: Move, { position, message, beside }: Body): Received {
   let at = position;
   const next = (length: number) => {
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    if (length >= LARGE_PAGES) wantLargePages(bytes);
+    if (length >= LARGE) wantMemory(bytes);
     read(bytes, at);
-    at += length;
+    at = align(at + length);
     return bytes;
   };
   if (beside > 0) {
     read(new Uint8Array(lengths.buffer), at);
-    at += lengths.byteLength;
+    at = align(at + lengths.byteLength);
   }
   const bytes = next(message);
   return { bytes, length: message, beside: Array.from(lengths, next) };
@@ -108,12 +135,13 @@ export function writeToWindow(
   message: Uint8Array,
   beside: readonly Uint8Array[],
 ): void {
-  writeParts((part, at) => window.bytes.set(part, at), position, message, beside);
+  const write: Move = (part, at) => copyBytes(window.part(at, part.length), part);
+  writeParts(write, position, message, beside);
 }
 
 /** @internal */
 export function readFromWindow(window: QueueWindow, body: Body): Received {
-  return readParts((part, at) => part.set(window.bytes.subarray(at, at + part.length)), body);
+  return readParts((part, at) => copyBytes(part, window.part(at, part.length)), body);
 }
 
 /** @param position bytes from the end of the window @throws OSError @internal */

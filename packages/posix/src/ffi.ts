@@ -85,6 +85,13 @@ export function native(signature: string): NativeFunction {
   return call;
 }
 
+/** Declares a function that stands at an address. @param types C types of what it returns and takes */
+export function nativeAt(address: number, result: string, types: string[]): NativeFunction {
+  const { koffi } = ffi();
+  const type = koffi.proto(result, types);
+  return (...args) => koffi.call(BigInt(address), type, ...args) as number;
+}
+
 const declared: (() => unknown)[] = [];
 const resolvers = new WeakMap<NativeFunction, () => NativeFunction>();
 

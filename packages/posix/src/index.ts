@@ -55,7 +55,15 @@ export {
   quietInheritedLoop,
 } from './inherited_loop.ts';
 export { fenceAll } from './membarrier.ts';
-export { blank, bufferOver, mapShared, PAGE_SIZE, unmap, wantLargePages } from './memory.ts';
+export {
+  blank,
+  bufferOver,
+  keepFreedMemory,
+  mapShared,
+  PAGE_SIZE,
+  unmap,
+  wantLargePages,
+} from './memory.ts';
 export {
   _exit,
   getpid,
@@ -101,5 +109,6 @@ export {
   socketName,
 } from './stream_socket.ts';
 export { StreamWatch } from './stream_watch.ts';
+export { copyBytes } from './streaming_copy.ts';
 export { isAlive, myToken, self, tidOf } from './thread_token.ts';
 export { reportUncaught, writeStderr } from './uncaught.ts';
