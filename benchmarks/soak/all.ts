@@ -18,6 +18,7 @@ const NAMES = [
   'forkserver_kill',
   'locks',
   'queues',
+  'queue_wakeups',
 ];
 
 /** Runs one of them as its own program. Returns the last line that it printed, or undefined if it failed. */

@@ -2,9 +2,9 @@
  * "Look again": how processes learn that shared memory has changed. Who waits looks at the memory itself; nothing is
  * handed over, so nothing is lost with a process that was woken and killed.
  */
-import { ALL, futexWait, futexWake } from '@multiprocessing/posix';
+import { ALL, fenceAll, futexWait, futexWake } from '@multiprocessing/posix';
 import { AsyncWaits } from './async_waits.ts';
-import { load, spin } from './spin.ts';
+import { IS_STRONGLY_ORDERED, load, spin } from './spin.ts';
 import { MEMBER_SET_WORDS, MemberSet, type MemberTable } from './wait_hub.ts';
 
 /** Changes with each signal; sleepers sleep on it. */
@@ -36,11 +36,15 @@ export class ChangeSignal {
     this.#words = words;
     this.#address = address;
     this.#members = new MemberSet(words.subarray(MEMBERS), table);
-    this.#waits = new AsyncWaits((on) => this.#members.listen(on));
+    this.#waits = new AsyncWaits((on) => {
+      this.#members.listen(on);
+      if (on) fenceBeforeLook();
+    });
   }
 
   /**
-   * Says that something has changed: by an atomic operation, before this call.
+   * Says that something has changed, before this call: by an atomic operation or, where those who wait make a fence
+   * (`self.fenced`), by a store.
    * @param count how many sleepers it is of use to
    */
   notify(count = 1): void {
@@ -74,6 +78,7 @@ export class ChangeSignal {
       // In this order: a signal between these lines finds SLEEPING, or has changed SEQ, or `done` sees what it tells.
       const seq = Atomics.load(words, SEQ);
       Atomics.store(words, SLEEPING, 1);
+      fenceBeforeLook();
       if (done()) return true;
       const left = (deadline - performance.now()) / 1000;
       if (left <= 0) return false;
@@ -95,4 +100,9 @@ export class ChangeSignal {
   wait(done: () => boolean, timeout: number): Promise<boolean> {
     return this.#waits.wait(done, timeout);
   }
+}
+
+/** From here on who changes something sees that it is waited for, or who looks sees the change. */
+function fenceBeforeLook(): void {
+  if (IS_STRONGLY_ORDERED) fenceAll();
 }

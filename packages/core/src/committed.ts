@@ -3,6 +3,9 @@
  * They stand there twice; which of the two counts, the lowest bit of a version tells.
  */
 
+import { self } from '@multiprocessing/posix';
+import { IS_STRONGLY_ORDERED } from './spin.ts';
+
 /** Bytes: the version in a cache line of its own, and two lines of numbers. @internal */
 export const COMMITTED_BYTES = 192;
 const FIELDS = 8;
@@ -29,9 +32,14 @@ export class Committed {
     return to;
   }
 
-  /** The moment in which all of it changes. */
+  /**
+   * The moment in which all of it changes. On x64 others may see it a moment later: the fence that who waits for it needs is
+   * left to those who wait (change_signal.ts), as with locks.
+   */
   commit(): void {
-    Atomics.store(this.#version, 0, ((this.#version[0] as number) + 1) | 0);
+    const next = ((this.#version[0] as number) + 1) | 0;
+    if (IS_STRONGLY_ORDERED && self.fenced) this.#version[0] = next;
+    else Atomics.store(this.#version, 0, next);
   }
 
   /** A number, for anybody. */
