@@ -52,7 +52,9 @@ export abstract class PickleWriter {
   protected buf: Buffer = Buffer.allocUnsafeSlow(slabSize);
   protected pos = 0;
   protected start = 0;
-  /** Where long runs of bytes go, in place of the message. */
+  /** Whether long runs of bytes stay out of the message. */
+  protected besides = false;
+  /** Those that did. */
   protected beside: Uint8Array[] | undefined;
   private message = 0;
   private shapes = 0;
@@ -126,7 +128,8 @@ export abstract class PickleWriter {
 
   bytes(source: Uint8Array): void {
     this.varint(source.length);
-    if (source.length > BESIDE && this.beside !== undefined) {
+    if (source.length > BESIDE && this.besides) {
+      this.beside ??= [];
       this.beside.push(source);
       return;
     }

@@ -165,12 +165,12 @@ export class QueueChannel {
   //
 
   /** Puts an item. @throws OSError when the machine has no memory for it; then nothing has changed */
-  put({ message, beside }: Pickled): void {
+  put(item: Pickled): void {
     const base = this.#puts.edit();
-    if (beside.length === 0 && message.length <= LONGEST_MESSAGE) {
-      this.#write(base, message, MESSAGE);
+    if (item.beside.length === 0 && item.length <= LONGEST_MESSAGE) {
+      this.#write(base, item, MESSAGE);
     } else {
-      this.#write(base, this.#putBody(base, message, beside), BODY);
+      this.#write(base, this.#putBody(base, item), BODY);
     }
     (this.#puts.fields[base + PUTS] as number)++;
     this.#commitPuts();
@@ -184,8 +184,7 @@ export class QueueChannel {
     freeOverflow(this.#fd, from, to);
   }
 
-  #putBody(base: number, message: Piece, beside: readonly Uint8Array[]): Piece {
-    const { bytes, start, length } = message;
+  #putBody(base: number, { bytes, start, length, beside }: Pickled): Piece {
     const part = bytes.subarray(start, start + length);
     const size = sizeOfBody(length, beside);
     let position = this.#placeInWindow(base, size);

@@ -84,9 +84,13 @@ export class Feeder {
     }
   }
 
-  /** @param timeout seconds, more than 0 @throws Full, OSError ENOMEM */
+  /** Puts an item if it need not wait for anything. @returns whether it did @throws OSError ENOMEM */
+  putNow(item: Pickled): boolean {
+    return this.#buffer.length === 0 && this.#putOne(item, false);
+  }
+
+  /** When `putNow` did not. @param timeout seconds, more than 0 @throws Full, OSError ENOMEM */
   put(item: Pickled, timeout: number): Promise<void> {
-    if (this.#buffer.length === 0 && this.#putOne(item, false)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const entry: Entry = { item: keep(item), resolve, reject, timer: undefined };
       if (timeout * 1000 <= LONGEST) {
@@ -172,8 +176,8 @@ export class Feeder {
 }
 
 /** The large arrays of an item that has to wait are copied: later they may have changed. */
-function keep({ message, beside }: Pickled): Pickled {
-  return { message, beside: beside.map((bytes) => Uint8Array.from(bytes)) };
+function keep(item: Pickled): Pickled {
+  return { ...item, beside: item.beside.map((bytes) => Uint8Array.from(bytes)) };
 }
 
 /** @internal */

@@ -57,10 +57,18 @@ export class QueueReader {
     }
   }
 
-  /** The same without blocking the event loop. */
-  async get(block: boolean, timeout: number): Promise<unknown> {
-    const deadline = deadlineOf(block ? timeout : 0);
-    if (++this.#inARow % IN_A_ROW === 0) await new Promise(setImmediate);
+  /** The same without blocking the event loop. @returns the item or, when it is not there yet, a promise of it */
+  get(block: boolean, timeout: number): unknown {
+    const inTurn = ++this.#inARow % IN_A_ROW !== 0;
+    const taken = inTurn ? this.#tryTake() : undefined;
+    if (taken === undefined || typeof taken === 'symbol') {
+      return this.#getLater(deadlineOf(block ? timeout : 0), inTurn);
+    }
+    return this.#unpickle(taken, false);
+  }
+
+  async #getLater(deadline: number, inTurn: boolean): Promise<unknown> {
+    if (!inTurn) await new Promise(setImmediate);
     for (;;) {
       let taken = this.#tryTake();
       if (taken === CONTENDED) taken = await this.#takeInTurn();

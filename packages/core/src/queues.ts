@@ -61,7 +61,7 @@ export class Queue<T = unknown> extends QueueBase {
   async put(obj: T, block = true, timeout?: number): Promise<void> {
     const seconds = patience(block, timeout);
     const item = this._pickle(obj);
-    if (item === undefined) return;
+    if (item === undefined || this._feeder.putNow(item)) return;
     if (seconds > 0) await this._feeder.put(item, seconds);
     else if (!this._feeder.putSync(item, 0)) throw full();
   }
@@ -93,7 +93,7 @@ export class Queue<T = unknown> extends QueueBase {
    */
   async get(block = true, timeout?: number): Promise<T> {
     this._checkOpen();
-    return (await this._reader.get(block, patience(block, timeout))) as T;
+    return this._reader.get(block, patience(block, timeout)) as T;
   }
 
   /**

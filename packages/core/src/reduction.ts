@@ -8,7 +8,7 @@
 import * as errors from './errors.ts';
 import { ensureLoaded, ensureLoadedSync } from './modules.ts';
 import { type Reduced, registerReducer } from './pickle_classes.ts';
-import type { Piece } from './pickle_message.ts';
+import type { Pickled } from './pickle_message.ts';
 import { Pickler } from './pickler.ts';
 import { nameExports } from './qualname.ts';
 import { lastShared, unshareSince } from './resource_sharer.ts';
@@ -18,17 +18,18 @@ export type { AnyFunction } from './function_inspector.ts';
 export { type Name, rememberModule, setModuleImporter } from './modules.ts';
 export type { Reduced } from './pickle_classes.ts';
 export { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts';
+export type { Pickled } from './pickle_message.ts';
 export { nameExports, nameOf } from './qualname.ts';
 
 /** A pickler at rest; a reduce method that pickles something itself gets another one. */
 let idle: Pickler | undefined;
 
-function pickling<T>(pickle: (pickler: Pickler) => T): T {
+function pickling<T>(pickle: (pickler: Pickler, obj: unknown) => T, obj: unknown): T {
   const pickler = idle ?? new Pickler();
   idle = undefined;
   const shared = lastShared();
   try {
-    return pickle(pickler);
+    return pickle(pickler, obj);
   } catch (error) {
     unshareSince(shared);
     throw error;
@@ -60,7 +61,7 @@ export class ForkingPickler {
    * @throws PicklingError if something in it cannot be sent; the message says what and where
    */
   static dumps(obj: unknown): Uint8Array {
-    return pickling((pickler) => pickler.dumps(obj));
+    return pickling(dumpsWith, obj);
   }
 
   /**
@@ -97,13 +98,8 @@ export class ForkingPickler {
   }
 }
 
-/** A pickled object whose long runs of bytes, if it has any, are not in the message but beside it. @internal */
-export interface Pickled {
-  readonly message: Piece;
-  readonly beside: readonly Uint8Array[];
-}
-
-const NOTHING: Uint8Array[] = [];
+const dumpsWith = (pickler: Pickler, obj: unknown) => pickler.dumps(obj);
+const dumpsBesideWith = (pickler: Pickler, obj: unknown) => pickler.dumpsBeside(obj);
 
 /**
  * Pickles an object without copying its large typed arrays; Python's `pickle.dumps(buffer_callback=)`. They are the
@@ -112,8 +108,7 @@ const NOTHING: Uint8Array[] = [];
  * @internal
  */
 export function dumpsBeside(obj: unknown): Pickled {
-  const beside = typeof obj === 'object' ? [] : NOTHING;
-  return pickling((pickler) => ({ message: pickler.dumpsBeside(obj, beside), beside }));
+  return pickling(dumpsBesideWith, obj);
 }
 
 /** A message at the beginning of a buffer, and what stands beside it. @internal */

@@ -24,7 +24,8 @@ export class SimpleQueue<T = unknown> extends QueueBase {
    */
   async put(obj: T): Promise<void> {
     this._checkOpen();
-    await this._feeder.put(dumpsBeside(obj), Infinity);
+    const item = dumpsBeside(obj);
+    if (!this._feeder.putNow(item)) await this._feeder.put(item, Infinity);
   }
 
   /** The blocking twin of `put`. */
@@ -39,7 +40,7 @@ export class SimpleQueue<T = unknown> extends QueueBase {
    */
   async get(): Promise<T> {
     this._checkOpen();
-    return (await this._reader.get(true, Infinity)) as T;
+    return this._reader.get(true, Infinity) as T;
   }
 
   /**

@@ -26,6 +26,7 @@ const NO_CODE =
 class Thrown extends Error {}
 
 const NOTHING: readonly Uint8Array<ArrayBuffer>[] = [];
+const NO_NAMES: readonly Name[] = [];
 
 /** Reads one message. @internal */
 export class Unpickler extends PickleReader {
@@ -58,7 +59,7 @@ export class Unpickler extends PickleReader {
       throw new UnpicklingError('the message is of an unknown version');
     if ((flags & code.HAS_BESIDE) !== 0) this.beside = beside;
     this.refs = (flags & code.HAS_REFS) === 0 ? undefined : [];
-    this.names = (flags & code.HAS_NAMES) === 0 ? [] : this.nameTable();
+    this.names = (flags & code.HAS_NAMES) === 0 ? NO_NAMES : this.nameTable();
   }
 
   /** @throws UnpicklingError if the message is damaged or names something that is not here */
