@@ -9,7 +9,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.ts';
-import { toMarkdown, toText, updatePage } from './table.ts';
+import { median, quantile, toMarkdown, toText, updatePage } from './table.ts';
 import { Worker } from './worker.ts';
 
 const { values: options } = parseArgs({
@@ -40,12 +40,6 @@ for (let turn = 0; turn < turns; turn++) {
 }
 await worker.end();
 
-function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) * q)] ?? Number.NaN;
-}
-
-const median = (values: readonly number[]) => quantile(values, 0.5);
 const [byName, closure] = measured as unknown as [{ times: number[] }, { times: number[] }];
 const ratio = median(closure.times) / median(byName.times);
 const tables = [

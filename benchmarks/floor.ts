@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeMachine } from './machine.ts';
-import { toText } from './table.ts';
+import { quantile, toText } from './table.ts';
 import { Worker } from './worker.ts';
 
 delete process.env.NODE_EXTRA_CA_CERTS;
@@ -64,8 +64,6 @@ for (let i = 0; i < ROUNDS; i++) {
 await library.end();
 rmSync(folder, { recursive: true });
 
-const quantile = (values: readonly number[], q: number) =>
-  values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * q)] ?? Number.NaN;
 const reference = quantile(times[0] ?? [], 0.5);
 const table = {
   title: `From start to exit, milliseconds, ${ROUNDS} rounds in turn`,

@@ -11,7 +11,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, findPython } from './machine.ts';
-import { type Table, toMarkdown, toText, updatePage } from './table.ts';
+import { median, type Table, toMarkdown, toText, updatePage } from './table.ts';
 import { Worker } from './worker.ts';
 
 const { values: options } = parseArgs({
@@ -70,11 +70,6 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 await Promise.all(Object.values(cells).map(({ worker }) => worker?.end()));
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
 
 type Unit = '/s' | 'GB/s' | 'µs' | 'ms';
 

@@ -13,7 +13,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, findPython } from './machine.ts';
-import { type Table, toMarkdown, toText, updatePage } from './table.ts';
+import { median, quantile, type Table, toMarkdown, toText, updatePage } from './table.ts';
 import { Worker } from './worker.ts';
 
 const { values: options } = parseArgs({
@@ -89,16 +89,6 @@ const m = {
   pythonSpawn: measurement(`${cpython} spawn`, workers.python, 'spawn', 5),
 };
 const measured = Object.values(m).filter(({ worker }) => worker !== undefined);
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const position = (sorted.length - 1) * q;
-  const low = sorted[Math.floor(position)] ?? Number.NaN;
-  const high = sorted[Math.ceil(position)] ?? Number.NaN;
-  return low + (high - low) * (position % 1);
-}
-
-const median = (values: readonly number[]) => quantile(values, 0.5);
 
 function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);

@@ -10,7 +10,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, findPython } from './machine.ts';
-import { type Table, toMarkdown, toText, updatePage } from './table.ts';
+import { median, type Table, toMarkdown, toText, updatePage } from './table.ts';
 import { Worker } from './worker.ts';
 
 const { values: options } = parseArgs({
@@ -28,11 +28,6 @@ const ours = start();
 const theirs = python && new Worker([python.executable, here('synchronize.py')]);
 const rounds = options.quick ? 3 : 15;
 const scale = options.quick ? 0.1 : 1;
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
 
 interface Row {
   readonly title: string;

@@ -1,5 +1,5 @@
 /**
- * Tables, for the terminal and for a page, and the place in the page where they go.
+ * Figures, and tables of them: for the terminal and for a page, and the place in the page where they go.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,17 @@ export interface Table {
 }
 
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+
+/** @param q 0.5 for the median; between two values it is in proportion */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const position = (sorted.length - 1) * q;
+  const low = sorted[Math.floor(position)] ?? Number.NaN;
+  const high = sorted[Math.ceil(position)] ?? Number.NaN;
+  return low + (high - low) * (position % 1);
+}
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 export function toText({ title, columns, rows }: Table): string {
   const all = [columns, ...rows].map((row) => row.map((cell) => cell.replaceAll('`', '')));

@@ -10,8 +10,8 @@ import { close, mapShared, osError, sealedMemfd, unmap, urandom } from '@multipr
 import { DupFd } from './dup_fd.ts';
 import { UnpicklingError } from './errors.ts';
 import { Finalize } from './finalize.ts';
+import { nameExports } from './known_names.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { assertSpawning } from './spawning.ts';
 import { processWide } from './state.ts';
 

@@ -6,9 +6,9 @@ import { inspect } from 'node:util';
 import { checkOptions, checkTimeout } from './arguments.ts';
 import { BarrierPhases, type PhasesState } from './barrier_phases.ts';
 import { BrokenBarrierError, typeError, ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { Lock, limit, type SynchronizeOptions } from './locks.ts';
 import { getStateSymbol, setStateSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { checkShareable } from './sharing.ts';
 
 /** Options of a Barrier. */

@@ -3,8 +3,8 @@
  */
 import { inspect } from 'node:util';
 import { typeError, ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { ownerOf } from './shared_buffers.ts';
 import { assertSpawning } from './spawning.ts';
 

@@ -7,9 +7,9 @@ import type { Script } from 'node:vm';
 import { prefix } from './closure_source.ts';
 import { UnpicklingError } from './errors.ts';
 import type { AnyFunction } from './function_inspector.ts';
+import { nameExports, remember } from './known_names.ts';
 import { carryModule } from './main_module.ts';
 import type { Name } from './modules.ts';
-import { nameExports, remember } from './qualname.ts';
 
 /** A variable that is assigned to, and that several functions have. @internal */
 export class Cell {

@@ -4,9 +4,9 @@
 import { inspect } from 'node:util';
 import { type ConditionState, ConditionWaits } from './condition_waits.ts';
 import { assert, typeError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { Lock, limit, RLock, type SynchronizeOptions } from './locks.ts';
 import { getStateSymbol, setStateSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { checkShareable } from './sharing.ts';
 
 /** A place to wait until another process says that something has changed; Python's `multiprocessing.Condition`. */

@@ -9,10 +9,10 @@ import { type Codec, type CodecOption, resolveCodec } from './codec.ts';
 import { DupFd } from './dup_fd.ts';
 import { BufferTooShort, OSError, typeError, ValueError } from './errors.ts';
 import { BadMessageLength, type Wish } from './frames.ts';
+import { nameExports } from './known_names.ts';
 import { PendingReceives } from './pending_receives.ts';
 import { PendingSends } from './pending_sends.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import type { Reduced } from './reduction.ts';
 import { generation } from './wait_hub.ts';
 

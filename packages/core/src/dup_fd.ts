@@ -3,7 +3,7 @@
  */
 import { UnpicklingError } from './errors.ts';
 import { getInheritedFds } from './inherited_fds.ts';
-import { nameExports } from './qualname.ts';
+import { nameExports } from './known_names.ts';
 import { SharedFd } from './resource_sharer.ts';
 import { getSpawningPopen } from './spawning.ts';
 

@@ -5,16 +5,16 @@
  * CPython needs a lock here, and a list of blocks that were freed while it was held, because its collector runs
  * finalizers in the middle of anything. JavaScript's run between tasks: nothing here can be interrupted.
  */
-import { bufferOver, PAGE_SIZE } from '@multiprocessing/posix';
+import { bufferOver, PAGE_SIZE, roundup } from '@multiprocessing/posix';
 import { Arena } from './arena.ts';
 import { checkSize } from './arguments.ts';
 import { BlockUsers, lives } from './block_users.ts';
 import { UnpicklingError, ValueError } from './errors.ts';
 import { Finalize } from './finalize.ts';
+import { nameExports } from './known_names.ts';
 import { info } from './logging.ts';
 import { reduceSymbol } from './pickle_codes.ts';
 import type { BaseProcess } from './process.ts';
-import { nameExports } from './qualname.ts';
 import { registerSharedBuffer } from './shared_buffers.ts';
 import { assertSpawning, getSpawningPopen } from './spawning.ts';
 import { processWide } from './state.ts';
@@ -191,11 +191,6 @@ export class Heap {
     blocks?.delete(block);
     if (blocks?.size === 0) this.#discardArena(block.arena);
   }
-}
-
-/** @param alignment a power of 2 */
-function roundup(n: number, alignment: number): number {
-  return Math.ceil(n / alignment) * alignment;
 }
 
 /** The index of the first number that is not less; Python's `bisect_left`. */

@@ -4,8 +4,8 @@
  */
 import { tidOf } from '@multiprocessing/posix';
 import { ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { limit } from './locks.ts';
-import { nameExports } from './qualname.ts';
 import { Queue } from './queues.ts';
 
 /** A queue whose items are tasks: who takes one says when it is done. Python's `multiprocessing.JoinableQueue`. */

@@ -19,8 +19,8 @@ import { Connection } from './connection.ts';
 import { DupFd } from './dup_fd.ts';
 import { OSError, typeError } from './errors.ts';
 import { authenticate, authenticateSync } from './handshake.ts';
+import { nameExports } from './known_names.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { SocketListener } from './socket_listener.ts';
 
 /** How long a client may take to prove that it holds the key, in seconds. */

@@ -8,9 +8,9 @@ import { isMainThread, threadId } from 'node:worker_threads';
 import { tidOf } from '@multiprocessing/posix';
 import { checkTimeout } from './arguments.ts';
 import { typeError, ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { getStateSymbol, setStateSymbol } from './pickle_codes.ts';
 import { currentProcess } from './process_table.ts';
-import { nameExports } from './qualname.ts';
 import {
   LOCK,
   NativeSemLock,

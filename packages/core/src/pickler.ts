@@ -8,6 +8,7 @@
 import { types } from 'node:util';
 import type { AnyFunction } from './function_inspector.ts';
 import { boundParts, namedProperties } from './function_inspector.ts';
+import { knownName } from './known_names.ts';
 import {
   derivedClass,
   instanceClass,
@@ -19,7 +20,7 @@ import * as code from './pickle_codes.ts';
 import { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts';
 import { type Kind, kindOf } from './pickle_kinds.ts';
 import { at, PickleMessage, Refusal, segment } from './pickle_message.ts';
-import { knownName, nameOf } from './qualname.ts';
+import { nameOf } from './qualname.ts';
 import { registerSockets } from './socket_reduction.ts';
 
 /** From this length on an array's extra properties are asked for at the inspector, which lists no elements. */

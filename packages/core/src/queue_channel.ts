@@ -7,10 +7,11 @@
  * changed nothing, and who waits for its lock gets it: see docs/queues.md.
  */
 
+import { roundup } from '@multiprocessing/posix';
 import { ChangeSignal, SIGNAL_WORDS } from './change_signal.ts';
 import { Committed } from './committed.ts';
 import { BufferWrapper } from './heap.ts';
-import type { Piece } from './pickle_message.ts';
+import type { Pickled, Piece } from './pickle_message.ts';
 import {
   freeBodies,
   freeOverflow,
@@ -51,7 +52,7 @@ import {
 } from './queue_layout.ts';
 import { MEMBERS_WORDS, QueueMembers } from './queue_members.ts';
 import { copy, RECORD_HEAD, sizeOfRecord } from './queue_record.ts';
-import type { Pickled, Received } from './reduction.ts';
+import type { Received } from './reduction.ts';
 import { LOCK, NativeSemLock, type SemLockState } from './semlock.ts';
 import { spin } from './spin.ts';
 import { MemberTable } from './wait_hub.ts';
@@ -206,7 +207,7 @@ export class QueueChannel {
     let tail = fields[base + WINDOW_TAIL] as number;
     let head = Math.max(given, fields[base + WINDOW_FLOOR] as number);
     // When nobody needs it, it begins anew: the fewer pages, the better.
-    const begin = Math.ceil(tail / WINDOW_BYTES) * WINDOW_BYTES;
+    const begin = roundup(tail, WINDOW_BYTES);
     if (given === tail) {
       tail = begin;
       head = begin;

@@ -4,9 +4,9 @@
 
 import { Full } from './errors.ts';
 import { Finalize } from './finalize.ts';
+import type { Pickled } from './pickle_message.ts';
 import type { QueueChannel } from './queue_channel.ts';
 import { deadlineOf } from './queue_reader.ts';
-import type { Pickled } from './reduction.ts';
 import { generation } from './wait_hub.ts';
 
 interface Entry {

@@ -11,6 +11,7 @@ import {
   PAGE_SIZE,
   punchHole,
   readAt,
+  roundup,
   sealedMemfd,
   unmap,
   wantLargePages,
@@ -69,17 +70,13 @@ export interface Body {
 /** Each part of a body begins at a multiple of so many bytes, as it can be copied fastest. */
 const ALIGNMENT = 64;
 
-function align(position: number, alignment = ALIGNMENT): number {
-  return Math.ceil(position / alignment) * alignment;
-}
+const align = (position: number) => roundup(position, ALIGNMENT);
 
 /** Bytes of the file that a body takes. @internal */
 export function sizeOfBody(message: number, beside: readonly Uint8Array[]): number {
   const head = align(beside.length * 8) + align(message);
-  return align(
-    beside.reduce((sum, { length }) => sum + align(length), head),
-    PAGE_SIZE,
-  );
+  const bytes = beside.reduce((sum, { length }) => sum + align(length), head);
+  return roundup(bytes, PAGE_SIZE);
 }
 
 /** Writes a body's parts, one behind the other. */

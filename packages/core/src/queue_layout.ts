@@ -1,6 +1,7 @@
 /**
  * Where everything of a queue's channel stands in shared memory, in bytes from the beginning. The ring is last.
  */
+import { roundup } from '@multiprocessing/posix';
 import { SIGNAL_WORDS } from './change_signal.ts';
 import { COMMITTED_BYTES } from './committed.ts';
 import { MEMBERS_WORDS } from './queue_members.ts';
@@ -20,7 +21,7 @@ export const DONE_AT = ROOM_AT + SIGNAL_WORDS * 4;
 /** How many tasks are done, modulo 2^32. */
 export const TASKS_DONE_AT = DONE_AT + SIGNAL_WORDS * 4;
 export const MEMBERS_AT = TASKS_DONE_AT + 4;
-export const RING_AT = Math.ceil((MEMBERS_AT + MEMBERS_WORDS * 4) / 64) * 64;
+export const RING_AT = roundup(MEMBERS_AT + MEMBERS_WORDS * 4, 64);
 export const CHANNEL_BYTES = RING_AT + RING_BYTES;
 
 /** What changes with a put, under the lock of those who put. */

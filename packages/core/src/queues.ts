@@ -9,12 +9,13 @@
 import { inspect } from 'node:util';
 import { osError, writeStderr } from '@multiprocessing/posix';
 import { assert, typeError, ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { limit, type SynchronizeOptions } from './locks.ts';
 import { debug } from './logging.ts';
-import { nameExports } from './qualname.ts';
+import type { Pickled } from './pickle_message.ts';
 import { QueueBase } from './queue_base.ts';
 import { full } from './queue_feeder.ts';
-import { dumpsBeside, type Pickled } from './reduction.ts';
+import { dumpsBeside } from './reduction.ts';
 
 export { Empty, Full } from './errors.ts';
 

@@ -6,20 +6,20 @@
  * files; benchmarks/codec.ts compares it with others.
  */
 import * as errors from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { ensureLoaded, ensureLoadedSync } from './modules.ts';
 import { type Reduced, registerReducer } from './pickle_classes.ts';
 import type { Pickled } from './pickle_message.ts';
 import { Pickler } from './pickler.ts';
-import { nameExports } from './qualname.ts';
 import { lastShared, unshareSince } from './resource_sharer.ts';
 import { Unpickler } from './unpickler.ts';
 
 export type { AnyFunction } from './function_inspector.ts';
+export { nameExports } from './known_names.ts';
 export { type Name, rememberModule, setModuleImporter } from './modules.ts';
 export type { Reduced } from './pickle_classes.ts';
 export { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts';
-export type { Pickled } from './pickle_message.ts';
-export { nameExports, nameOf } from './qualname.ts';
+export { nameOf } from './qualname.ts';
 
 /** A pickler at rest; a reduce method that pickles something itself gets another one. */
 let idle: Pickler | undefined;

@@ -26,9 +26,9 @@ import {
 import { clientHandshake, type Handshake, listenerHandshake } from './authentication.ts';
 import { AuthenticationError, RuntimeError, TimeoutError, UnpicklingError } from './errors.ts';
 import { Exchange, exchangeSync } from './handshake.ts';
+import { nameExports } from './known_names.ts';
 import { debug, info } from './logging.ts';
 import { currentProcess } from './process_table.ts';
-import { nameExports } from './qualname.ts';
 import { recvfdsSync, sendfdsSync } from './send_fds.ts';
 import { processWide } from './state.ts';
 

@@ -11,8 +11,8 @@
 import { inspect } from 'node:util';
 import { checkOptions } from './arguments.ts';
 import { indexError, typeError, ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import {
   encode,
   FORMAT_WIDTH,

@@ -25,8 +25,8 @@ import {
 } from '@multiprocessing/posix';
 import { checkOptions } from './arguments.ts';
 import { NotImplementedError, typeError, ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { _resourceTracker } from './resource_tracker.ts';
 import { processWide } from './state.ts';
 

@@ -5,8 +5,8 @@ import { inspect } from 'node:util';
 import type { ScalarType } from './ctypes.ts';
 import { ValueError } from './errors.ts';
 import { type Indexed, indexing } from './indexed.ts';
+import { nameExports } from './known_names.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { ownerOf } from './shared_buffers.ts';
 import { assertSpawning } from './spawning.ts';
 import {

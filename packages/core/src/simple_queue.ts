@@ -2,8 +2,8 @@
  * `SimpleQueue` of multiprocessing/queues.py: a queue without a feeder.
  */
 import { osError } from '@multiprocessing/posix';
+import { nameExports } from './known_names.ts';
 import type { SynchronizeOptions } from './locks.ts';
-import { nameExports } from './qualname.ts';
 import { QueueBase } from './queue_base.ts';
 import { dumpsBeside } from './reduction.ts';
 

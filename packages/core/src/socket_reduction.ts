@@ -5,9 +5,9 @@
 import type { Server, Socket } from 'node:net';
 import { close } from '@multiprocessing/posix';
 import { DupFd } from './dup_fd.ts';
+import { nameExports } from './known_names.ts';
 import { type Reduced, registerReducer } from './pickle_classes.ts';
 import { Refusal } from './pickle_message.ts';
-import { nameExports } from './qualname.ts';
 import { processWide } from './state.ts';
 
 /** What an object with an fd has inside. */

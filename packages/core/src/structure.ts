@@ -3,6 +3,7 @@
  * Deviations: D-063.
  */
 import { inspect } from 'node:util';
+import { roundup } from '@multiprocessing/posix';
 import {
   type ScalarType,
   scalarType,
@@ -11,8 +12,8 @@ import {
   unknownType,
 } from './ctypes.ts';
 import { typeError, ValueError } from './errors.ts';
+import { nameExports } from './known_names.ts';
 import { reduceSymbol } from './pickle_codes.ts';
-import { nameExports } from './qualname.ts';
 import { ownerOf } from './shared_buffers.ts';
 import { assertSpawning } from './spawning.ts';
 import { processWide } from './state.ts';
@@ -240,13 +241,13 @@ function makeClass(types: readonly (readonly [string, ScalarType | StructureClas
   let alignment = 1;
   for (const [name, type] of types) {
     const align = isStructureClass(type) ? type.alignment : type.size;
-    const offset = Math.ceil(end / align) * align;
+    const offset = roundup(end, align);
     layout.push({ name, offset, size: type.size, type });
     end = offset + type.size;
     alignment = Math.max(alignment, align);
   }
   const cls = class Struct extends Structure {
-    static readonly size = Math.ceil(end / alignment) * alignment;
+    static readonly size = roundup(end, alignment);
     static readonly alignment = alignment;
     static readonly fields = Object.fromEntries(
       layout.map(({ name, offset, size }) => [name, { offset, size }]),

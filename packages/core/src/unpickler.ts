@@ -7,11 +7,12 @@
  */
 import { UnpicklingError } from './errors.ts';
 import type { AnyFunction } from './function_inspector.ts';
+import { remember } from './known_names.ts';
 import { type Name, resolveName } from './modules.ts';
 import * as code from './pickle_codes.ts';
 import { setStateSymbol } from './pickle_codes.ts';
 import { PickleReader } from './pickle_reader.ts';
-import { isBuiltin, remember } from './qualname.ts';
+import { isBuiltin } from './qualname.ts';
 import { readers } from './unpickle_kinds.ts';
 
 /** Makes the functions of a message that travel by value (closure_code.ts). @internal */

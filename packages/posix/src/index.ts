@@ -61,6 +61,7 @@ export {
   keepFreedMemory,
   mapShared,
   PAGE_SIZE,
+  roundup,
   unmap,
   wantLargePages,
 } from './memory.ts';

@@ -33,6 +33,11 @@ const MAP_FIXED = 0x10;
 /** The granularity of mappings, in bytes: the largest page of the systems we know, so that one number serves all. */
 export const PAGE_SIZE = process.arch === 'arm64' ? 65_536 : 4096;
 
+/** The first multiple of a step that is not less. @param step more than 0 */
+export function roundup(n: number, step: number): number {
+  return Math.ceil(n / step) * step;
+}
+
 function mmap(address: number, length: number, flags: number, fd: number): number {
   const mapped = cMmap(address, length, PROT_READ_WRITE, flags, fd, 0);
   if (mapped === -1) throw osError(errno(), 'mmap', `${length} bytes`);

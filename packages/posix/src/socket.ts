@@ -5,6 +5,7 @@ import { AF_UNIX, platform, SCM_RIGHTS, SOCK_STREAM } from './constants.ts';
 import { osError } from './errors.ts';
 import { aboveStandardStreams, close, setCloexec } from './fd.ts';
 import { addressOf, syscall } from './ffi.ts';
+import { roundup } from './memory.ts';
 
 const cSocketpair = syscall('int socketpair(int domain, int type, int protocol, _Out_ int *fds)');
 const cShutdown = syscall('int shutdown(int fd, int how)');
@@ -84,7 +85,7 @@ export function sendmsg(
   wait = true,
 ): void {
   const length = CMSGHDR + fds.length * 4;
-  const control = Buffer.alloc(fds.length === 0 ? 0 : Math.ceil(length / 8) * 8);
+  const control = Buffer.alloc(fds.length === 0 ? 0 : roundup(length, 8));
   if (fds.length > 0) {
     control.writeBigUInt64LE(BigInt(length), 0);
     control.writeInt32LE(platform.SOL_SOCKET, 8);

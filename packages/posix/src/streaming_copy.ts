@@ -59,7 +59,7 @@ export function copyBytes(to: Uint8Array, from: Uint8Array): void {
   const address = Number(addressOf(to));
   // From the first whole line to the last one; what is before and behind them goes the plain way.
   const begin = -address & (LINE - 1);
-  const end = begin + ((length - begin) & -LINE);
+  const end = length - ((length - begin) % LINE);
   streaming(address + begin, from.subarray(begin), end - begin);
   to.set(from.subarray(0, begin));
   to.set(from.subarray(end), end);
