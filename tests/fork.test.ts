@@ -4,6 +4,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import * as mp from 'multiprocessing';
 import { expect, test } from 'vitest';
 import * as fork from './fixtures/dist/fork_targets.js';
@@ -101,6 +102,28 @@ forEachStartMethod(['fork'], (ctx) => {
     expect(reports.filter((line) => line === true)).toHaveLength(5);
     expect(reports.filter((line) => line === 'function')).toHaveLength(5);
     expect(new Set(reports.filter((line) => /^answered by \d+$/.test(String(line)))).size).toBe(1);
+  });
+
+  test('a lock that libuv’s threads take is free in a child, whoever had it at the fork', async () => {
+    // For a moment, each time that it has finished something, a thread of the pool has this lock. Here it is had nearly always.
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const holder = new Worker(new URL('./fixtures/programs/hold_lock.mjs', import.meta.url), {
+      workerData: stop,
+    });
+    await once(holder, 'message');
+    try {
+      for (let i = 0; i < 150; i++) {
+        const p = new ctx.Process({ target: fork.readSomething });
+        await p.start();
+        await p.join(20);
+        if (p.exitcode === undefined) p.kill();
+        await p.join();
+        expect({ i, exitcode: p.exitcode }).toEqual({ i, exitcode: 0 });
+      }
+    } finally {
+      Atomics.store(stop, 0, 1);
+      await once(holder, 'exit');
+    }
   });
 
   test('work that an asynchronous target begins at once is finished', async () => {

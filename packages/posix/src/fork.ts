@@ -11,10 +11,11 @@ import { ForkUnavailableError, osError } from './errors.ts';
 import { pipe } from './fd.ts';
 import { errno, native, resolveNatives } from './ffi.ts';
 import { adoptForkedProcess, prepareToAdopt } from './forked_child.ts';
+import { holdFinishedWork, releaseFinishedWork } from './inherited_loop.ts';
 import { isWhole, makeForkable } from './memory_map.ts';
 import { _exit, kill, waitpid } from './process.ts';
 import { closeRaw, readRaw, writeRaw } from './raw_fd.ts';
-import { emptyPool, poolIsKnown, poolSlept, poolTime } from './v8_pool.ts';
+import { emptyPool, poolIsKnown, poolSlept, poolTime, waitForPool } from './v8_pool.ts';
 
 const cFork = native('int fork()');
 
@@ -55,6 +56,8 @@ export function forkAvailable(): { available: boolean; reason?: string } {
 export const forkStatistics = { forks: 0, retries: 0 };
 
 const MAX_TRIES = 50;
+/** Milliseconds that V8's threads may go on with something before each further try. */
+const REST = 200;
 
 /**
  * Forks this process. Returns the child's pid in the parent, and 0 in the child: a copy of the whole
@@ -74,6 +77,7 @@ export function fork(): number {
     const pid = tryFork();
     if (pid !== undefined) return pid;
     forkStatistics.retries++;
+    waitForPool(REST);
   }
   throw osError(11 /* EAGAIN */, 'fork', 'memory and threads did not come to rest');
 }
@@ -86,12 +90,14 @@ function tryFork(): number | undefined {
   const [goRead, goWrite] = pipe();
   const ran = poolTime();
   makeForkable();
+  const finishedWork = holdFinishedWork();
   const pid = cFork();
   if (pid === 0) {
-    inChild(goRead, goWrite);
+    inChild(goRead, goWrite, finishedWork);
     return pid;
   }
   const failed = pid < 0 ? errno() : 0;
+  releaseFinishedWork(finishedWork);
   const whole = failed === 0 && isWhole(pid) && poolSlept(ran);
   if (whole) writeRaw(goWrite, go);
   closeRaw(goRead);
@@ -106,8 +112,9 @@ function tryFork(): number | undefined {
   return undefined;
 }
 
-function inChild(goRead: number, goWrite: number): void {
+function inChild(goRead: number, goWrite: number, finishedWork: bigint | undefined): void {
   emptyPool(); // first of all: V8 may collect garbage at any time
+  releaseFinishedWork(finishedWork);
   waitForGo(goRead, goWrite);
   forkStatistics.forks = 0;
   forkStatistics.retries = 0;

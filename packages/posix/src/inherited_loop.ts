@@ -32,6 +32,8 @@ const uvIsClosing = native('int uv_is_closing(uintptr_t handle)');
 const uvPollStop = native('int uv_poll_stop(uintptr_t handle)');
 const uvFsEventStop = native('int uv_fs_event_stop(uintptr_t handle)');
 const uvFsPollStop = native('int uv_fs_poll_stop(uintptr_t handle)');
+const uvMutexLock = native('void uv_mutex_lock(uintptr_t mutex)');
+const uvMutexUnlock = native('void uv_mutex_unlock(uintptr_t mutex)');
 const memcpy = native('void memcpy(uintptr_t to, void *from, size_t length)');
 const uvBackendFd = native('int uv_backend_fd(uintptr_t loop)');
 const epollCreate = syscall('int epoll_create1(int flags)');
@@ -75,6 +77,7 @@ export interface InheritedLoop {
 const LOOP_HANDLE_QUEUE = 16n;
 const LOOP_BACKEND_FD = 64n;
 const LOOP_WQ = 120n;
+const LOOP_WQ_MUTEX = 136n;
 const HANDLE_LOOP = 8n;
 const HANDLE_QUEUE = 32n;
 
@@ -129,6 +132,24 @@ function walkHandles(loop: bigint): bigint[] {
 export function dropInheritedWork({ finishedWork, busyAsyncs }: InheritedLoop): void {
   if (finishedWork !== undefined) memcpy(finishedWork, noWork, 16);
   for (const handle of busyAsyncs) uvUnref(handle);
+}
+
+/**
+ * Takes the lock of the list of finished thread-pool work: a thread that had it at the fork would have it in the child for
+ * ever, where that thread is not. To be called right before the fork; nothing that waits for the event loop may come between.
+ * @returns for `releaseFinishedWork`
+ */
+export function holdFinishedWork(): bigint | undefined {
+  const loop = BigInt(uvDefaultLoop());
+  if (!isKnownLayout(loop)) return undefined;
+  const mutex = loop + LOOP_WQ_MUTEX;
+  uvMutexLock(mutex);
+  return mutex;
+}
+
+/** Gives it back: in the parent, and in the child its copy. */
+export function releaseFinishedWork(mutex: bigint | undefined): void {
+  if (mutex !== undefined) uvMutexUnlock(mutex);
 }
 
 /**
@@ -230,6 +251,7 @@ function takeCallbackOut(resource: object): void {
 }
 
 calledByChildren(
+  releaseFinishedWork,
   dropInheritedWork,
   quietInheritedLoop,
   quietHandle,

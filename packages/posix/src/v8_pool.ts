@@ -74,6 +74,19 @@ export function poolSlept(since: bigint): boolean {
   return (pool?.tids ?? []).every(isAsleep) && poolTime() === since;
 }
 
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Waits until the pool sleeps, for so many milliseconds at most. Nothing tells when a thread goes to sleep: it is looked at
+ * each millisecond, and gets this thread's processor meanwhile.
+ */
+export function waitForPool(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (!(pool?.tids ?? []).every(isAsleep) && performance.now() < end) {
+    Atomics.wait(never, 0, 0, 1);
+  }
+}
+
 const stat = Buffer.alloc(512);
 
 /** Reads into memory that is there: right after a fork each page written to is a page copied. */
