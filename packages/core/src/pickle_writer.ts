@@ -8,43 +8,21 @@ import {
   INT16,
   INT32,
   OBJECT,
-  OBJECT_DICT,
   OBJECT_SHAPE,
   SHORT_STRING,
   SHORT_STRING_MAX,
   STRING,
   STRING16,
 } from './pickle_codes.ts';
+import { type Shape, shapeOf } from './pickle_shapes.ts';
 
 /** Small messages are cut from a buffer of this size, as Node cuts small Buffers from its pool. */
 const slabSize = 32_768;
 /** With less room than this left, the next message starts a new slab. */
 const slabReserve = 512;
-/** Objects with more keys than this are written as dictionaries. */
-const maxShapeKeys = 24;
-/** Shapes are forgotten when their tree has this many nodes; a program has far fewer kinds of records. */
-const maxShapeNodes = 8192;
-
-interface ShapeNode {
-  next: Map<string, ShapeNode>;
-  shape: Shape | undefined;
-}
-
-/** The keys of a plain object, in their order, ready to be written. */
-interface Shape {
-  readonly keys: readonly string[];
-  /** count and keys, encoded */
-  readonly definition: Uint8Array;
-  /** The message in which it has been defined last, and its number there. */
-  message: number;
-  index: number;
-}
-
 const doubles = new Float64Array(1);
 const doubleBytes = new Uint8Array(doubles.buffer);
 
-let shapeRoot: ShapeNode = { next: new Map(), shape: undefined };
-let shapeNodes = 0;
 let messages = 0;
 
 /** Writes the parts that hold no references. @internal */
@@ -201,66 +179,50 @@ export abstract class PickleWriter {
     this.pos += bytes;
   }
 
-  /** Writes an object's code and keys; its values must follow in that order. Returns false for a dictionary. */
-  protected shape(keys: readonly string[]): boolean {
-    let shape = this.lastShape;
-    if (shape === undefined || !sameKeys(shape.keys, keys)) {
-      shape = this.findShape(keys);
-      if (shape === undefined) {
-        this.byte(OBJECT_DICT);
-        this.varint(keys.length);
-        return false;
-      }
-      this.lastShape = shape;
-    }
+  /** The shape of an object that need not be looked through. */
+  protected recognise(value: object): Shape | undefined {
+    const expected = this.lastShape?.next;
+    return expected?.recognises(value) === true ? expected : undefined;
+  }
+
+  /** Finds the shape of an object with these keys; undefined: it is to be written as a dictionary. */
+  protected findShape(keys: readonly string[]): Shape | undefined {
+    const expected = this.lastShape?.next;
+    return expected !== undefined && sameKeys(expected.keys, keys)
+      ? expected
+      : shapeOf(keys, this.define);
+  }
+
+  /** Writes an object's code and keys; its values must follow in that order. */
+  protected shape(shape: Shape): void {
+    if (this.lastShape !== undefined) this.lastShape.next = shape;
+    this.lastShape = shape;
     if (shape.message === this.message) {
       this.byte(OBJECT);
       this.varint(shape.index);
-    } else {
-      shape.message = this.message;
-      shape.index = this.shapes++;
-      const { definition } = shape;
-      const { length } = definition;
-      this.byte(OBJECT_SHAPE);
-      this.varint(length);
-      this.ensure(length);
-      const { buf } = this;
-      let { pos } = this;
-      for (let i = 0; i < length; i++) buf[pos++] = definition[i] as number;
-      this.pos = pos;
+      return;
     }
-    return true;
+    shape.message = this.message;
+    shape.index = this.shapes++;
+    const { definition } = shape;
+    const { length } = definition;
+    this.byte(OBJECT_SHAPE);
+    this.varint(length);
+    this.ensure(length);
+    const { buf } = this;
+    let { pos } = this;
+    for (let i = 0; i < length; i++) buf[pos++] = definition[i] as number;
+    this.pos = pos;
   }
 
-  private findShape(keys: readonly string[]): Shape | undefined {
-    if (keys.length > maxShapeKeys || keys.includes('__proto__')) return undefined;
-    let node = shapeRoot;
-    for (const key of keys) {
-      let next = node.next.get(key);
-      if (next === undefined) {
-        if (key.length > 64) return undefined;
-        if (++shapeNodes > maxShapeNodes) {
-          shapeRoot = { next: new Map(), shape: undefined };
-          shapeNodes = 0;
-          return undefined;
-        }
-        next = { next: new Map(), shape: undefined };
-        node.next.set(key, next);
-      }
-      node = next;
-    }
-    node.shape ??= { keys, definition: this.define(keys), message: 0, index: 0 };
-    return node.shape;
-  }
-
-  private define(keys: readonly string[]): Uint8Array {
+  private readonly define = (keys: readonly string[]): Uint8Array => {
     const before = this.pos - this.start;
     this.varint(keys.length);
     for (const key of keys) this.string(key);
     const definition = Uint8Array.from(this.buf.subarray(this.start + before, this.pos));
     this.pos = this.start + before;
     return definition;
-  }
+  };
 }
 
 function sameKeys(a: readonly string[], b: readonly string[]): boolean {

@@ -20,6 +20,7 @@ import * as code from './pickle_codes.ts';
 import { getStateSymbol, reduceSymbol, setStateSymbol } from './pickle_codes.ts';
 import { type Kind, kindOf } from './pickle_kinds.ts';
 import { at, PickleMessage, Refusal, segment } from './pickle_message.ts';
+import type { Shape } from './pickle_shapes.ts';
 import { nameOf } from './qualname.ts';
 import { registerSockets } from './socket_reduction.ts';
 
@@ -65,6 +66,12 @@ export class Pickler extends PickleMessage {
 
   private object(value: object): void {
     if (this.reference(value)) return;
+    const shape = this.recognise(value);
+    if (shape !== undefined) {
+      this.add(value);
+      this.values(value as Record<string, unknown>, shape);
+      return;
+    }
     const proto: unknown = Object.getPrototypeOf(value);
     if (types.isProxy(value)) throw new Refusal('a Proxy cannot be sent: send what it stands for');
     if (proto === Object.prototype) this.plain(value as Record<string, unknown>);
@@ -96,20 +103,36 @@ export class Pickler extends PickleMessage {
       }
     }
     this.add(value);
-    this.properties(value, keys);
+    this.properties(value, keys)?.learn(value);
   }
 
-  /** Writes named properties as OBJECT, OBJECT_SHAPE or OBJECT_DICT does. */
-  protected properties(value: Record<string, unknown>, keys: readonly string[]): void {
+  /** Writes named properties as OBJECT, OBJECT_SHAPE or OBJECT_DICT does. @returns their shape, if they have one */
+  protected properties(value: Record<string, unknown>, keys: readonly string[]): Shape | undefined {
+    const shape = this.findShape(keys);
+    if (shape === undefined) this.dictionary(value, keys);
+    else this.values(value, shape);
+    return shape;
+  }
+
+  private values(value: Record<string, unknown>, shape: Shape): void {
+    this.shape(shape);
+    const { keys } = shape;
     let i = 0;
     try {
-      if (this.shape(keys)) {
-        for (; i < keys.length; i++) this.value(value[keys[i] as string]);
-      } else {
-        for (; i < keys.length; i++) {
-          this.string(keys[i] as string);
-          this.value(value[keys[i] as string]);
-        }
+      for (; i < keys.length; i++) this.value(value[keys[i] as string]);
+    } catch (error) {
+      throw at(error, segment(keys[i] ?? ''));
+    }
+  }
+
+  private dictionary(value: Record<string, unknown>, keys: readonly string[]): void {
+    this.byte(code.OBJECT_DICT);
+    this.varint(keys.length);
+    let i = 0;
+    try {
+      for (; i < keys.length; i++) {
+        this.string(keys[i] as string);
+        this.value(value[keys[i] as string]);
       }
     } catch (error) {
       throw at(error, segment(keys[i] ?? ''));
