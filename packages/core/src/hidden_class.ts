@@ -4,41 +4,41 @@
  * be looked through one by one.
  *
  * V8 has a function that compares them, `%HaveSameMap`, and lets no program call it unless the parser is told to accept its
- * name. So it is told to while two functions of one line are compiled, and no longer. Where that cannot be, nothing is
+ * name. So it is told to while a function of one line is compiled, and no longer. Where that cannot be, nothing is
  * alike, and every object is looked through. The parts of V8: src/runtime/runtime-test.cc, docs: v8.dev/docs/hidden-classes.
  */
-interface Natives {
-  haveSameMap(this: void, a: object, b: object): boolean;
-  hasFastProperties(this: void, value: object): boolean;
-}
+type Compare = (a: object, b: object, isFast: boolean) => boolean;
 
-const source = `({
-  haveSameMap(a, b) { return %HaveSameMap(a, b); },
-  hasFastProperties(value) { return %HasFastProperties(value); },
+/** With isFast false also asks whether they are no dictionaries, which share hidden classes whatever keys they have. */
+const source = `(function haveSameMap(a, b, isFast) {
+  return %HaveSameMap(a, b) && (isFast || %HasFastProperties(b));
 })`;
 
 /** null: cannot be had. */
-let natives: Natives | null | undefined;
+let compare: Compare | null | undefined;
 
-/** @internal */
-export function haveSameHiddenClass(a: object, b: object): boolean {
+/** Whether an object has the hidden class of a sample. @internal */
+export function hasHiddenClassOf(sample: object, value: object): boolean {
+  return ask(value, sample, true);
+}
+
+function ask(a: object, b: object, isFast: boolean): boolean {
   try {
-    return natives?.haveSameMap(a, b) === true;
+    return compare?.(a, b, isFast) === true;
   } catch (error) {
-    // V8 drops the code of functions that were not called for long, and cannot compile these again.
-    if (error instanceof SyntaxError) natives = findNatives();
+    // V8 drops the code of a function that was not called for long, and cannot compile this one again.
+    if (error instanceof SyntaxError) compare = findComparison();
     return false;
   }
 }
 
-function compile(): Natives {
-  const compiled = process.getBuiltinModule('node:vm').runInThisContext(source) as Natives;
-  compiled.haveSameMap(compiled, compiled); // a function is compiled when it is called first
-  compiled.hasFastProperties(compiled);
+function compile(): Compare {
+  const compiled = process.getBuiltinModule('node:vm').runInThisContext(source) as Compare;
+  compiled(compiled, compiled, false); // a function is compiled when it is called first
   return compiled;
 }
 
-function findNatives(): Natives | null {
+function findComparison(): Compare | null {
   // To set an option would end the process then.
   if (process.execArgv.some((option) => /^--freeze.flags/.test(option))) return null;
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
@@ -69,8 +69,8 @@ export function sampleOf(value: object, keys: readonly string[]): object | undef
   if (!properties.every((property) => property !== undefined && 'value' in property)) {
     return undefined;
   }
-  natives ??= findNatives();
-  if (natives === null) return undefined;
+  compare ??= findComparison();
+  if (compare === null) return undefined;
   const blanks = properties.map((property) => blank(property?.value));
   const members = keys.map((key, i) => `${JSON.stringify(key)}:${JSON.stringify(blanks[i])}`);
   const asLiteral = JSON.parse(`{${members.join()}}`) as object;
@@ -78,12 +78,11 @@ export function sampleOf(value: object, keys: readonly string[]): object | undef
   keys.forEach((key, i) => {
     asCopy[key] = blanks[i];
   });
-  return [asLiteral, asCopy].find(
-    (sample) =>
-      haveSameHiddenClass(sample, value) &&
-      natives?.hasFastProperties(sample) &&
-      Object.getOwnPropertySymbols(sample).length === 0,
-  );
+  return [asLiteral, asCopy].find((sample) => {
+    const names = Reflect.ownKeys(sample);
+    const isWhole = names.length === keys.length && keys.every((key, i) => key === names[i]);
+    return isWhole && ask(value, sample, false);
+  });
 }
 
 /** Of the same representation, so that what V8 knows of the property stays true. */

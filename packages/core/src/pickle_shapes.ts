@@ -2,7 +2,7 @@
  * The shapes of plain objects: their keys in their order, and how an object is known to be of one without being looked
  * through.
  */
-import { haveSameHiddenClass, sampleOf } from './hidden_class.ts';
+import { hasHiddenClassOf, sampleOf } from './hidden_class.ts';
 
 /** Objects with more keys than this are written as dictionaries. */
 const maxShapeKeys = 24;
@@ -35,7 +35,7 @@ export class Shape {
   recognises(value: object): boolean {
     return (
       this.#sample !== undefined &&
-      haveSameHiddenClass(value, this.#sample) &&
+      hasHiddenClassOf(this.#sample, value) &&
       Object.keys(value).length === this.keys.length // indices are not in the hidden class
     );
   }
