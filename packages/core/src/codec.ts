@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { typeError, ValueError } from './errors.ts';
 import * as pythonPickle from './python_pickle.ts';
 import { getReducer } from './reducer.ts';
-import { ForkingPickler } from './reduction.ts';
+import { ForkingPickler, loadsSoon } from './reduction.ts';
 
 /** Turns objects into bytes and back. */
 export interface Codec {
@@ -20,7 +20,7 @@ export type CodecOption = 'multiprocessing' | 'pickle' | Codec;
 
 const forking: Codec = {
   dumps: (obj) => getReducer().ForkingPickler.dumps(obj),
-  loads: ForkingPickler.loads,
+  loads: loadsSoon,
   loadsSync: ForkingPickler.loadsSync,
 };
 

@@ -235,12 +235,16 @@ export class Connection {
     return receives.lookSync(pollTimeout(args));
   }
 
-  async #receive(wish: Wish): Promise<Uint8Array> {
+  #receive(wish: Wish): Uint8Array | Promise<Uint8Array> {
     const { receives } = this.#readableHandle();
-    try {
-      return await receives.receive(this, wish);
-    } catch (error) {
+    const fail = (error: unknown) => {
       throw this.#noteBadLength(error);
+    };
+    try {
+      const received = receives.receive(this, wish);
+      return received instanceof Uint8Array ? received : received.catch(fail);
+    } catch (error) {
+      return fail(error);
     }
   }
 

@@ -3,6 +3,7 @@
  */
 import { poll, type Stream, type StreamWatch } from '@multiprocessing/posix';
 import { FrameReader, type Wish } from './frames.ts';
+import { LoopTurns } from './loop_turns.ts';
 import { SpinHope } from './spin.ts';
 
 interface Receive extends Wish {
@@ -17,7 +18,7 @@ interface Receive extends Wish {
 
 /** The longest timeout of a Node timer, in milliseconds. */
 const LONGEST = 0x7fffffff;
-/** After so many messages that were there already the event loop gets its turn. */
+/** So many messages are served in one turn of the event loop. */
 const IN_A_ROW = 64;
 /** Looks of a spin that a call of the kernel takes the time of. */
 const A_CALL = 10;
@@ -28,7 +29,7 @@ export class PendingReceives {
   readonly #watch: () => StreamWatch;
   readonly #reader = new FrameReader();
   #queue: Receive[] = [];
-  #inARow = 0;
+  readonly #turns = new LoopTurns();
   readonly #hope = new SpinHope();
 
   constructor(stream: Stream, watch: () => StreamWatch) {
@@ -38,16 +39,17 @@ export class PendingReceives {
 
   /**
    * Receives a message, after those that were asked for before.
+   * @returns a promise of it, unless it is there or comes within microseconds
    * @throws EOFError, OSError, BadMessageLength
    */
-  async receive(owner: object, wish: Wish): Promise<Uint8Array> {
-    if (this.#queue.length === 0 && ++this.#inARow % IN_A_ROW !== 0) {
+  receive(owner: object, wish: Wish): Uint8Array | Promise<Uint8Array> {
+    if (this.#queue.length === 0 && !this.#turns.due()) {
       const come = () => this.#reader.advance(this.#stream, wish, false);
       // An answer that comes within microseconds is not worth a turn of the event loop.
       if (come() || this.#hope.spin(come, A_CALL)) return this.#reader.message;
     }
-    this.#inARow = 0;
-    return (await this.#later({ ...wish, looks: false, owner })) as Uint8Array;
+    this.#turns.taken();
+    return this.#later({ ...wish, looks: false, owner }) as Promise<Uint8Array>;
   }
 
   /** The blocking twin of `receive`. */

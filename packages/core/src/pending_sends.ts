@@ -3,6 +3,7 @@
  */
 import type { Stream, StreamWatch } from '@multiprocessing/posix';
 import { FrameWriter, IN_ONE_WRITE } from './frames.ts';
+import { LoopTurns, nextTurn } from './loop_turns.ts';
 
 interface Send {
   readonly bytes: Uint8Array;
@@ -11,9 +12,6 @@ interface Send {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
-
-/** After so many messages that went at once the event loop gets its turn. */
-const IN_A_ROW = 64;
 
 /** A short message that has to wait is copied, as one that goes at once is. */
 function keep(bytes: Uint8Array): Uint8Array {
@@ -28,7 +26,7 @@ export class PendingSends {
   #queue: Send[] = [];
   /** Whether the first of the queue has been begun. */
   #begun = false;
-  #inARow = 0;
+  readonly #turns = new LoopTurns();
 
   constructor(stream: Stream, watch: () => StreamWatch) {
     this.#stream = stream;
@@ -38,17 +36,17 @@ export class PendingSends {
   /**
    * Sends a message, after those that were given before.
    * @param bytes more than 16 KiB are not copied: they must stay as they are until then
+   * @returns a promise, unless it goes at once and the event loop is not due
    * @throws OSError, BrokenPipeError
    */
-  async send(owner: object, bytes: Uint8Array): Promise<void> {
+  send(owner: object, bytes: Uint8Array): Promise<void> | undefined {
     if (this.#queue.length === 0) {
       if (this.#writer.begin(this.#stream, bytes, false)) {
-        if (++this.#inARow % IN_A_ROW === 0) await new Promise((resolve) => setImmediate(resolve));
-        return;
+        return this.#turns.due() ? nextTurn() : undefined;
       }
       this.#begun = true;
     }
-    await new Promise<void>((resolve, reject) => {
+    return new Promise<void>((resolve, reject) => {
       const kept = this.#begun && this.#queue.length === 0 ? bytes : keep(bytes);
       this.#queue.push({ bytes: kept, owner, resolve, reject });
       if (this.#queue.length === 1) this.#listen();

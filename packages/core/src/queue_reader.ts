@@ -2,6 +2,7 @@
  * The half of a queue that gets: from the channel to objects.
  */
 import { Empty } from './errors.ts';
+import { LoopTurns, nextTurn } from './loop_turns.ts';
 import { BUSY, type QueueChannel } from './queue_channel.ts';
 import { loadsBeside, type Received } from './reduction.ts';
 import { SpinHope } from './spin.ts';
@@ -22,9 +23,6 @@ export interface ReaderHooks {
   readonly isClosed: () => boolean;
 }
 
-/** After so many gets the event loop has its turn, also when there always is something. */
-const IN_A_ROW = 256;
-
 /** Another thread gets something in this very moment. */
 const CONTENDED = Symbol('contended');
 
@@ -33,7 +31,7 @@ export class QueueReader {
   readonly #channel: QueueChannel;
   readonly #hooks: ReaderHooks;
   #unpickling = false;
-  #inARow = 0;
+  readonly #turns = new LoopTurns();
   readonly #hope = new SpinHope();
 
   constructor(channel: QueueChannel, hooks: ReaderHooks) {
@@ -59,7 +57,7 @@ export class QueueReader {
 
   /** The same without blocking the event loop. @returns the item or, when it is not there yet, a promise of it */
   get(block: boolean, timeout: number): unknown {
-    const inTurn = ++this.#inARow % IN_A_ROW !== 0;
+    const inTurn = !this.#turns.due();
     const taken = inTurn ? this.#tryTake() : undefined;
     if (taken === undefined || typeof taken === 'symbol') {
       return this.#getLater(deadlineOf(block ? timeout : 0), inTurn);
@@ -68,7 +66,7 @@ export class QueueReader {
   }
 
   async #getLater(deadline: number, inTurn: boolean): Promise<unknown> {
-    if (!inTurn) await new Promise(setImmediate);
+    if (!inTurn) await nextTurn();
     for (;;) {
       let taken = this.#tryTake();
       if (taken === CONTENDED) taken = await this.#takeInTurn();

@@ -70,9 +70,7 @@ export class ForkingPickler {
    * @throws UnpicklingError if the bytes are damaged, or name something that cannot be found here
    */
   static async loads(bytes: Uint8Array): Promise<unknown> {
-    const unpickler = new Unpickler(bytes);
-    for (const name of unpickler.names) await ensureLoaded(name);
-    return unpickler.load();
+    return loadsSoon(bytes);
   }
 
   /**
@@ -116,6 +114,12 @@ export interface Received {
   readonly bytes: Uint8Array;
   readonly length: number;
   readonly beside: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** As `ForkingPickler.loads`, with a promise only when modules have to be imported first. @internal */
+export function loadsSoon(bytes: Uint8Array): unknown {
+  const unpickler = new Unpickler(bytes);
+  return unpickler.names.length === 0 ? unpickler.load() : loadLater(unpickler);
 }
 
 /** As `ForkingPickler.loadsSync`, or a promise when modules have to be imported first. @internal */

@@ -36,11 +36,17 @@ export function spin(done: () => boolean, rarely = 1): boolean {
   return false;
 }
 
-/** Most waits that are not spun for after the last one was in vain. */
+/** Most waits that are not spun for after the last spin was in vain. */
 const MOST_PASSED = 64;
+/**
+ * So many spins in a row may be in vain before waits are passed. Where two processes answer each other, one that had to
+ * sleep for once makes the other one's spin vain, and would teach it to sleep as well.
+ */
+const CHANCES = 4;
 
-/** Whether it is worth spinning before a wait that does not block: as long as it was not in vain. @internal */
+/** Whether it is worth spinning before a wait that does not block: as long as it is not in vain for long. @internal */
 export class SpinHope {
+  #inVain = 0;
   #pass = 0;
   #passed = 0;
 
@@ -52,7 +58,8 @@ export class SpinHope {
     }
     this.#passed = 0;
     const hit = spin(done, rarely);
-    this.#pass = hit ? 0 : Math.min(this.#pass * 2 + 1, MOST_PASSED);
+    this.#inVain = hit ? 0 : this.#inVain + 1;
+    this.#pass = this.#inVain < CHANCES ? 0 : Math.min(this.#pass * 2 + 1, MOST_PASSED);
     return hit;
   }
 }
