@@ -60,6 +60,7 @@ const cells = {
   bytes: cell('ours', `bytes ${16 * MB}`, 40),
   bytesPython: cell('python', `bytes ${16 * MB}`, 40),
   array: cell('ours', `array ${MB}`, 200),
+  copies: cell('ours', `copies ${MB}`, 200),
   arrayFork: cell('node', `array ${MB}`, 50),
 };
 
@@ -143,6 +144,12 @@ const rows: readonly Row[] = [
     unit: 'ms',
     ours: cells.array,
     others: [['child_process', cells.arrayFork, 10]],
+  },
+  {
+    title: 'its two copies alone, at the same time, by no queue',
+    unit: 'ms',
+    ours: cells.copies,
+    others: [],
   },
 ];
 

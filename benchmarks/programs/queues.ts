@@ -7,11 +7,13 @@
  *     trip HOW COUNT          microseconds from one process to another and back, through a Pipe
  *     bytes SIZE COUNT        bytes a second through a Pipe, in messages of SIZE bytes
  *     array LENGTH COUNT      milliseconds for a Float64Array through a Queue
+ *     copies LENGTH COUNT     milliseconds for a copy of one out of shared memory, while a child copies others into it
  */
 import { createInterface } from 'node:readline';
 import * as mp from 'multiprocessing';
 import type { Connection } from 'multiprocessing/connection';
 import type { Queue } from 'multiprocessing/queues';
+import type { Barrier } from 'multiprocessing/synchronize';
 
 const ctx = mp.getContext('forkserver');
 
@@ -121,6 +123,61 @@ async function array(length: number, count: number): Promise<number> {
   return time;
 }
 
+/** Arrays that the window of a queue holds. */
+const PLACES = 4;
+
+const bytesOf = (array: Float64Array) =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+type Copy = (to: Uint8Array, from: Uint8Array) => void;
+
+/** What queues copy with, which nobody else can import by name. */
+async function findCopy(): Promise<Copy> {
+  const file = new URL('../../../packages/posix/dist/streaming_copy.js', import.meta.url);
+  return ((await import(file.href)) as { copyBytes: Copy }).copyBytes;
+}
+
+/** Copies arrays one after the other, when the other one does, too. @returns milliseconds for each */
+async function copyAll(
+  barrier: Barrier,
+  length: number,
+  count: number,
+  copy: (place: number) => void,
+): Promise<number> {
+  for (let i = 0; i < PLACES; i++) copy(i * length);
+  await barrier.wait();
+  const begin = performance.now();
+  for (let i = 0; i < count; i++) copy((i % PLACES) * length);
+  return (performance.now() - begin) / count;
+}
+
+export async function copyIn(
+  memory: Float64Array,
+  barrier: Barrier,
+  length: number,
+  count: number,
+): Promise<void> {
+  const copyBytes = await findCopy();
+  const array = bytesOf(new Float64Array(length).fill(1.5));
+  await copyAll(barrier, length, count, (place) => {
+    copyBytes(bytesOf(memory.subarray(place, place + length)), array);
+  });
+}
+
+async function copies(length: number, count: number): Promise<number> {
+  const copyBytes = await findCopy();
+  const memory = ctx.RawArray('d', PLACES * length) as unknown as Float64Array;
+  const barrier = ctx.Barrier(2);
+  const child = new ctx.Process({ target: copyIn, args: [memory, barrier, length, count] });
+  await child.start();
+  const array = bytesOf(new Float64Array(length));
+  const time = await copyAll(barrier, length, count, (place) => {
+    copyBytes(array, bytesOf(memory.subarray(place, place + length)));
+  });
+  await child.join();
+  return time;
+}
+
 async function answer(what: string, words: string[]): Promise<number> {
   const [how = '', ...rest] = words;
   const count = Number(rest[0]);
@@ -128,6 +185,7 @@ async function answer(what: string, words: string[]): Promise<number> {
   if (what === 'trip') return trip(how, count);
   if (what === 'bytes') return pourBytes(Number(how), count);
   if (what === 'array') return array(Number(how), count);
+  if (what === 'copies') return copies(Number(how), count);
   throw new Error(`what is ${what}?`);
 }
 

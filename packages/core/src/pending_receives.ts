@@ -20,8 +20,8 @@ interface Receive extends Wish {
 const LONGEST = 0x7fffffff;
 /** So many messages are served in one turn of the event loop. */
 const IN_A_ROW = 64;
-/** Looks of a spin that a call of the kernel takes the time of. */
-const A_CALL = 10;
+/** As each look asks the kernel, there are fewer: for the time that a peer takes to answer which has to wake up first. */
+const RARELY = 5;
 
 /** @internal */
 export class PendingReceives {
@@ -46,7 +46,7 @@ export class PendingReceives {
     if (this.#queue.length === 0 && !this.#turns.due()) {
       const come = () => this.#reader.advance(this.#stream, wish, false);
       // An answer that comes within microseconds is not worth a turn of the event loop.
-      if (come() || this.#hope.spin(come, A_CALL)) return this.#reader.message;
+      if (come() || this.#hope.spin(come, RARELY)) return this.#reader.message;
     }
     this.#turns.taken();
     return this.#later({ ...wish, looks: false, owner }) as Promise<Uint8Array>;
