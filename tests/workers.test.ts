@@ -40,3 +40,12 @@ test('a worker that waits for a connection can be terminated while it is ready',
   const { stdout, stderr, code } = await runProgram('connections_in_worker', args);
   expect({ stdout, stderr, code }).toEqual({ stdout: 'terminated 100\n', stderr: '', code: 0 });
 });
+
+test('a worker that waits to send is told when nobody can receive any more', async () => {
+  const { stdout, stderr, code } = await runProgram('connections_in_worker', ['broken', '100']);
+  expect({ stdout, stderr, code }).toEqual({
+    stdout: 'broken 100: BrokenPipeError\n',
+    stderr: '',
+    code: 0,
+  });
+});

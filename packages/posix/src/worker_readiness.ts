@@ -48,6 +48,7 @@ export function onReadableInWorker(fd: number, callback: () => void): () => void
 
 /**
  * Writes one byte as soon as that is possible.
+ * @param fd a pipe or a stream socket, to be closed after this has ended
  * @param callback is called with the error of the write, if it fails
  * @returns a function that ends this, without a call, and returns how many bytes have gone: 0 or 1
  * @throws OSError
@@ -66,7 +67,8 @@ export function writeOneByte(
     done = true;
     const { _handle } = socket as unknown as { _handle?: { writeQueueSize: number } | null };
     const left = _handle?.writeQueueSize ?? 0;
-    setStatusFlags(copy, flags);
+    // They belong to the open file: the copy may be closed already, after an error.
+    setStatusFlags(fd, flags);
     socket.destroy();
     return 1 - left;
   };
