@@ -1,8 +1,22 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // Node 20 reads the certificates that it names at each start, which takes longer than all else of a start. The tests start
 // thousands of processes, and none needs them.
 delete process.env.NODE_EXTRA_CA_CERTS;
+
+/** Those that take longest: begun last, one of them would run alone in the end. */
+const FIRST = ['lifecycle', 'examples', 'workers', 'queues_death', 'closures', 'python_connection'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const index = FIRST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return index < 0 ? FIRST.length : index;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -15,7 +29,9 @@ export default defineConfig({
     pool: 'forks',
     // Tests of `fork` run in this process: it must be able to.
     execArgv: process.platform === 'linux' ? ['--single-threaded', '--v8-pool-size=1'] : [],
-    maxWorkers: 2,
+    // More than there are cores: tests wait for each other's processes as often as they compute.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     server: {
       deps: {
         // Children load the same files natively: there must be one copy of each.

@@ -1,7 +1,7 @@
 /**
  * Runs all soak tests, one after another, with their full counts. Its exit code is 1 if one of them fails.
  *
- *     pnpm soak              about five minutes
+ *     pnpm soak              about a quarter of an hour
  *     pnpm soak --update     the figures go to docs/benchmarks.md too
  */
 import { spawn } from 'node:child_process';
