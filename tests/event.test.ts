@@ -6,6 +6,7 @@ import { ForkingPickler } from 'multiprocessing/reduction';
 import { Event } from 'multiprocessing/synchronize';
 import { describe, expect, test } from 'vitest';
 import * as targets from './fixtures/dist/synchronize_targets.js';
+import { untilAsleep } from './support/processes.ts';
 import { Channel } from './support/scratch.ts';
 import { forEachStartMethod } from './support/start_methods.ts';
 
@@ -43,8 +44,8 @@ forEachStartMethod((ctx) => {
       );
       for (const child of children) await child.start();
       expect(await channel.take(3)).toEqual(['waiting', 'waiting', 'waiting']);
-      // They have said so just before they wait: now they do.
-      expect(await new Event().wait(0.3)).toBe(false);
+      // They have said so just before they wait.
+      for (const child of children) await untilAsleep(child.pid as number);
       event.set();
       event.clear();
       expect(await channel.take(3)).toEqual([true, true, true]);
