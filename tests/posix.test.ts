@@ -535,7 +535,7 @@ describe.skipIf(!posix.forkAvailable().available)('fork', () => {
       for (let i = 0; i < 50; i++) old[i * 7] = { i };
       gc({ type });
     };
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 150; i++) {
       collect(i % 10 === 0 ? 'major' : 'minor');
       const pid = posix.fork();
       if (pid === 0) {
