@@ -237,14 +237,14 @@ export class Connection {
 
   #receive(wish: Wish): Uint8Array | Promise<Uint8Array> {
     const { receives } = this.#readableHandle();
-    const fail = (error: unknown) => {
-      throw this.#noteBadLength(error);
-    };
     try {
       const received = receives.receive(this, wish);
-      return received instanceof Uint8Array ? received : received.catch(fail);
+      if (received instanceof Uint8Array) return received;
+      return received.catch((error: unknown) => {
+        throw this.#noteBadLength(error);
+      });
     } catch (error) {
-      return fail(error);
+      throw this.#noteBadLength(error);
     }
   }
 
