@@ -11,7 +11,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import v8 from 'node:v8';
-import { ForkingPickler } from '../packages/core/dist/reduction.js';
+import { ForkingPickler } from '../packages/core/dist/pickle/reduction.js';
 
 const core = new URL('../packages/core/dist/', import.meta.url).href;
 const msgpackrModule: string = process.env.MSGPACKR ?? 'msgpackr';

@@ -6,7 +6,7 @@ import { createHook } from 'node:async_hooks';
 import * as mp from 'multiprocessing';
 import { closures, ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, describe, expect, test } from 'vitest';
-import { loadsFromParent } from '../packages/core/dist/closures.js';
+import { loadsFromParent } from '../packages/core/dist/closures/closures.js';
 import { closures as unbundled } from '../packages/core/dist/index.js';
 import * as targets from './fixtures/dist/closure_targets.js';
 import { report } from './fixtures/dist/report.js';

@@ -7,7 +7,7 @@ import * as mp from 'multiprocessing';
 import { Arena, BufferWrapper, Heap } from 'multiprocessing/heap';
 import { ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import * as core from '../packages/core/dist/heap.js';
+import * as core from '../packages/core/dist/heap/heap.js';
 import * as targets from './fixtures/dist/heap_targets.js';
 import { collected, collectUntil } from './support/garbage.ts';
 import { Channel, Gate } from './support/scratch.ts';

@@ -18,7 +18,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, test } from 'vitest';
-import { native, readInt } from '../packages/posix/dist/ffi.js';
+import { native, readInt } from '../packages/posix/dist/ffi/ffi.js';
 import * as posix from '../packages/posix/dist/index.js';
 import { runNode } from './support/programs.ts';
 import { scratchFile } from './support/scratch.ts';

@@ -11,7 +11,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { PicklingError, UnpicklingError } from '../packages/core/dist/errors.js';
+import { PicklingError, UnpicklingError } from '../packages/core/dist/base/errors.js';
 import {
   dump,
   ForkingPickler,
@@ -20,7 +20,7 @@ import {
   register,
   rememberModule,
   setModuleImporter,
-} from '../packages/core/dist/reduction.js';
+} from '../packages/core/dist/pickle/reduction.js';
 
 type Fn = (...args: unknown[]) => unknown;
 type Cls<T = object> = new (...args: unknown[]) => T;
@@ -566,7 +566,7 @@ describe('other processes and threads', () => {
   test('TypeScript under tsx, ES and CommonJS', () => {
     // Written here, because it uses what this project's compiler options forbid.
     const folder = fs.mkdtempSync(join(tmpdir(), 'reduction-'));
-    const core = new URL('../packages/core/dist/reduction.js', import.meta.url).href;
+    const core = new URL('../packages/core/dist/pickle/reduction.js', import.meta.url).href;
     const main = join(folder, 'main.mts');
     fs.writeFileSync(
       join(folder, 'box.cts'),

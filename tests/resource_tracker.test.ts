@@ -12,7 +12,7 @@ import {
   unregister,
 } from 'multiprocessing/resource_tracker';
 import { describe, expect, test } from 'vitest';
-import { _resourceTracker } from '../packages/core/dist/resource_tracker.js';
+import { _resourceTracker } from '../packages/core/dist/shared_memory/resource_tracker.js';
 import { _forkserver } from '../packages/popen/dist/index.js';
 import * as targets from './fixtures/dist/shm_targets.js';
 import { runProgram, startProgram } from './support/programs.ts';

@@ -133,7 +133,7 @@ type Copy = (to: Uint8Array, from: Uint8Array) => void;
 
 /** What queues copy with, which nobody else can import by name. */
 async function findCopy(): Promise<Copy> {
-  const file = new URL('../../../packages/posix/dist/streaming_copy.js', import.meta.url);
+  const file = new URL('../../../packages/posix/dist/memory/streaming_copy.js', import.meta.url);
   return ((await import(file.href)) as { copyBytes: Copy }).copyBytes;
 }
 

@@ -55,7 +55,7 @@ try {
     outdir,
     entryPoints: {
       load_bundle: here('dist/load_bundle.js'),
-      loader_preload: here('../popen/dist/loader_preload.js'),
+      loader_preload: here('../popen/dist/loader/loader_preload.js'),
     },
   });
   for (const [name, call] of Object.entries(programs)) {

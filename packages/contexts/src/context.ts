@@ -37,7 +37,7 @@ import type {
   RawArrayOf,
   RawValueOf,
   SharedOptions,
-} from '@multiprocessing/core/sharedctypes';
+} from '@multiprocessing/core/sharedctypes/sharedctypes';
 import {
   _forkserver,
   checkForkserverAvailable,

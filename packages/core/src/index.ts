@@ -2,9 +2,15 @@
  * @multiprocessing/core: one file per CPython module, under the same names.
  */
 
-export type { Address, Family } from './addresses.ts';
-export * as queues from './all_queues.ts';
-export * from './arguments.ts';
+export * from './base/arguments.ts';
+export { importModule, loadedBundle } from './base/bundle.ts';
+export * from './base/errors.ts';
+export { table } from './base/process_table.ts';
+export * from './base/state.ts';
+export * from './base/trace.ts';
+export * from './base/wait_fds.ts';
+export { closures, loadsFromParent, rehearsalMessage } from './closures/closures.ts';
+export type { Address, Family } from './connection/addresses.ts';
 export {
   answerChallenge,
   answerChallengeSync,
@@ -13,36 +19,30 @@ export {
   deliverChallengeSync,
   type MessageChannel,
   type MessageChannelSync,
-} from './authentication.ts';
-export { bootstrap } from './bootstrap.ts';
-export { importModule, loadedBundle } from './bundle.ts';
-export { Client, type ClientOptions, ClientSync } from './client.ts';
-export { closures, loadsFromParent, rehearsalMessage } from './closures.ts';
-export type { Codec, CodecOption } from './codec.ts';
-export * from './connection.ts';
-export { DupFd } from './dup_fd.ts';
-export * from './errors.ts';
-export * as heap from './heap.ts';
-export { getInheritedFds, setInheritedFds } from './inherited_fds.ts';
-export { Listener, type ListenerOptions } from './listener.ts';
-export * from './main_module.ts';
-export * from './process.ts';
-export { table } from './process_table.ts';
-export * as pythonPickle from './python_pickle.ts';
-export * from './reducer.ts';
-export * from './reduction.ts';
-export * as resourceSharer from './resource_sharer.ts';
-export * as resourceTracker from './resource_tracker.ts';
-export * from './send_fds.ts';
-export * from './shareable_list.ts';
-export * from './shared_memory.ts';
-export * as sharedctypes from './sharedctypes.ts';
-export * from './spawning.ts';
-export * from './start_method.ts';
-export * from './state.ts';
-export * as synchronize from './synchronize.ts';
-export { dumpsForThread } from './thread_sharing.ts';
-export { watchThreads } from './threads.ts';
-export * from './trace.ts';
-export * as util from './util.ts';
-export * from './wait.ts';
+} from './connection/authentication.ts';
+export { Client, type ClientOptions, ClientSync } from './connection/client.ts';
+export type { Codec, CodecOption } from './connection/codec.ts';
+export * from './connection/connection.ts';
+export { Listener, type ListenerOptions } from './connection/listener.ts';
+export * as resourceSharer from './connection/resource_sharer.ts';
+export { DupFd } from './fds/dup_fd.ts';
+export { getInheritedFds, setInheritedFds } from './fds/inherited.ts';
+export * from './fds/send_fds.ts';
+export * as heap from './heap/heap.ts';
+export * from './pickle/reducer.ts';
+export * from './pickle/reduction.ts';
+export { dumpsForThread } from './pickle/thread_sharing.ts';
+export { bootstrap } from './process/bootstrap.ts';
+export * from './process/main_module.ts';
+export * from './process/process.ts';
+export * from './process/spawning.ts';
+export * from './process/start_method.ts';
+export { watchThreads } from './process/threads.ts';
+export * as pythonPickle from './python_pickle/python_pickle.ts';
+export * as queues from './queues/queues.ts';
+export * as resourceTracker from './shared_memory/resource_tracker.ts';
+export * from './shared_memory/shareable_list.ts';
+export * from './shared_memory/shared_memory.ts';
+export * as sharedctypes from './sharedctypes/sharedctypes.ts';
+export * as synchronize from './synchronize/synchronize.ts';
+export * as util from './util/util.ts';

@@ -5,7 +5,7 @@
 import { closeSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
-import { BUNDLE, type LoadedBundle } from '@multiprocessing/core/bundle';
+import { BUNDLE, type LoadedBundle } from '@multiprocessing/core/base/bundle';
 
 /** The file begins with the place and the length of the cache. */
 function readCodeCache(fd: number): Buffer {
@@ -23,7 +23,7 @@ declare const require: NodeJS.Require;
 
 /**
  * Loads the bundle that lies beside this file.
- * @param options.cacheFd of a file that holds V8's code cache of it (popen/code_cache.ts)
+ * @param options.cacheFd of a file that holds V8's code cache of it (popen/spawn/code_cache.ts)
  * @param options.keep whether that stays open
  */
 export function loadBundle({

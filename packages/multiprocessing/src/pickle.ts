@@ -7,4 +7,4 @@ export {
   type LoadsOptions,
   loads,
   Tuple,
-} from '@multiprocessing/core/python_pickle';
+} from '@multiprocessing/core/python_pickle/python_pickle';

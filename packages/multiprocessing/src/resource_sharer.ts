@@ -1,2 +1,2 @@
 /** `multiprocessing/resource_sharer`: who holds the fds that were sent and not fetched yet. */
-export { SharedFd as DupFd, stop } from '@multiprocessing/core/resource_sharer';
+export { SharedFd as DupFd, stop } from '@multiprocessing/core/connection/resource_sharer';

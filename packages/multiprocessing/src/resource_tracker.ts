@@ -6,4 +6,4 @@ export {
   type ResourceType,
   register,
   unregister,
-} from '@multiprocessing/core/resource_tracker';
+} from '@multiprocessing/core/shared_memory/resource_tracker';

@@ -1,6 +1,6 @@
 /** `multiprocessing/sharedctypes`: values, arrays and structures in shared memory. */
 import { defaultContext } from '@multiprocessing/contexts';
-import * as core from '@multiprocessing/core/sharedctypes';
+import * as core from '@multiprocessing/core/sharedctypes/sharedctypes';
 
 export {
   CharArray,
@@ -21,7 +21,7 @@ export {
   type Typecode,
   type TypecodeMap,
   WideCharArray,
-} from '@multiprocessing/core/sharedctypes';
+} from '@multiprocessing/core/sharedctypes/sharedctypes';
 export { Array, RawArray, RawValue, Value } from './index.ts';
 
 /** As in core, with the default context. */

@@ -10,4 +10,4 @@ export {
   Semaphore,
   SemLock,
   type SynchronizeOptions,
-} from '@multiprocessing/core/synchronize';
+} from '@multiprocessing/core/synchronize/synchronize';

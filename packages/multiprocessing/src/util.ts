@@ -16,4 +16,4 @@ export {
   SUBWARNING,
   subDebug,
   subWarning,
-} from '@multiprocessing/core/util';
+} from '@multiprocessing/core/util/util';

@@ -7,11 +7,11 @@ export {
   checkForkserverAvailable,
   ForkServerUnavailableError,
   type OnPreloadError,
-} from './forkserver.ts';
-export { forkserverMain } from './forkserver_server.ts';
-export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader.ts';
-export { type LaunchOptions, Popen as PopenFork } from './popen_fork.ts';
-export { emulateFork, prepareEmulatedFork } from './popen_fork_emulated.ts';
-export { Popen as PopenForkServer } from './popen_forkserver.ts';
-export { Popen as PopenSpawn } from './popen_spawn_posix.ts';
-export { getExecutable, getPreparationData, setExecutable, spawnMain } from './spawn.ts';
+} from './forkserver/forkserver.ts';
+export { forkserverMain } from './forkserver/server.ts';
+export { type LaunchOptions, Popen as PopenFork } from './launch/popen_fork.ts';
+export { emulateFork, prepareEmulatedFork } from './launch/popen_fork_emulated.ts';
+export { Popen as PopenForkServer } from './launch/popen_forkserver.ts';
+export { Popen as PopenSpawn } from './launch/popen_spawn_posix.ts';
+export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader/loader.ts';
+export { getExecutable, getPreparationData, setExecutable, spawnMain } from './spawn/spawn.ts';

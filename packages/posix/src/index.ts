@@ -8,17 +8,7 @@ if (process.platform === 'win32') {
   );
 }
 
-export { type Background, setBackground } from './background.ts';
-export { calledByChildren, compile, writtenByChildren } from './compiled.ts';
-export { type Doorbell, makeDoorbell, Ringer } from './doorbell.ts';
-export {
-  BrokenPipeError,
-  ChildProcessError,
-  ForkUnavailableError,
-  OSError,
-  osError,
-  ProcessLookupError,
-} from './errors.ts';
+export { type Background, setBackground } from './fds/background.ts';
 export {
   close,
   dup,
@@ -42,19 +32,22 @@ export {
   write,
   writeAll,
   writeAt,
-} from './fd.ts';
-export { isFfiLoaded, isFfiLoading } from './ffi.ts';
-export { fork, forkAvailable, forkStatistics } from './fork.ts';
-export { atFork, replaceExitHandlers } from './forked_child.ts';
-export { ALL, futexWait, futexWake } from './futex.ts';
+} from './fds/fd.ts';
+export { closeRaw, openRaw } from './fds/raw_fd.ts';
+export { calledByChildren, compile, writtenByChildren } from './ffi/compiled.ts';
 export {
-  dropInheritedWork,
-  type InheritedLoop,
-  inheritedLoop,
-  prepareToQuiet,
-  quietInheritedLoop,
-} from './inherited_loop.ts';
-export { fenceAll } from './membarrier.ts';
+  BrokenPipeError,
+  ChildProcessError,
+  ForkUnavailableError,
+  OSError,
+  osError,
+  ProcessLookupError,
+} from './ffi/errors.ts';
+export { isFfiLoaded, isFfiLoading } from './ffi/ffi.ts';
+export { onReady, watchReadable } from './loop/readiness.ts';
+export { StreamWatch } from './loop/stream_watch.ts';
+export { ALL, futexWait, futexWake } from './memory/futex.ts';
+export { fenceAll } from './memory/membarrier.ts';
 export {
   blank,
   bufferOver,
@@ -64,7 +57,26 @@ export {
   roundup,
   unmap,
   wantLargePages,
-} from './memory.ts';
+} from './memory/memory.ts';
+export {
+  checkSegmentName,
+  type Segment,
+  shmCreate,
+  shmInode,
+  shmLink,
+  shmOpen,
+  shmUnlink,
+} from './memory/shm.ts';
+export { copyBytes } from './memory/streaming_copy.ts';
+export { fork, forkAvailable, forkStatistics } from './process/fork.ts';
+export { atFork, replaceExitHandlers } from './process/forked_child.ts';
+export {
+  dropInheritedWork,
+  type InheritedLoop,
+  inheritedLoop,
+  prepareToQuiet,
+  quietInheritedLoop,
+} from './process/inherited_loop.ts';
 export {
   _exit,
   getpid,
@@ -78,19 +90,10 @@ export {
   WNOHANG,
   waitpid,
   waitstatusToExitcode,
-} from './process.ts';
-export { closeRaw, openRaw } from './raw_fd.ts';
-export { onReady, watchReadable } from './readiness.ts';
-export {
-  checkSegmentName,
-  type Segment,
-  shmCreate,
-  shmInode,
-  shmLink,
-  shmOpen,
-  shmUnlink,
-} from './shm.ts';
-export { MAX_FDS_PER_MESSAGE, recvmsg, sendmsg, socketpair, streamPair } from './socket.ts';
+} from './process/process.ts';
+export { execve, FIRST_PASSED_FD, posixSpawn } from './process/spawn.ts';
+export { isAlive, myToken, self, tidOf } from './process/thread_token.ts';
+export { reportUncaught, writeStderr } from './process/uncaught.ts';
 export {
   AF_INET,
   AF_INET6,
@@ -98,9 +101,16 @@ export {
   inetAddressSync,
   type SocketAddress,
   unixAddress,
-} from './socket_address.ts';
-export { execve, FIRST_PASSED_FD, posixSpawn } from './spawn.ts';
-export { Stream, WOULD_WAIT } from './stream.ts';
+} from './sockets/address.ts';
+export { type Doorbell, makeDoorbell, Ringer } from './sockets/doorbell.ts';
+export {
+  MAX_FDS_PER_MESSAGE,
+  recvmsg,
+  sendmsg,
+  socketpair,
+  streamPair,
+} from './sockets/message_socket.ts';
+export { Stream, WOULD_WAIT } from './sockets/stream.ts';
 export {
   acceptStream,
   connectStream,
@@ -108,8 +118,4 @@ export {
   listenStream,
   peerPid,
   socketName,
-} from './stream_socket.ts';
-export { StreamWatch } from './stream_watch.ts';
-export { copyBytes } from './streaming_copy.ts';
-export { isAlive, myToken, self, tidOf } from './thread_token.ts';
-export { reportUncaught, writeStderr } from './uncaught.ts';
+} from './sockets/stream_socket.ts';

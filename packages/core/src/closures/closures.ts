@@ -1,0 +1,99 @@
+/**
+ * Functions by value: what the third-party package cloudpickle is to Python. No counterpart in CPython.
+ *
+ * A message with code begins with the code (code.ts), behind it stands an ordinary message that refers to it. It
+ * is executed by who reads it, so only a child takes it, from its parent: nothing else in this library reads it.
+ * Deviations: D-095, D-096.
+ */
+
+import { UnpicklingError } from '../base/errors.ts';
+import { lastShared, unshareSince } from '../connection/resource_sharer.ts';
+import { CLOSURE, HAS_CODE, MAGIC } from '../pickle/codes.ts';
+import { ensureLoaded } from '../pickle/modules.ts';
+import { ForkingPickler } from '../pickle/reduction.ts';
+import { Unpickler } from '../pickle/unpickler.ts';
+import { getSpawningPopen } from '../process/spawning.ts';
+import { CodeTable, type FunctionCode } from './code.ts';
+import { ClosurePickler } from './pickler.ts';
+import { endProbing } from './probe.ts';
+
+/** Bytes before the code: the mark, and the length of the code as a u32. */
+const HEAD = 5;
+
+class ClosureForkingPickler extends ForkingPickler {
+  /**
+   * Pickles an object for a child. Functions and classes that the child can import go by name, all others by value:
+   * their source, and the variables that they use as they are now.
+   * @throws PicklingError if something in it cannot be sent; the message says what and where
+   */
+  static override dumps(obj: unknown): Uint8Array {
+    const pickler = new ClosurePickler(getSpawningPopen()?.emulatedBy === undefined);
+    const shared = lastShared();
+    try {
+      const message = pickler.dumps(obj);
+      const table = pickler.takeTable();
+      if (table === undefined) return message;
+      return withCode(table, message);
+    } catch (error) {
+      unshareSince(shared);
+      throw error;
+    } finally {
+      endProbing();
+    }
+  }
+}
+
+function withCode(table: string, message: Uint8Array): Uint8Array {
+  const code = Buffer.from(table);
+  const head = Buffer.alloc(HEAD);
+  head[0] = HAS_CODE;
+  head.writeUInt32LE(code.length, 1);
+  return Buffer.concat([head, code, message]);
+}
+
+/**
+ * A reducer by which functions and classes need no name: `ctx.reducer = closures` lets targets and arguments be inline
+ * functions under spawn and forkserver. Under fork, where a process cannot fork(2), it is what children are made by.
+ */
+export const closures = { ForkingPickler: ClosureForkingPickler };
+
+/** A message with a function as small as can be, for the server of emulated forks to practise on. @internal */
+export function rehearsalMessage(): Uint8Array {
+  const code: FunctionCode = {
+    text: '() => [a, b]',
+    name: 'rehearsed',
+    global: undefined,
+    url: '',
+    line: 0,
+    column: 0,
+    strict: true,
+    isMember: false,
+    extends: false,
+    variables: ['a', 'b'],
+    early: 0,
+    cells: { b: 0 },
+    own: [],
+    imports: { path: ['', 'node:path', '*'] },
+    statics: [],
+    hasPrototype: false,
+  };
+  return withCode(JSON.stringify([code]), Buffer.from([MAGIC, 0, CLOSURE, 0, 1, 2]));
+}
+
+/**
+ * Makes an object again that this process's parent has pickled. It may hold code, which is executed: never to be given
+ * bytes from anybody else.
+ * @throws UnpicklingError
+ * @internal
+ */
+export async function loadsFromParent(bytes: Uint8Array): Promise<unknown> {
+  if (bytes[0] !== HAS_CODE) return ForkingPickler.loads(bytes);
+  const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUInt32LE(1);
+  if (HEAD + length > bytes.length) throw new UnpicklingError('the message ends in its code');
+  const message = bytes.subarray(HEAD + length);
+  const code = new CodeTable(Buffer.from(bytes.subarray(HEAD, HEAD + length)).toString());
+  await code.load();
+  const unpickler = new Unpickler(message, undefined, message.length, code);
+  for (const name of unpickler.names) await ensureLoaded(name);
+  return unpickler.load();
+}

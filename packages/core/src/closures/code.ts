@@ -1,0 +1,349 @@
+/**
+ * The code of a message with functions by value: what the sender writes down of each function, and how the receiver
+ * makes it again. It is compiled as a script whose file is that of the original, so that errors show it and import()
+ * starts there.
+ */
+import type { Script } from 'node:vm';
+import { UnpicklingError } from '../base/errors.ts';
+import type { AnyFunction } from '../pickle/function_inspector.ts';
+import { nameExports, remember } from '../pickle/known_names.ts';
+import type { Name } from '../pickle/modules.ts';
+import { carryModule } from '../process/main_module.ts';
+import { prefix } from './source.ts';
+
+/** A variable that is assigned to, and that several functions have. @internal */
+export class Cell {
+  v: unknown;
+}
+
+nameExports(import.meta.url, { Cell });
+
+/** An imported variable: the module that imports it, from where, under which name. */
+export type ImportedFrom = readonly [url: string, specifier: string, name: string];
+
+/** Where a function stands, for itself and for what is sent on from there. @internal */
+export interface Origin {
+  /** A `file:` URL, a path, or nothing. */
+  readonly url: string;
+  /** Of its first character, counted from 0. */
+  readonly line: number;
+  readonly column: number;
+  readonly strict: boolean;
+  /** Imported variables, by name. */
+  readonly imports: Readonly<Record<string, ImportedFrom>>;
+}
+
+/** A function in the table. @internal */
+export interface FunctionCode extends Origin {
+  readonly text: string;
+  readonly name: string;
+  /** The name by which the sender's own family knows it, if it has one: the receiver uses it, too. */
+  readonly global: Name | undefined;
+  readonly isMember: boolean;
+  readonly extends: boolean;
+  /** Variables whose values stand in the message, those first that a class needs when it is made. */
+  readonly variables: readonly string[];
+  readonly early: number;
+  /** Which of the variables are which cells. */
+  readonly cells: Readonly<Record<string, number>>;
+  /** Variables that are the module's own: `meta`, `module`, `require`. */
+  readonly own: readonly string[];
+  readonly statics: readonly string[];
+  readonly hasPrototype: boolean;
+}
+
+/** What a function is made by. */
+interface Maker {
+  readonly set: readonly ((value: unknown) => void)[];
+  readonly make: () => AnyFunction;
+}
+
+interface Surroundings {
+  readonly cells: readonly Cell[];
+  readonly name: string;
+  readonly heritage: unknown;
+  readonly own: Readonly<Record<string, unknown>>;
+  /** The setters of private static fields. */
+  statics: Readonly<Record<string, (value: unknown) => void>>;
+}
+
+/** The functions that were made here from a message. */
+const origins = new WeakMap<AnyFunction, Origin>();
+
+/** Where scripts come from that were compiled here, by their text. */
+const originsOfScripts = new Map<string, Origin>();
+
+/** Where the code of a script comes from, if it was compiled for a message. @internal */
+export function originOfScript(text: string): Origin | undefined {
+  return originsOfScripts.get(text);
+}
+
+/** Where a function comes from that was made here from a message. @internal */
+export function originOf(fn: AnyFunction): Origin | undefined {
+  return origins.get(fn);
+}
+
+/** What the message gives a function, in this order. @internal */
+export interface Values {
+  next(): unknown;
+  /** Is told of the function when it is there, before the rest is read: it may refer to it. */
+  made(fn: AnyFunction): void;
+}
+
+/** The code of one message, on the receiving side. @internal */
+export class CodeTable {
+  readonly #functions: readonly FunctionCode[];
+  readonly #cells: Cell[] = [];
+  readonly #modules = new Map<string, object>();
+
+  /** @throws UnpicklingError unless it is a table */
+  constructor(json: string) {
+    this.#functions = JSON.parse(json) as FunctionCode[];
+  }
+
+  /** Imports the modules that the functions use. */
+  async load(): Promise<void> {
+    for (const { imports } of this.#functions) {
+      for (const [url, specifier] of Object.values(imports)) {
+        const key = moduleKey(url, specifier);
+        if (!this.#modules.has(key)) this.#modules.set(key, await importFrom(url, specifier));
+      }
+    }
+  }
+
+  /** Makes a function. @throws UnpicklingError */
+  make(index: number, values: Values): AnyFunction {
+    const code = this.#functions[index];
+    if (code === undefined) throw new UnpicklingError('the message has no such function');
+    const surroundings: Surroundings = {
+      cells: Object.values(code.cells).map((cell) => this.#cell(cell)),
+      name: code.name,
+      heritage: code.extends ? values.next() : undefined,
+      own: ownVariables(code),
+      statics: {},
+    };
+    const maker = compile(code)(surroundings);
+    let i = 0;
+    for (; i < code.early; i++) maker.set[i]?.(values.next());
+    for (const [at, from] of Object.values(code.imports).entries())
+      maker.set[code.variables.length + at]?.(this.#imported(from));
+    const fn = maker.make();
+    keepName(fn, code.name);
+    origins.set(fn, code);
+    if (code.global !== undefined) remember(fn, code.global);
+    values.made(fn);
+    for (; i < code.variables.length; i++) maker.set[i]?.(values.next());
+    for (const name of code.statics) surroundings.statics[name]?.(values.next());
+    if (code.hasPrototype) restorePrototype(fn, values.next(), values.next());
+    return fn;
+  }
+
+  #cell(index: number): Cell {
+    const cell = this.#cells[index] ?? new Cell();
+    this.#cells[index] = cell;
+    return cell;
+  }
+
+  #imported([url, specifier, name]: ImportedFrom): unknown {
+    const module = this.#modules.get(moduleKey(url, specifier)) as Record<string, unknown>;
+    if (module === undefined) {
+      throw new UnpicklingError(
+        `'${specifier}' has to be imported, which takes an asynchronous load`,
+      );
+    }
+    return name === '*' ? module : module[name];
+  }
+}
+
+const moduleKey = (url: string, specifier: string) => `${url}\n${specifier}`;
+
+function keepName(fn: AnyFunction, name: string): void {
+  if (fn.name === name || typeof fn.name !== 'string') return;
+  Object.defineProperty(fn, 'name', { value: name, configurable: true });
+}
+
+function restorePrototype(fn: AnyFunction, own: unknown, parent: unknown): void {
+  const prototype = fn.prototype as object;
+  if (parent !== undefined) Object.setPrototypeOf(prototype, parent as object | null);
+  for (const [key, value] of Object.entries(own as object)) {
+    const enumerable = !/^class\b/.test(Function.prototype.toString.call(fn));
+    Object.defineProperty(prototype, key, {
+      value,
+      enumerable,
+      writable: true,
+      configurable: true,
+    });
+  }
+}
+
+/** The variables that belong to a module, made anew for it. */
+function ownVariables({ own, url }: FunctionCode): Record<string, unknown> {
+  const variables: Record<string, unknown> = {};
+  if (own.includes('meta')) variables.meta = metaOf(url);
+  if (own.includes('require')) variables.require = requireOf(url);
+  if (own.includes('module')) variables.module = moduleOf(url);
+  return variables;
+}
+
+function requireOf(url: string): NodeJS.Require {
+  return process.getBuiltinModule('node:module').createRequire(url || process.cwd());
+}
+
+/** `import.meta` of a module that was not imported here. @internal */
+export class Meta {
+  readonly url: string;
+  readonly filename: string | undefined;
+  readonly dirname: string | undefined;
+  readonly resolve: (specifier: string) => string;
+
+  constructor(url: string) {
+    this.url = url;
+    const { fileURLToPath, pathToFileURL } = process.getBuiltinModule('node:url');
+    const { dirname } = process.getBuiltinModule('node:path');
+    this.filename = url.startsWith('file:') ? fileURLToPath(url) : undefined;
+    this.dirname = this.filename === undefined ? undefined : dirname(this.filename);
+    this.resolve = (specifier) => {
+      if (/^(\.{0,2}\/|[a-z]+:)/.test(specifier)) return new URL(specifier, url).href;
+      const found = requireOf(url).resolve(specifier);
+      return found.startsWith('/')
+        ? pathToFileURL(found).href
+        : `node:${found.replace(/^node:/, '')}`;
+    };
+  }
+}
+
+const metas = new Map<string, Meta>();
+
+function metaOf(url: string): Meta {
+  const meta = metas.get(url) ?? carryModule(new Meta(url));
+  metas.set(url, meta);
+  return meta;
+}
+
+/** What a function may ask of the `module` of a CommonJS module that was not loaded here. */
+function moduleOf(url: string): object {
+  const { filename, dirname: path } = metaOf(url);
+  return carryModule({ id: filename, filename, path, loaded: true, children: [], exports: {} });
+}
+
+/** Scripts by their text and place: a server's children, and one message, often have the same. */
+const scripts = new Map<string, Script>();
+
+function compile(code: FunctionCode): (surroundings: Surroundings) => Maker {
+  const { own, variables, imports, cells, text, isMember } = code;
+  const plain = [...variables, ...Object.keys(imports)];
+  const cellNames = Object.keys(cells);
+  const setters = plain.map((name) => {
+    const target = name in cells ? `${prefix}cell_${name}.v` : nameIn(name);
+    return `(${prefix}value) => { ${target} = ${prefix}value; }`;
+  });
+  const declared = plain.filter((name) => !(name in cells)).map(nameIn);
+  const head = [
+    `(function (${prefix}) {`,
+    code.strict ? '"use strict";' : '',
+    declared.length > 0 ? `let ${declared.join(', ')};` : '',
+    ...cellNames.map((name, i) => `const ${prefix}cell_${name} = ${prefix}.cells[${i}];`),
+    ...own.map((name) => `const ${ownName(name)} = ${prefix}.own.${name};`),
+    code.extends ? `const ${prefix}heritage = ${prefix}.heritage;` : '',
+    `const ${prefix}name = ${prefix}.name;`,
+    code.statics.length > 0
+      ? `const ${prefix}statics = (all) => { ${prefix}.statics = all; };`
+      : '',
+    `return { set: [${setters.join(', ')}], make: () => `,
+    isMember ? '({' : `({ [${prefix}name]: (`,
+  ].join(' ');
+  const tail = isMember ? '\n}) } })' : `\n) })[${prefix}name] } })`;
+  const made = script(head, text, tail, code).runInThisContext() as (
+    surroundings: Surroundings,
+  ) => { set: Maker['set']; make: () => unknown };
+  if (!isMember) return made as (surroundings: Surroundings) => Maker;
+  return (surroundings) => {
+    const { set, make } = made(surroundings);
+    return { set, make: () => onlyMember(make() as object) };
+  };
+}
+
+function nameIn(name: string): string {
+  return name === 'this' || name === 'arguments' ? prefix + name : name;
+}
+
+const ownName = (name: string) => (name === 'meta' ? `${prefix}meta` : name);
+
+/** A method, getter or setter, from the object literal that it stands in. */
+function onlyMember(literal: object): AnyFunction {
+  const [key] = Reflect.ownKeys(literal);
+  const { value, get, set } = Object.getOwnPropertyDescriptor(literal, key as string) ?? {};
+  return (value ?? get ?? set) as AnyFunction;
+}
+
+function script(head: string, text: string, tail: string, origin: Origin): Script {
+  const { url, line, column } = origin;
+  const whole = head + text + tail;
+  const key = `${url}:${line}:${column}\n${whole}`;
+  let known = scripts.get(key);
+  if (known === undefined) {
+    const { Script, constants } = process.getBuiltinModule('node:vm');
+    if (/\bimport\b/.test(text)) allowImports();
+    known = new Script(whole, {
+      filename: url || 'evaluated',
+      lineOffset: line,
+      columnOffset: column - head.length,
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    });
+    scripts.set(key, known);
+    originsOfScripts.set(whole, origin);
+  }
+  return known;
+}
+
+let importsAllowed = false;
+
+/**
+ * The first import() of a script makes Node print that this is experimental (it has been there since 20.10); said once,
+ * to nobody, it is not said again.
+ */
+function allowImports(): void {
+  if (importsAllowed) return;
+  importsAllowed = true;
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    void importer('')('node:path');
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+type Importer = (specifier: string) => Promise<object>;
+
+const importers = new Map<string, Importer>();
+
+/** `import()` as the module at a URL does it. */
+function importer(url: string): Importer {
+  let known = importers.get(url);
+  if (known === undefined) {
+    const { Script, constants } = process.getBuiltinModule('node:vm');
+    const options = { importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER };
+    known = new Script('(specifier) => import(specifier)', {
+      ...options,
+      ...(url === '' ? {} : { filename: url }),
+    }).runInThisContext() as Importer;
+    importers.set(url, known);
+  }
+  return known;
+}
+
+async function importFrom(url: string, specifier: string): Promise<object> {
+  try {
+    allowImports();
+    return await importer(url)(specifier);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UnpicklingError(
+      `cannot import '${specifier}', as ${url || 'the sender'} does: ${why}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Counterpart of `Client` in multiprocessing/connection.py. Deviations: D-081, D-085, D-087.
+ */
+import { connectStream, connectStreamSync } from '@multiprocessing/posix';
+import { checkOptions, checkTimeout } from '../base/arguments.ts';
+import {
+  type Address,
+  checkAddress,
+  type Family,
+  resolveAddress,
+  resolveAddressSync,
+} from './addresses.ts';
+import { clientHandshake } from './authentication.ts';
+import { type CodecOption, resolveCodec } from './codec.ts';
+import type { Connection } from './connection.ts';
+import { authenticate, authenticateSync } from './handshake.ts';
+import { adoptConnection, checkAuthkey } from './listener.ts';
+
+/** Options of a Client. */
+export interface ClientOptions {
+  /** Follows from the address. */
+  family?: Family | undefined;
+  /** Proved to the listener, which has to prove it, too; undefined for a listener without. */
+  authkey?: Uint8Array | undefined;
+  /** How `send` and `recv` turn objects into bytes. */
+  codec?: CodecOption | undefined;
+  /** How long that proof may take, in seconds. Without it as long as the listener takes to accept. */
+  authTimeout?: number | undefined;
+}
+
+/**
+ * Connects to a listener; Python's `connection.Client`.
+ *
+ * With the default codec the listener chooses which modules `recv` imports here: connect to those that you trust.
+ * @param address of a `Listener`, one of CPython's or of this library's
+ * @throws ValueError, TypeError for a bad argument
+ * @throws OSError ECONNREFUSED, ENOENT, ENOTFOUND among others
+ * @throws AuthenticationError when one of the two does not hold the key, TimeoutError when the proof takes too long
+ * @throws EOFError when the listener has hung up
+ */
+export async function Client(address: Address, options: ClientOptions = {}): Promise<Connection> {
+  const family = check(address, options);
+  const { authkey, codec, authTimeout } = options;
+  const fd = await connectStream(await resolveAddress(address, family));
+  const connection = adoptConnection(fd, codec);
+  if (authkey !== undefined) {
+    await authenticate(connection, clientHandshake(authkey), authTimeout);
+  }
+  return connection;
+}
+
+/** The blocking twin of `Client`. */
+export function ClientSync(address: Address, options: ClientOptions = {}): Connection {
+  const family = check(address, options);
+  const { authkey, codec, authTimeout } = options;
+  const connection = adoptConnection(connectStreamSync(resolveAddressSync(address, family)), codec);
+  if (authkey !== undefined) authenticateSync(connection, clientHandshake(authkey), authTimeout);
+  return connection;
+}
+
+function check(address: Address, options: ClientOptions): Family {
+  checkOptions(options, ['family', 'authkey', 'codec', 'authTimeout'], 'Client');
+  checkAuthkey(options.authkey);
+  checkTimeout(options.authTimeout);
+  resolveCodec(options.codec);
+  return checkAddress(address, options.family);
+}

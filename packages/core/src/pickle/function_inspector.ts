@@ -1,0 +1,281 @@
+/**
+ * What only V8's inspector can say about a value: in which script a function stands, which variables
+ * of its module it sees, what a bound function is bound to, which private members an object has.
+ *
+ * The session is in-process, in the calling thread, and synchronous. Nothing of it exists before the
+ * first question. Asking about a function takes less than a millisecond; only the way from a script's
+ * number to its URL and source needs V8's debugger, which is switched on for just that question.
+ */
+import type { Session } from 'node:inspector';
+import { processWide } from '../base/state.ts';
+
+/** A function or a class. */
+// biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
+export type AnyFunction = Function;
+
+interface Remote {
+  objectId?: string;
+  value?: unknown;
+  unserializableValue?: string;
+  description?: string;
+}
+
+interface Property {
+  name: string;
+  value?: Remote;
+}
+
+interface Properties {
+  result: Property[];
+  internalProperties?: Property[];
+  privateProperties?: Property[];
+}
+
+/** A script as V8 knows it. */
+export interface Script {
+  /** `file:`, `data:` or `node:` URL, a plain path, or something like `[eval]`. */
+  readonly url: string;
+  /** Whether it is an ES module. */
+  readonly isModule: boolean;
+}
+
+/** Where a function stands. */
+export interface FunctionLocation {
+  readonly script: Script & { readonly id: string };
+  readonly line: number;
+  readonly column: number;
+  /** V8's names of the scopes around it, innermost first: `Closure (outer)`, `Module`, `Global`. */
+  readonly scopes: readonly string[];
+  /** The variables of these scopes that V8 keeps, copied; reading one may throw. */
+  readonly variables: readonly object[];
+  /** Those of the ES module, exported ones always among them. */
+  readonly moduleScope: object | undefined;
+}
+
+const holderKey = Symbol.for('multiprocessing.inspect');
+
+interface Holder {
+  subject: unknown;
+  result?: unknown;
+}
+
+const scripts = processWide('reduction.scripts', () => new Map<string, Script>());
+/** Sources that came along while the debugger was on, until they are asked for. */
+const sources = new Map<string, string>();
+
+type Call = <T>(method: string, params?: object) => T;
+
+/** Asks V8's inspector; it answers at once, as it is in this thread. @throws Error with the inspector's own @internal */
+export function post<R>(session: Session, method: string, params: object = {}): R {
+  let failure: Error | null = null;
+  let answer: unknown;
+  session.post(method, params, (error: Error | null, result?: object) => {
+    failure = error;
+    answer = result;
+  });
+  if (failure !== null) throw new Error(`inspector: ${method} failed`, { cause: failure });
+  return answer as R;
+}
+
+/** Opens a session for the time of one question. */
+function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: string) => T): T {
+  const { Session } = process.getBuiltinModule('node:inspector');
+  const session: Session = new Session();
+  const globals = globalThis as { [holderKey]?: Holder | undefined };
+  const before = globals[holderKey];
+  const holder: Holder = { subject };
+  session.connect();
+  try {
+    const call: Call = (method, params) => post(session, method, params);
+    Object.defineProperty(globals, holderKey, { value: holder, configurable: true });
+    const { result } = call<{ result: Remote }>('Runtime.evaluate', {
+      expression: 'globalThis[Symbol.for("multiprocessing.inspect")].subject',
+      silent: true,
+    });
+    return ask(call, holder, result.objectId ?? '');
+  } finally {
+    session.disconnect();
+    delete globals[holderKey];
+    if (before !== undefined) {
+      Object.defineProperty(globals, holderKey, { value: before, configurable: true });
+    }
+  }
+}
+
+/** Runs a question with the debugger on; V8 then lists every script there is. */
+function withScripts<T>(ask: (call: Call) => T): T {
+  const { Session } = process.getBuiltinModule('node:inspector');
+  const session: Session = new Session();
+  session.connect();
+  session.on('Debugger.scriptParsed', ({ params }) => {
+    const { scriptId, url, embedderName, isModule } = params as typeof params & {
+      embedderName?: string;
+    };
+    // A `//# sourceURL` (Node writes one into stripped CommonJS TypeScript) hides the URL; the embedder's name does not.
+    const real =
+      embedderName !== undefined && /^(file|data|node):/.test(embedderName) ? embedderName : url;
+    scripts.set(scriptId, { url: real, isModule: isModule === true });
+  });
+  const call: Call = <R>(method: string, params: object = {}): R => {
+    let answer: unknown;
+    session.post(method, params, (_error: Error | null, result?: object) => {
+      answer = result;
+    });
+    return answer as R;
+  };
+  try {
+    call('Debugger.enable');
+    return ask(call);
+  } finally {
+    call('Debugger.disable');
+    session.disconnect();
+  }
+}
+
+/** The variables' names and values are copied into the holder by a function that runs beside them. */
+const copyScopes =
+  'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = Array.from(this, (scope) => scope.object) }';
+const copyArguments =
+  'function (...all) { globalThis[Symbol.for("multiprocessing.inspect")].result = all }';
+
+/** Where a function stands; undefined for native and bound functions. @internal */
+export function locateFunction(fn: AnyFunction): FunctionLocation | undefined {
+  const found = withSession(fn, (call, holder, objectId) => {
+    const { internalProperties = [] } = properties(call, objectId);
+    const internal = (name: string) => internalProperties.find((p) => p.name === name)?.value;
+    const location = internal('[[FunctionLocation]]')?.value as
+      | { scriptId: string; lineNumber: number; columnNumber: number }
+      | undefined;
+    if (location === undefined) return undefined;
+    const scopesId = internal('[[Scopes]]')?.objectId;
+    const scopes = scopesId === undefined ? [] : properties(call, scopesId).result;
+    const named = scopes.flatMap((p) => p.value?.description ?? []);
+    if (scopesId !== undefined) {
+      call('Runtime.callFunctionOn', {
+        objectId: scopesId,
+        functionDeclaration: copyScopes,
+        silent: true,
+      });
+    }
+    return { location, scopes: named, variables: (holder.result ?? []) as object[] };
+  });
+  if (found === undefined) return undefined;
+  const { scriptId: id, lineNumber: line, columnNumber: column } = found.location;
+  if (!scripts.has(id)) {
+    withScripts((call) => {
+      if (scripts.get(id)?.isModule === true) sources.set(id, readSource(call, id));
+    });
+  }
+  const script = scripts.get(id) ?? { url: '', isModule: false };
+  return {
+    script: { id, ...script },
+    line,
+    column,
+    scopes: found.scopes,
+    variables: found.variables,
+    moduleScope: found.variables[found.scopes.indexOf('Module')],
+  };
+}
+
+/** A script's source as it was loaded (after transpiling). @internal */
+export function scriptSource(scriptId: string): string {
+  const source = sources.get(scriptId) ?? withScripts((call) => readSource(call, scriptId));
+  sources.delete(scriptId);
+  return source;
+}
+
+function readSource(call: Call, scriptId: string): string {
+  const answer = call<{ scriptSource?: string } | undefined>('Debugger.getScriptSource', {
+    scriptId,
+  });
+  return answer?.scriptSource ?? '';
+}
+
+/** What `fn.bind(self, ...args)` was made of; undefined if the function is not a bound one. @internal */
+export function boundParts(
+  fn: AnyFunction,
+): { target: AnyFunction; self: unknown; args: unknown[] } | undefined {
+  return withSession(fn, (call, holder, objectId) => {
+    const { internalProperties = [] } = properties(call, objectId);
+    const internal = (name: string) => internalProperties.find((p) => p.name === name)?.value;
+    const target = internal('[[TargetFunction]]');
+    const args = internal('[[BoundArgs]]');
+    if (target?.objectId === undefined || args === undefined) return undefined;
+    const self = internal('[[BoundThis]]') ?? {};
+    call('Runtime.callFunctionOn', {
+      objectId: target.objectId,
+      functionDeclaration: copyArguments,
+      arguments: [target, self, args].map(asArgument),
+      silent: true,
+    });
+    const [realTarget, realSelf, realArgs] = holder.result as [AnyFunction, unknown, unknown[]];
+    return { target: realTarget, self: realSelf, args: Array.from(realArgs) };
+  });
+}
+
+const keepNamed =
+  'function (name) { globalThis[Symbol.for("multiprocessing.inspect")].result = this.filter((fn) => Object.getOwnPropertyDescriptor(fn, "name")?.value === name) }';
+
+/** All functions of this thread that have a name: V8 looks through its heap for them. @internal */
+export function functionsNamed(name: string): AnyFunction[] {
+  return withSession(Function.prototype, (call, holder, prototypeObjectId) => {
+    const { objects } = call<{ objects: Remote }>('Runtime.queryObjects', { prototypeObjectId });
+    call('Runtime.callFunctionOn', {
+      objectId: objects.objectId,
+      functionDeclaration: keepNamed,
+      arguments: [{ value: name }],
+      silent: true,
+    });
+    return (holder.result ?? []) as AnyFunction[];
+  });
+}
+
+/** The names of an object's private members (`#x`); methods come as one entry. @internal */
+export function privateMembers(object: object): string[] {
+  return withSession(object, (call, _holder, objectId) => {
+    const { privateProperties = [], internalProperties = [] } = properties(call, objectId);
+    const names = privateProperties.map((p) => p.name);
+    if (internalProperties.some((p) => p.name === '[[PrivateMethods]]'))
+      names.push('private methods');
+    return names;
+  });
+}
+
+/** The values of an object's private fields. @internal */
+export function privateFields(object: object): ReadonlyMap<string, unknown> {
+  return withSession(object, (call, holder, objectId) => {
+    const { privateProperties = [] } = properties(call, objectId);
+    const fields = privateProperties.filter((p) => p.value !== undefined);
+    call('Runtime.callFunctionOn', {
+      objectId,
+      functionDeclaration: copyArguments,
+      arguments: fields.map((p) => asArgument(p.value as Remote)),
+      silent: true,
+    });
+    const values = holder.result as unknown[];
+    return new Map(fields.map(({ name }, i) => [name, values[i]]));
+  });
+}
+
+/** An array's own properties that are not elements, without listing the elements. @internal */
+export function namedProperties(array: readonly unknown[]): string[] {
+  return withSession(array, (call, _holder, objectId) => {
+    const { result } = call<Properties>('Runtime.getProperties', {
+      objectId,
+      ownProperties: true,
+      nonIndexedPropertiesOnly: true,
+    });
+    return result
+      .map((p) => p.name)
+      .filter((name) => Object.prototype.propertyIsEnumerable.call(array, name));
+  });
+}
+
+function properties(call: Call, objectId: string): Properties {
+  return call<Properties>('Runtime.getProperties', { objectId, ownProperties: true });
+}
+
+function asArgument({ objectId, value, unserializableValue }: Remote): Remote {
+  if (objectId !== undefined) return { objectId };
+  return unserializableValue !== undefined ? { unserializableValue } : { value };
+}

@@ -1,0 +1,195 @@
+/**
+ * From a name back to the object: what pickle's `find_class` does with `sys.modules` and `__import__`.
+ *
+ * A name is a module and a dotted path. Looked up in this order: what this process named or resolved
+ * before; the namespaces it remembers; the variables of a module of which it knows a function (so a
+ * message that names the main module resolves while that module is still evaluating, when importing it
+ * would wait for itself); and only then the module is imported.
+ */
+import { fileURLToPath } from 'node:url';
+import { calledByChildren } from '@multiprocessing/posix';
+import { importModule, loadedBundle } from '../base/bundle.ts';
+import { UnpicklingError } from '../base/errors.ts';
+import { require } from '../base/require.ts';
+import { processWide } from '../base/state.ts';
+import { isMainModule, neverImportsMain } from '../process/main_module.ts';
+
+/** Where a function or class lives. */
+export interface Name {
+  /** The URL that a child imports; `node:fs` for built-in modules, `globalThis` for globals. */
+  readonly module: string;
+  /** The dotted path to it in the module: `f`, `ns.f`, `Class.method`, `default`. */
+  readonly qualname: string;
+}
+
+type Finder = (module: string, qualname: string) => unknown;
+
+interface State {
+  namespaces: Map<string, object>;
+  found: Map<string, Map<string, unknown>>;
+  importer: (url: string) => Promise<object>;
+  inspectModule: Finder;
+}
+
+const state = processWide(
+  'reduction.modules',
+  (): State => ({
+    namespaces: new Map(),
+    found: new Map(),
+    importer: importModule,
+    inspectModule: () => undefined,
+  }),
+);
+
+/**
+ * Remembers an imported module's namespace, so that messages that name it need no import.
+ * @param url the URL under which other processes name it
+ */
+export function rememberModule(url: string, namespace: object): void {
+  state.namespaces.set(url, namespace);
+}
+
+/** Replaces `import(url)` as the way to load a module that a message names. */
+export function setModuleImporter(importer: (url: string) => Promise<object>): void {
+  state.importer = importer;
+}
+
+/** How a module that is loaded and not remembered can be looked into (set by qualname.ts). @internal */
+export function setModuleInspector(inspect: Finder): void {
+  state.inspectModule = inspect;
+}
+
+/** The namespaces that this process remembers, by URL. @internal */
+export function rememberedModules(): ReadonlyMap<string, object> {
+  return state.namespaces;
+}
+
+/** Notes what a name stands for in this process. @internal */
+export function rememberFound({ module, qualname }: Name, value: unknown): void {
+  let names = state.found.get(module);
+  if (names === undefined) {
+    names = new Map();
+    state.found.set(module, names);
+  }
+  names.set(qualname, value);
+}
+
+/** What a name stands for as far as this process knows without loading anything. @internal */
+export function findLoaded(name: Name): unknown {
+  const known = state.found.get(name.module)?.get(name.qualname);
+  if (known !== undefined) return known;
+  const builtin = builtinModule(name.module);
+  // Of a built-in module `default` is what it exports.
+  if (builtin !== undefined && name.qualname === 'default') return builtin;
+  const namespace = state.namespaces.get(name.module) ?? builtin;
+  const value =
+    namespace === undefined
+      ? state.inspectModule(name.module, name.qualname)
+      : lookUp(namespace, name.qualname);
+  if (value !== undefined) rememberFound(name, value);
+  return value;
+}
+
+/**
+ * Makes the object that a name stands for available to findLoaded, importing its module if need be.
+ * @throws UnpicklingError if the module cannot be imported
+ * @internal
+ */
+export async function ensureLoaded(name: Name): Promise<void> {
+  if (findLoaded(name) !== undefined || state.namespaces.has(name.module)) return;
+  checkImportable(name);
+  try {
+    rememberModule(name.module, await state.importer(checkedUrl(name.module)));
+  } catch (error) {
+    throw cannotImport(name, error);
+  }
+}
+
+/** ensureLoaded without waiting: by `require`, which loads ES modules too unless they await. @internal */
+export function ensureLoadedSync(name: Name): void {
+  if (findLoaded(name) !== undefined || state.namespaces.has(name.module)) return;
+  checkImportable(name);
+  const url = checkedUrl(name.module);
+  if (!url.startsWith('file:')) throw cannotImport(name, undefined);
+  try {
+    const exported: unknown = require(fileURLToPath(url));
+    rememberModule(name.module, isNamespace(exported) ? exported : { default: exported });
+  } catch (error) {
+    throw new UnpicklingError(
+      `cannot load ${name.module}, where '${name.qualname}' lives, synchronously:` +
+        ' import that module before, or receive the message asynchronously',
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * What a name stands for, in a process where its module has been loaded.
+ * @throws UnpicklingError if the module has no such export
+ * @internal
+ */
+export function resolveName(name: Name): unknown {
+  const value = findLoaded(name);
+  if (value !== undefined) return value;
+  throw new UnpicklingError(`cannot find '${name.qualname}' in ${name.module}: is it exported?`);
+}
+
+/** Walks a dotted path. A CommonJS module's own exports are the default export of its namespace. @internal */
+export function lookUp(namespace: object, qualname: string): unknown {
+  const roots = namespace as { default?: unknown; 'module.exports'?: unknown };
+  const path = qualname.split('.');
+  for (const pick of [() => namespace, () => roots['module.exports'], () => roots.default]) {
+    let value: unknown;
+    try {
+      value = pick();
+      for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key];
+    } catch {
+      continue; // a variable that has no value yet, while its module is evaluating
+    }
+    if (typeof value === 'function' || (typeof value === 'object' && value !== null)) {
+      // `default` of a CommonJS module is module.exports; TypeScript's own default export is one step further.
+      const inner = value as { __esModule?: unknown; default?: unknown };
+      if (qualname === 'default' && typeof value !== 'function' && inner.__esModule === true)
+        continue;
+      return value;
+    }
+  }
+  return undefined;
+}
+
+/** How the modules of this library begin, where it is a bundle. @internal */
+export const LIBRARY = 'multiprocessing:';
+
+function builtinModule(module: string): object | undefined {
+  if (module === 'globalThis') return globalThis;
+  if (module.startsWith(LIBRARY)) return loadedBundle()?.exports[module.slice(LIBRARY.length)];
+  return module.startsWith('node:') ? process.getBuiltinModule(module) : undefined;
+}
+
+function isNamespace(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** In the child of an emulated fork the main module would run again, from its first line. */
+function checkImportable({ module, qualname }: Name): void {
+  if (!neverImportsMain() || !isMainModule(module)) return;
+  throw new UnpicklingError(
+    `'${qualname}' is of the main module, which is not imported in the child of an emulated fork: use it in the target,` +
+      ' so that it comes along, or keep it in a module of its own',
+  );
+}
+
+function checkedUrl(module: string): string {
+  if (/^(file|data|https?):/.test(module)) return module;
+  throw new UnpicklingError(
+    `a message names the module '${module}', which is not one that can be imported here`,
+  );
+}
+
+function cannotImport({ module, qualname }: Name, cause: unknown): UnpicklingError {
+  if (cause instanceof UnpicklingError) return cause;
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new UnpicklingError(`cannot import ${module}, where '${qualname}' lives${why}`, { cause });
+}
+
+calledByChildren(lookUp);

@@ -1,0 +1,150 @@
+/**
+ * multiprocessing/reduction.py: what turns objects into bytes for another process.
+ *
+ * Functions and classes travel by name (qualname.ts), everything else by its content. The codec is the
+ * project's own: one pass over the object, cycles and shared references kept, nothing to load but these
+ * files; benchmarks/codec.ts compares it with others.
+ */
+import * as errors from '../base/errors.ts';
+import { lastShared, unshareSince } from '../connection/resource_sharer.ts';
+import { type Reduced, registerReducer } from './classes.ts';
+import { nameExports } from './known_names.ts';
+import type { Pickled } from './message.ts';
+import { ensureLoaded, ensureLoadedSync } from './modules.ts';
+import { Pickler } from './pickler.ts';
+import { Unpickler } from './unpickler.ts';
+
+export type { Reduced } from './classes.ts';
+export { getStateSymbol, reduceSymbol, setStateSymbol } from './codes.ts';
+export type { AnyFunction } from './function_inspector.ts';
+export { nameExports } from './known_names.ts';
+export { type Name, rememberModule, setModuleImporter } from './modules.ts';
+export { nameOf } from './qualname.ts';
+
+/** A pickler at rest; a reduce method that pickles something itself gets another one. */
+let idle: Pickler | undefined;
+
+function pickling<T>(pickle: (pickler: Pickler, obj: unknown) => T, obj: unknown): T {
+  const pickler = idle ?? new Pickler();
+  idle = undefined;
+  const shared = lastShared();
+  try {
+    return pickle(pickler, obj);
+  } catch (error) {
+    unshareSince(shared);
+    throw error;
+  } finally {
+    idle = pickler;
+  }
+}
+
+/** Pickles objects for other processes; Python's `ForkingPickler`. */
+export class ForkingPickler {
+  readonly #write: (bytes: Uint8Array) => void;
+
+  /** @param write is given each pickled object's bytes */
+  constructor(write: (bytes: Uint8Array) => void) {
+    this.#write = write;
+  }
+
+  /**
+   * Pickles an object and writes it.
+   * @throws PicklingError if something in it cannot be sent; the message says what and where
+   */
+  dump(obj: unknown): void {
+    this.#write(ForkingPickler.dumps(obj));
+  }
+
+  /**
+   * Pickles an object. The bytes are not written to again; they may be a part of a larger ArrayBuffer,
+   * as those of a small Buffer are.
+   * @throws PicklingError if something in it cannot be sent; the message says what and where
+   */
+  static dumps(obj: unknown): Uint8Array {
+    return pickling(dumpsWith, obj);
+  }
+
+  /**
+   * Makes the object again, importing the modules of the functions and classes that it names. The bytes
+   * must stay as they are until then.
+   * @throws UnpicklingError if the bytes are damaged, or name something that cannot be found here
+   */
+  static async loads(bytes: Uint8Array): Promise<unknown> {
+    return loadsSoon(bytes);
+  }
+
+  /**
+   * Makes the object again without waiting.
+   * @throws UnpicklingError as loads(), and if a module has not been loaded and cannot be synchronously
+   */
+  static loadsSync(bytes: Uint8Array): unknown {
+    const unpickler = new Unpickler(bytes);
+    for (const name of unpickler.names) ensureLoadedSync(name);
+    return unpickler.load();
+  }
+
+  /**
+   * Registers how the direct instances of a class are pickled; derived classes are not concerned.
+   * @param cls any class but Object, Array and Function
+   * @param reduce returns `[callable, args]` or `[callable, args, state]`; the callable must be exported
+   */
+  static register<T extends object>(
+    cls: abstract new (...args: never[]) => T,
+    reduce: (value: T) => Reduced,
+  ): void {
+    registerReducer(cls, reduce);
+  }
+}
+
+const dumpsWith = (pickler: Pickler, obj: unknown) => pickler.dumps(obj);
+const dumpsBesideWith = (pickler: Pickler, obj: unknown) => pickler.dumpsBeside(obj);
+
+/**
+ * Pickles an object without copying its large typed arrays; Python's `pickle.dumps(buffer_callback=)`. They are the
+ * object's own memory.
+ * @throws PicklingError
+ * @internal
+ */
+export function dumpsBeside(obj: unknown): Pickled {
+  return pickling(dumpsBesideWith, obj);
+}
+
+/** A message at the beginning of a buffer, and what stands beside it. @internal */
+export interface Received {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly beside: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** As `ForkingPickler.loads`, with a promise only when modules have to be imported first. @internal */
+export function loadsSoon(bytes: Uint8Array): unknown {
+  const unpickler = new Unpickler(bytes);
+  return unpickler.names.length === 0 ? unpickler.load() : loadLater(unpickler);
+}
+
+/** As `ForkingPickler.loadsSync`, or a promise when modules have to be imported first. @internal */
+export function loadsBeside({ bytes, length, beside }: Received, sync: boolean): unknown {
+  const unpickler = new Unpickler(bytes, beside, length);
+  if (unpickler.names.length === 0) return unpickler.load();
+  // What is received next will overwrite the bytes.
+  if (!sync) return loadLater(new Unpickler(Uint8Array.from(bytes.subarray(0, length)), beside));
+  for (const name of unpickler.names) ensureLoadedSync(name);
+  return unpickler.load();
+}
+
+async function loadLater(unpickler: Unpickler): Promise<unknown> {
+  for (const name of unpickler.names) await ensureLoaded(name);
+  return unpickler.load();
+}
+
+/** ForkingPickler.register as a function; Python's `reduction.register`. */
+export const register: typeof ForkingPickler.register = (cls, reduce) =>
+  registerReducer(cls, reduce);
+
+/** Pickles an object and gives its bytes to `write`; Python's `reduction.dump`. */
+export function dump(obj: unknown, write: (bytes: Uint8Array) => void): void {
+  new ForkingPickler(write).dump(obj);
+}
+
+// The library's own classes are named here, which spares their users the search (20 ms the first time).
+nameExports(import.meta.url, errors);

@@ -1,0 +1,80 @@
+/**
+ * What `new Process(...)` takes, with its types, and what a launched child offers to its Process object.
+ */
+import { inspect } from 'node:util';
+import { checkOptions } from '../base/arguments.ts';
+import { typeError } from '../base/errors.ts';
+import type { AuthenticationString } from './authkey.ts';
+
+/** A function to run in a child. */
+export type Target = (...args: never[]) => unknown;
+
+type Init<A extends readonly unknown[]> = A extends readonly [...infer I, infer _Last] ? I : A;
+
+/** Arguments for a target: a tuple of what it takes, or all but the last with kwargs as the last. */
+type Arguments<T extends Target> =
+  | (Parameters<T> extends []
+      ? { args?: readonly []; kwargs?: Record<string, never> }
+      : [] extends Parameters<T>
+        ? { args?: Readonly<Parameters<T>>; kwargs?: Record<string, never> }
+        : { args: Readonly<Parameters<T>>; kwargs?: Record<string, never> })
+  | { args?: Readonly<Init<Parameters<T>>>; kwargs: object };
+
+/** What `new Process(...)` takes. */
+export type ProcessOptions<T extends Target = () => unknown> = {
+  /** Runs in the child; what it returns or resolves to is dropped. Nothing runs without one. */
+  target?: T | undefined;
+  /** The default is `Process-1`, `Process-1:2` ...: class name and identity. */
+  name?: string | undefined;
+  /** A daemon is terminated when its parent ends; the default is the creating process's own. */
+  daemon?: boolean | undefined;
+} & Arguments<T>;
+
+/** Inherited by descendants; Python's `_config`. @internal */
+export interface ProcessConfig {
+  authkey?: AuthenticationString;
+  semprefix?: string;
+  daemon?: boolean;
+  tempdir?: string;
+}
+
+/** A launched child, as the popen package makes it: Python's `Popen` classes. */
+export interface Popen {
+  readonly method: string;
+  /** Undefined until the launch is over. */
+  readonly pid: number | undefined;
+  readonly sentinel: number;
+  readonly returncode: number | undefined;
+  /** True in a forked child whose target goes on asynchronously: its caller must never be resumed. */
+  readonly inChild: boolean;
+  /** Waits until the child has a pid. */
+  launched(): Promise<void>;
+  launchedSync(): void;
+  /** Reaps the child if it has ended. @returns the exit code */
+  poll(): number | undefined;
+  wait(timeout?: number): Promise<number | undefined>;
+  waitSync(timeout?: number): number | undefined;
+  interrupt(): void;
+  terminate(): void;
+  kill(): void;
+  close(): void;
+}
+
+const OPTIONS = ['target', 'name', 'args', 'kwargs', 'daemon'];
+
+/** @throws TypeError that names the option @internal */
+export function checkProcessOptions(options: Record<string, unknown>): void {
+  checkOptions(options, OPTIONS, 'Process');
+  const { target, args, kwargs, name, daemon } = options;
+  const wrong = (option: string, wanted: string, value: unknown) =>
+    typeError(`Process: ${option} must be ${wanted}, not ${inspect(value)}`);
+  if (target !== undefined && typeof target !== 'function')
+    throw wrong('target', 'a function', target);
+  if (args !== undefined && !Array.isArray(args)) throw wrong('args', 'an array', args);
+  if (kwargs !== undefined && (kwargs === null || typeof kwargs !== 'object')) {
+    throw wrong('kwargs', 'an object', kwargs);
+  }
+  if (name !== undefined && typeof name !== 'string') throw wrong('name', 'a string', name);
+  if (daemon !== undefined && typeof daemon !== 'boolean')
+    throw wrong('daemon', 'a boolean', daemon);
+}

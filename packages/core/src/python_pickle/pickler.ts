@@ -1,0 +1,279 @@
+/**
+ * Counterpart of pickle.py's `_Pickler`, for plain data only. Deviations: D-066, D-068.
+ *
+ * Containers are remembered when they begin, so that shared ones stay shared and cycles work; tuples and frozensets
+ * when they end, as in CPython.
+ */
+import { inspect, types } from 'node:util';
+import { at, publicError, Refusal, segment } from '../pickle/message.ts';
+import { notPlain } from './advice.ts';
+import * as op from './opcodes.ts';
+import { Tuple } from './tuple.ts';
+import { PythonWriter, shortText } from './writer.ts';
+
+/** So many items go with one opcode, as CPython's; its reader has no more of them on its stack. */
+const batch = 1000;
+
+/** Pickles one object at a time. @internal */
+export class PythonPickler extends PythonWriter {
+  private maxDepth = 0;
+  private depth = 0;
+  /** Under which number an object, or the key of one, can be found again. */
+  private readonly memo = new Map<object | string, number>();
+  /** Sets that went as frozensets, and tuples that hold only what can be hashed. */
+  private readonly frozen = new Set<object>();
+  /** How often a tuple or frozenset has begun and not ended. */
+  private readonly open = new Map<object, number>();
+
+  /** @throws PicklingError if there is something in the object that is no plain data */
+  dumps(obj: unknown, protocol: number, maxDepth: number): Buffer {
+    this.protocol = protocol;
+    this.maxDepth = maxDepth;
+    this.begin();
+    try {
+      this.byte(op.PROTO);
+      this.byte(protocol);
+      this.value(obj, false);
+      this.byte(op.STOP);
+      return this.end();
+    } catch (error) {
+      this.abort();
+      throw publicError(error);
+    } finally {
+      this.depth = 0;
+      this.memo.clear();
+      this.frozen.clear();
+      this.open.clear();
+    }
+  }
+
+  /** @param hashed whether Python is going to hash it: then a Set goes as a frozenset */
+  private value(value: unknown, hashed: boolean): void {
+    switch (typeof value) {
+      case 'string':
+        this.text(value);
+        break;
+      case 'number':
+        if (Number.isSafeInteger(value) && !Object.is(value, -0)) this.integer(value);
+        else this.double(value);
+        break;
+      case 'boolean':
+        this.byte(value ? op.NEWTRUE : op.NEWFALSE);
+        break;
+      case 'undefined':
+        this.byte(op.NONE);
+        break;
+      case 'bigint':
+        this.bigint(value);
+        break;
+      case 'object':
+        if (value === null) this.byte(op.NONE);
+        else this.object(value, hashed);
+        break;
+      default:
+        throw new Refusal(`a ${typeof value} cannot be sent to Python: ${inspect(value)}`);
+    }
+  }
+
+  //
+  // Objects
+  //
+
+  private object(value: object, hashed: boolean): void {
+    const index = this.memo.get(value);
+    if (index !== undefined) {
+      this.recall(index);
+      return;
+    }
+    if (++this.depth > this.maxDepth) {
+      throw new Refusal(`the object is nested more than ${this.maxDepth} levels deep`);
+    }
+    const proto: unknown = Object.getPrototypeOf(value);
+    if (Array.isArray(value)) {
+      if (proto === Array.prototype) this.list(value);
+      else if (proto === Tuple.prototype) this.tuple(value, hashed);
+      else throw notPlain(value);
+    } else if (proto === Object.prototype || proto === null) {
+      this.plain(value as Record<string, unknown>);
+    } else if (types.isUint8Array(value)) {
+      this.binary(value);
+      this.remember(value);
+    } else if (proto === Map.prototype && types.isMap(value)) this.map(value);
+    else if (proto === Set.prototype && types.isSet(value)) this.set(value, hashed);
+    else throw notPlain(value);
+    this.depth--;
+  }
+
+  private list(items: readonly unknown[]): void {
+    this.byte(op.EMPTY_LIST);
+    this.remember(items);
+    this.batches(items.length, op.APPENDS, (i) => this.item(items, i, false));
+  }
+
+  private item(items: readonly unknown[], i: number, hashed: boolean): void {
+    try {
+      this.value(items[i], hashed);
+    } catch (error) {
+      throw at(error, `[${i}]`);
+    }
+  }
+
+  private tuple(items: readonly unknown[], hashed: boolean): void {
+    const { length } = items;
+    if (length === 0) {
+      this.byte(op.EMPTY_TUPLE);
+      return;
+    }
+    this.begun(items);
+    if (length > 3) this.byte(op.MARK);
+    for (let i = 0; i < length; i++) this.item(items, i, hashed);
+    const index = this.memo.get(items);
+    if (index !== undefined) {
+      // It holds itself, by way of a list or dict that has written it: away with the items.
+      if (length > 3) this.byte(op.POP_MARK);
+      else for (let i = 0; i < length; i++) this.byte(op.POP);
+      this.recall(index);
+    } else {
+      this.byte(length > 3 ? op.TUPLE : op.TUPLE1 + length - 1);
+      this.remember(items);
+    }
+    this.ended(items);
+  }
+
+  private plain(value: Record<string, unknown>): void {
+    if (Object.getOwnPropertySymbols(value).length > 0) {
+      throw new Refusal('an object with symbols for names cannot be sent to Python: send a Map');
+    }
+    const keys = Object.keys(value);
+    this.byte(op.EMPTY_DICT);
+    this.remember(value);
+    this.batches(keys.length, op.SETITEMS, (i) => {
+      const key = keys[i] as string;
+      this.name(key);
+      try {
+        this.value(value[key], false);
+      } catch (error) {
+        throw at(error, segment(key));
+      }
+    });
+  }
+
+  /** The key of an object: most come again. */
+  private name(key: string): void {
+    const index = this.memo.get(key);
+    if (index !== undefined) {
+      this.recall(index);
+      return;
+    }
+    this.text(key);
+    if (key.length <= shortText) this.remember(key);
+  }
+
+  private map(map: Map<unknown, unknown>): void {
+    this.byte(op.EMPTY_DICT);
+    this.remember(map);
+    const entries = Map.prototype.entries.call(map) as MapIterator<[unknown, unknown]>;
+    const size = map.size;
+    this.batches(size, op.SETITEMS, (i) => {
+      const entry = entries.next().value;
+      if (entry === undefined) throw new Refusal('a Map has been changed while it was sent');
+      this.key(entry[0], `<key ${i}>`);
+      try {
+        this.value(entry[1], false);
+      } catch (error) {
+        throw at(error, `.get(${inspect(entry[0], { depth: 0 })})`);
+      }
+    });
+  }
+
+  private set(set: Set<unknown>, hashed: boolean): void {
+    const items = [...(Set.prototype.values.call(set) as SetIterator<unknown>)];
+    if (hashed) this.begun(set);
+    if (this.protocol < 4) {
+      this.global(this.protocol < 3 ? '__builtin__' : 'builtins', hashed ? 'frozenset' : 'set');
+      this.byte(op.EMPTY_LIST);
+      this.batches(items.length, op.APPENDS, (i) => this.key(items[i], `<element ${i}>`));
+      this.byte(op.TUPLE1);
+      this.byte(op.REDUCE);
+      this.remember(set);
+    } else if (hashed) {
+      this.byte(op.MARK);
+      for (const [i, item] of items.entries()) this.key(item, `<element ${i}>`);
+      this.byte(op.FROZENSET);
+      this.remember(set);
+    } else {
+      this.byte(op.EMPTY_SET);
+      this.remember(set);
+      this.batches(items.length, op.ADDITEMS, (i) => this.key(items[i], `<element ${i}>`));
+    }
+    if (hashed) this.ended(set);
+  }
+
+  /** The key of a Map or an element of a Set. */
+  private key(value: unknown, path: string): void {
+    try {
+      this.checkHashable(value);
+      this.value(value, true);
+    } catch (error) {
+      throw at(error, path);
+    }
+  }
+
+  /** Python would say `unhashable type: 'list'`, but to the reader. */
+  private checkHashable(value: unknown): void {
+    if (typeof value !== 'object' || value === null || this.frozen.has(value)) return;
+    if (value instanceof Tuple) {
+      this.frozen.add(value);
+      for (const item of value) this.checkHashable(item);
+    } else if (types.isSet(value)) {
+      if (this.memo.has(value)) {
+        throw new Refusal(
+          'a Set that is elsewhere in the object, too, cannot be a key or an element in Python',
+        );
+      }
+      this.frozen.add(value);
+    } else if (Array.isArray(value)) {
+      throw new Refusal(
+        'a list cannot be a key of a dict or an element of a set in Python: make it a Tuple.from(it)',
+      );
+    } else if (!types.isUint8Array(value)) {
+      throw new Refusal('a dict cannot be a key of a dict or an element of a set in Python');
+    }
+  }
+
+  //
+  // Helpers
+  //
+
+  private batches(count: number, opcode: number, write: (i: number) => void): void {
+    for (let from = 0; from < count; from += batch) {
+      this.byte(op.MARK);
+      const to = Math.min(count, from + batch);
+      for (let i = from; i < to; i++) write(i);
+      this.byte(opcode);
+    }
+  }
+
+  private begun(value: object): void {
+    const times = (this.open.get(value) ?? 0) + 1;
+    // Once more is right for one that holds itself in a list: the second time meets the list again.
+    if (times > 2) throw new Refusal('a tuple or frozenset cannot hold itself in Python');
+    this.open.set(value, times);
+  }
+
+  private ended(value: object): void {
+    this.open.set(value, (this.open.get(value) ?? 1) - 1);
+  }
+
+  /** What is on top of the reader's stack gets the next number. */
+  private remember(value: object | string): void {
+    const index = this.memo.size;
+    this.memo.set(value, index);
+    if (this.protocol >= 4) this.byte(op.MEMOIZE);
+    else this.numbered(index, op.BINPUT, op.LONG_BINPUT);
+  }
+
+  private recall(index: number): void {
+    this.numbered(index, op.BINGET, op.LONG_BINGET);
+  }
+}

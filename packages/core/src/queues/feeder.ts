@@ -1,0 +1,186 @@
+/**
+ * The half of a queue that puts: from the buffer to the channel. Python's `Queue._feed`, which is a thread there.
+ */
+
+import { Full } from '../base/errors.ts';
+import type { Pickled } from '../pickle/message.ts';
+import { Finalize } from '../util/finalize.ts';
+import { generation } from '../wait/hub.ts';
+import type { QueueChannel } from './channel.ts';
+import { deadlineOf } from './reader.ts';
+
+interface Entry {
+  readonly item: Pickled;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The longest timeout of a Node timer, in milliseconds. */
+const LONGEST = 0x7fffffff;
+
+/** @internal */
+export class Feeder {
+  readonly #channel: QueueChannel;
+  /** Items that may be in the queue at the same time; Infinity without limit. */
+  readonly #maxsize: number;
+  #buffer: Entry[] = [];
+  #feeding = false;
+  /** A forked child has a feeder of its own: what waits here is its parent's. */
+  readonly #generation = generation();
+  #joinCancelled = false;
+  #atExit: Finalize | undefined;
+  #whenEmpty: (() => void)[] = [];
+
+  constructor(channel: QueueChannel, maxsize: number) {
+    this.#channel = channel;
+    this.#maxsize = maxsize > 0 ? maxsize : Infinity;
+  }
+
+  get isEmpty(): boolean {
+    return this.#buffer.length === 0;
+  }
+
+  isFull(): boolean {
+    return this.#maxsize !== Infinity && this.#channel.size >= this.#maxsize;
+  }
+
+  /** @param timeout seconds, 0 does not wait @returns false when there was no slot in time @throws OSError ENOMEM */
+  putSync(item: Pickled, timeout: number): boolean {
+    const deadline = deadlineOf(timeout);
+    // What was put before goes first.
+    if (this.#buffer.length > 0 && !this.#flush(deadline)) return false;
+    while (!this.#putOne(item, true)) {
+      if (deadline === 0 || !this.#waitForRoom(deadline)) return false;
+    }
+    return true;
+  }
+
+  /** @param wait whether to sleep while another process puts something @returns false when it did not go in */
+  #putOne(item: Pickled, wait: boolean): boolean {
+    const channel = this.#channel;
+    if (!channel.putLock.acquireSync(wait, Infinity)) return false;
+    try {
+      if (this.isFull()) return false;
+      channel.put(item);
+    } finally {
+      channel.putLock.release();
+    }
+    channel.items.notify();
+    return true;
+  }
+
+  #waitForRoom(deadline: number): boolean {
+    return this.#channel.room.waitSync(() => !this.isFull(), deadline);
+  }
+
+  /** Feeds the whole buffer. @param deadline as performance.now() tells the time @returns false when the time was over first */
+  #flush(deadline: number): boolean {
+    for (;;) {
+      this.#channel.putLock.acquireSync(true, Infinity);
+      this.#feedAndRelease();
+      if (this.#buffer.length === 0) return true;
+      if (deadline === 0 || !this.#waitForRoom(deadline)) return false;
+    }
+  }
+
+  /** Puts an item if it need not wait for anything. @returns whether it did @throws OSError ENOMEM */
+  putNow(item: Pickled): boolean {
+    return this.#buffer.length === 0 && this.#putOne(item, false);
+  }
+
+  /** When `putNow` did not. @param timeout seconds, more than 0 @throws Full, OSError ENOMEM */
+  put(item: Pickled, timeout: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const entry: Entry = { item: keep(item), resolve, reject, timer: undefined };
+      if (timeout * 1000 <= LONGEST) {
+        entry.timer = setTimeout(() => this.#giveUp(entry), timeout * 1000);
+      }
+      this.#buffer.push(entry);
+      if (!this.#joinCancelled) {
+        this.#atExit ??= new Finalize(null, () => this.joinSync(), { exitpriority: -5 });
+      }
+      if (!this.#feeding) void this.#feed();
+    });
+  }
+
+  #giveUp(entry: Entry): void {
+    const index = this.#buffer.indexOf(entry);
+    if (index < 0) return;
+    this.#buffer.splice(index, 1);
+    this.#drained();
+    entry.reject(full());
+  }
+
+  async #feed(): Promise<void> {
+    this.#feeding = true;
+    while (this.#generation === generation() && this.#buffer.length > 0) {
+      if (this.isFull()) {
+        await this.#channel.room.wait(() => !this.isFull() || this.#buffer.length === 0, Infinity);
+        continue;
+      }
+      await new Promise<void>((resolve) => {
+        this.#channel.putLock.acquireThen(Infinity, () => {
+          this.#feedAndRelease();
+          resolve();
+        });
+      });
+    }
+    this.#feeding = false;
+  }
+
+  /** Puts as much of the buffer as there is room for. */
+  #feedAndRelease(): void {
+    const channel = this.#channel;
+    let count = 0;
+    while (this.#buffer.length > 0 && !this.isFull()) {
+      const { item, resolve, reject, timer } = this.#buffer.shift() as Entry;
+      clearTimeout(timer);
+      try {
+        channel.put(item);
+        count++;
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    }
+    channel.putLock.release();
+    if (count > 0) channel.items.notify(count);
+    this.#drained();
+  }
+
+  #drained(): void {
+    if (this.#buffer.length > 0) return;
+    this.#atExit?.cancel();
+    this.#atExit = undefined;
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  }
+
+  /** Waits until the buffer is empty. */
+  join(): Promise<void> {
+    if (this.#buffer.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+  }
+
+  joinSync(): void {
+    if (this.#buffer.length > 0) this.#flush(Infinity);
+  }
+
+  /** What waits does not keep the process from its end. */
+  cancelJoin(): void {
+    this.#joinCancelled = true;
+    this.#atExit?.cancel();
+    this.#atExit = undefined;
+    this.#channel.room.unref();
+  }
+}
+
+/** The large arrays of an item that has to wait are copied: later they may have changed. */
+function keep(item: Pickled): Pickled {
+  return { ...item, beside: item.beside.map((bytes) => Uint8Array.from(bytes)) };
+}
+
+/** @internal */
+export function full(): Full {
+  return new Full('there is no room in the queue');
+}

@@ -1,0 +1,166 @@
+/**
+ * The half of a queue that gets: from the channel to objects.
+ */
+import { Empty } from '../base/errors.ts';
+import { SpinHope } from '../base/spin.ts';
+import { loadsBeside, type Received } from '../pickle/reduction.ts';
+import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
+import { BUSY, type QueueChannel } from './channel.ts';
+
+/** Looks of a spin that are left out, while somebody else is about to change the memory. */
+const RARELY = 80;
+
+/** What the reader of a queue tells and asks. @internal */
+export interface ReaderHooks {
+  /** An item is about to count as taken. */
+  readonly taking?: (() => void) | undefined;
+  /** An item was taken. */
+  readonly taken?: (() => void) | undefined;
+  /** Nothing has come for half a second: throws when nothing can come any more. */
+  readonly quiet: () => void;
+  /** Throws when the queue is closed. */
+  readonly checkOpen: () => void;
+  readonly isClosed: () => boolean;
+}
+
+/** Another thread gets something in this very moment. */
+const CONTENDED = Symbol('contended');
+
+/** @internal */
+export class QueueReader {
+  readonly #channel: QueueChannel;
+  readonly #hooks: ReaderHooks;
+  #unpickling = false;
+  readonly #turns = new LoopTurns();
+  readonly #hope = new SpinHope();
+
+  constructor(channel: QueueChannel, hooks: ReaderHooks) {
+    this.#channel = channel;
+    this.#hooks = hooks;
+  }
+
+  /** @throws Empty, EOFError, UnpicklingError; the item is gone then */
+  getSync(block: boolean, timeout: number): unknown {
+    const channel = this.#channel;
+    const deadline = deadlineOf(block ? timeout : 0);
+    for (;;) {
+      const left =
+        deadline > 0 && deadline < Infinity ? (deadline - performance.now()) / 1000 : Infinity;
+      if (!channel.getLock.acquireSync(true, left)) throw empty();
+      const taken = this.#takeAndRelease(true);
+      if (taken !== undefined && typeof taken !== 'symbol') return this.#unpickle(taken, true);
+      if (deadline === 0) throw empty();
+      const quiet = deadline === Infinity ? this.#hooks.quiet : undefined;
+      if (!channel.items.waitSync(channel.hasItems, deadline, quiet)) throw empty();
+    }
+  }
+
+  /** The same without blocking the event loop. @returns the item or, when it is not there yet, a promise of it */
+  get(block: boolean, timeout: number): unknown {
+    const inTurn = !this.#turns.due();
+    const taken = inTurn ? this.#tryTake() : undefined;
+    if (taken === undefined || typeof taken === 'symbol') {
+      return this.#getLater(deadlineOf(block ? timeout : 0), inTurn);
+    }
+    return this.#unpickle(taken, false);
+  }
+
+  async #getLater(deadline: number, inTurn: boolean): Promise<unknown> {
+    if (!inTurn) await nextTurn();
+    for (;;) {
+      let taken = this.#tryTake();
+      if (taken === CONTENDED) taken = await this.#takeInTurn();
+      if (taken === BUSY) await this.#refillInTurn();
+      else if (taken !== undefined && typeof taken !== 'symbol')
+        return this.#unpickle(taken, false);
+      else if (!(await this.#waitForItems(deadline))) throw empty();
+      this.#hooks.checkOpen();
+    }
+  }
+
+  #waitForItems(deadline: number): Promise<boolean> | boolean {
+    const left = deadline < Infinity ? (deadline - performance.now()) / 1000 : Infinity;
+    if (left <= 0) return false;
+    const { hasItems, items } = this.#channel;
+    if (this.#hope.spin(hasItems, RARELY)) return true;
+    return items.wait(() => hasItems() || this.#hooks.isClosed(), left);
+  }
+
+  #tryTake(): Received | undefined | symbol {
+    if (!this.#channel.getLock.acquireSync(false, 0)) return CONTENDED;
+    return this.#takeAndRelease(false);
+  }
+
+  #takeInTurn(): Promise<Received | undefined | symbol> {
+    return new Promise((resolve, reject) => {
+      this.#channel.getLock.acquireThen(Infinity, () => {
+        try {
+          const taken = this.#takeAndRelease(false);
+          // By the time that somebody sees it, the bytes may be others.
+          if (taken !== undefined && typeof taken !== 'symbol') this.#channel.keepTaken();
+          resolve(taken);
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
+  }
+
+  #refillInTurn(): Promise<void> {
+    const { putLock } = this.#channel;
+    return new Promise((resolve, reject) => {
+      putLock.acquireThen(Infinity, () => {
+        try {
+          this.#channel.refill();
+        } catch (error) {
+          reject(error as Error);
+        } finally {
+          putLock.release();
+        }
+        resolve();
+      });
+    });
+  }
+
+  #takeAndRelease(sync: boolean): Received | undefined | symbol {
+    const channel = this.#channel;
+    if (this.#unpickling) channel.keepTaken();
+    let taken: Received | undefined | symbol;
+    try {
+      taken = channel.take(this.#hooks.taking);
+      if (taken === BUSY && sync) {
+        channel.putLock.acquireSync(true, Infinity);
+        try {
+          channel.refill();
+        } finally {
+          channel.putLock.release();
+        }
+        taken = channel.take(this.#hooks.taking);
+      }
+    } finally {
+      channel.getLock.release();
+    }
+    if (taken !== undefined && typeof taken !== 'symbol') this.#hooks.taken?.();
+    return taken;
+  }
+
+  #unpickle(received: Received, sync: boolean): unknown {
+    const outer = this.#unpickling;
+    this.#unpickling = true;
+    try {
+      return loadsBeside(received, sync);
+    } finally {
+      this.#unpickling = outer;
+    }
+  }
+}
+
+function empty(): Empty {
+  return new Empty('there was nothing to get from the queue');
+}
+
+/** When a wait of so many seconds ends, as performance.now() tells the time; 0 for none. @internal */
+export function deadlineOf(timeout: number): number {
+  if (timeout === Infinity) return Infinity;
+  return timeout > 0 ? performance.now() + timeout * 1000 : 0;
+}

@@ -1,0 +1,168 @@
+/**
+ * The waits of one thread for one lock that do not block its event loop: one after the other, and all of them behind
+ * one place in the lock's own set of waiters.
+ */
+import { close, inWorker, onReady, pidfdOpen, tidOf } from '@multiprocessing/posix';
+import { addWaiter, removeWaiter, type Waiter } from '../wait/hub.ts';
+import { NOT_WAITING } from './turns.ts';
+
+/** What such a wait needs of its lock (semlock.ts). @internal */
+export interface WaitedFor {
+  /** Undefined for a semaphore, which has none. */
+  readonly owner: number | undefined;
+  readonly turns: number;
+  enter(place: number, begun: number, member?: number): number;
+  leave(place: number): void;
+  takeBeforeSleep(place: number): boolean;
+  passOn(): boolean;
+  lookAfter(place: number): boolean;
+  listen(on: boolean): number;
+}
+
+interface Acquire {
+  /** What `turns` was when it began to wait. */
+  readonly begun: number;
+  readonly resolve: (taken: boolean) => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** Milliseconds without a ring after which it looks whether the owner has died. */
+const QUIET = 50;
+/** The same where the kernel does not tell the end of the owner. */
+const QUIET_LONGER = 500;
+/** The longest timeout of a Node timer, in milliseconds. */
+const LONGEST = 0x7fffffff;
+
+/** @internal */
+export class AsyncAcquires implements Waiter {
+  readonly #lock: WaitedFor;
+  /** In the order in which they came. */
+  readonly #acquires = new Set<Acquire>();
+  #place = NOT_WAITING;
+  #member = 0;
+  #quiet: NodeJS.Timeout | undefined;
+  #stopWatch: (() => void) | undefined;
+  #soon = false;
+
+  constructor(lock: WaitedFor) {
+    this.#lock = lock;
+  }
+
+  /**
+   * @param timeout seconds, more than 0
+   * @param resolve is told whether the lock was taken, in the very moment
+   */
+  add(timeout: number, resolve: (taken: boolean) => void): void {
+    const acquire: Acquire = { begun: this.#lock.turns, resolve, timer: undefined };
+    if (timeout * 1000 <= LONGEST) {
+      acquire.timer = setTimeout(() => this.#end(acquire, false), timeout * 1000);
+    }
+    this.#acquires.add(acquire);
+    if (this.#acquires.size > 1) return;
+    this.#member = this.#lock.listen(true);
+    addWaiter(this);
+    this.#look();
+  }
+
+  /** The release was this thread's own. */
+  soon(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    setImmediate(() => {
+      this.#soon = false;
+      this.check();
+    });
+  }
+
+  /** Takes it for those who wait, as often as it can be had. */
+  check(): void {
+    if (this.#acquires.size > 0) this.#look();
+  }
+
+  #look(): void {
+    do {
+      this.#enter();
+      if (!this.#lock.takeBeforeSleep(this.#place)) {
+        this.#lock.passOn();
+        this.#await();
+        return;
+      }
+    } while (this.#next());
+  }
+
+  /** The place in the queue is that of the one who came first. */
+  #enter(): void {
+    const [first] = this.#acquires;
+    if (first === undefined) return;
+    this.#place = this.#lock.enter(this.#place, first.begun, this.#member);
+  }
+
+  #await(): void {
+    this.#rest();
+    this.#quiet = setTimeout(() => this.#lookAfter(), QUIET);
+  }
+
+  /** The first of those who wait has it. @returns whether there are more */
+  #next(): boolean {
+    const [first] = this.#acquires;
+    if (first !== undefined) this.#end(first, true);
+    return this.#acquires.size > 0;
+  }
+
+  #end(acquire: Acquire, taken: boolean): void {
+    this.#acquires.delete(acquire);
+    clearTimeout(acquire.timer);
+    if (this.#acquires.size === 0) {
+      this.#rest();
+      this.#lock.listen(false);
+      this.#lock.leave(this.#place);
+      this.#place = NOT_WAITING;
+      removeWaiter(this);
+    }
+    acquire.resolve(taken);
+  }
+
+  /** Nothing was heard for a while. From now on the kernel tells when the owner ends. */
+  #lookAfter(): void {
+    this.#rest();
+    this.#enter();
+    if (this.#lock.lookAfter(this.#place)) {
+      if (this.#next()) this.#look();
+      return;
+    }
+    const { owner } = this.#lock;
+    if (owner === undefined) return; // the next release will ring
+    if (owner === 0)
+      this.#await(); // somebody was faster, and has it now or had it already
+    else this.#watch(owner);
+  }
+
+  #watch(owner: number): void {
+    // In a worker that is being terminated the watch of an fd would end the process (posix/sockets/doorbell.ts).
+    const fd = inWorker ? undefined : pidfdOf(owner);
+    if (fd === undefined) {
+      this.#quiet = setTimeout(() => this.#lookAfter(), QUIET_LONGER);
+      return;
+    }
+    try {
+      this.#stopWatch = onReady(fd, () => this.#lookAfter());
+    } finally {
+      close(fd); // the watch is on a duplicate
+    }
+  }
+
+  #rest(): void {
+    clearTimeout(this.#quiet);
+    this.#stopWatch?.();
+    this.#stopWatch = undefined;
+  }
+}
+
+/** Undefined for a thread that is no process, or has ended this very moment. */
+function pidfdOf(owner: number): number | undefined {
+  try {
+    return pidfdOpen(tidOf(owner));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Waits of one thread, without blocking its event loop, for what a look at shared memory tells.
+ */
+import { addWaiter, generation, removeWaiter, updateKeepAlive, type Waiter } from './hub.ts';
+
+interface Wait {
+  readonly done: () => boolean;
+  readonly resolve: (done: boolean) => void;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** The longest timeout of a Node timer, in milliseconds. */
+const LONGEST = 0x7fffffff;
+
+/** Milliseconds between looks that nobody has rung for. */
+const LOOK = 500;
+
+/** @internal */
+export class AsyncWaits implements Waiter {
+  /** In the order in which they came. */
+  #waits = new Set<Wait>();
+  #generation = generation();
+  readonly #listen: (on: boolean) => void;
+  #soon = false;
+  #looks: NodeJS.Timeout | undefined;
+
+  /** @param listen has this thread rung from the first wait on, until there is none */
+  constructor(listen: (on: boolean) => void = () => {}) {
+    this.#listen = listen;
+  }
+
+  /**
+   * @param done looks whether the wait is over
+   * @param timeout seconds, Infinity without limit
+   * @returns false when the time was over first
+   */
+  wait(done: () => boolean, timeout: number): Promise<boolean> {
+    if (this.#generation !== generation()) {
+      this.#generation = generation();
+      this.#waits = new Set();
+    }
+    return new Promise((resolve) => {
+      const wait: Wait = { done, resolve, timer: undefined };
+      this.#waits.add(wait);
+      if (this.#waits.size === 1) this.#begin();
+      if (done()) this.#end(wait, true);
+      else if (timeout * 1000 <= LONGEST) {
+        wait.timer = setTimeout(() => this.#end(wait, done()), timeout * 1000);
+      }
+    });
+  }
+
+  /** In case that who changes what is waited for is killed before it rings, this looks now and then. */
+  #begin(): void {
+    this.#listen(true);
+    addWaiter(this);
+    this.#looks = setInterval(() => this.check(), LOOK);
+    if (this.isUnref) this.#looks.unref();
+  }
+
+  isUnref = false;
+
+  /** From now on the event loop does not go on for these waits. */
+  unref(): void {
+    this.isUnref = true;
+    this.#looks?.unref();
+    updateKeepAlive();
+  }
+
+  check(): void {
+    for (const wait of [...this.#waits]) {
+      if (wait.done()) this.#end(wait, true);
+    }
+  }
+
+  /** What is waited for was done by this thread itself. */
+  soon(): void {
+    if (this.#soon || this.#waits.size === 0) return;
+    this.#soon = true;
+    setImmediate(() => {
+      this.#soon = false;
+      this.check();
+    });
+  }
+
+  #end(wait: Wait, done: boolean): void {
+    this.#waits.delete(wait);
+    clearTimeout(wait.timer);
+    if (this.#waits.size === 0) {
+      clearInterval(this.#looks);
+      this.#listen(false);
+      removeWaiter(this);
+    }
+    wait.resolve(done);
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * Counterpart of multiprocessing/forkserver.py, the side of the processes that use the server (the server
+ * itself is forkserver_main.ts). Deviations: D-015, D-016, D-017, D-025, D-034,
+ * D-039.
+ *
+ * All processes of a family hold one end of a socketpair whose other end the server reads. There is no
+ * address that a stranger could connect to, a request is one message, and when the last holder is gone
+ * the server reads the end of file and goes too.
+ */
+import { inspect } from 'node:util';
+import {
+  mainPath,
+  processWide,
+  RuntimeError,
+  trace,
+  typeError,
+  util,
+  ValueError,
+  wait,
+  waitSync,
+} from '@multiprocessing/core';
+import {
+  BrokenPipeError,
+  ChildProcessError,
+  close,
+  dup,
+  MAX_FDS_PER_MESSAGE,
+  pidfdOpen,
+  pipe,
+  poll,
+  read,
+  sendmsg,
+  socketpair,
+  waitpid,
+} from '@multiprocessing/posix';
+import { entryPath } from '../base/entries.ts';
+import { OwnedFds } from '../base/owned_fds.ts';
+import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
+import { argsFromInterpreterFlags, checkNotImportingMain, getExecutable } from '../spawn/spawn.ts';
+
+/** What a preload that fails does: nothing, a warning on stderr, or the end of the server. */
+export type OnPreloadError = 'ignore' | 'warn' | 'fail';
+
+/** Handed to the server on its command line, as JSON. @internal */
+export interface ServerSettings {
+  preload: string[];
+  onError: OnPreloadError;
+  /** Whether it serves emulated forks: the main module does not run in it. */
+  emulates: boolean;
+  mainPath: string | undefined;
+  argv: string[];
+}
+
+const preload = processWide('forkserver.preload', () => ({
+  names: ['__main__'],
+  onError: 'ignore' as OnPreloadError,
+}));
+
+/** The forkserver method cannot work for this program; the message says why. */
+export class ForkServerUnavailableError extends ValueError {}
+
+/** The process's handle on its server; Python's `forkserver.ForkServer`. */
+class ForkServer {
+  /** Our end of the socketpair. @internal */
+  _socket: number | undefined;
+  /** The server, when this process has started it. @internal */
+  _forkserverPid: number | undefined;
+  /** A pidfd of that server. @internal */
+  _pidfd: number | undefined;
+  /** Where the server says that it is ready, or why it is not; undefined once read. */
+  #report: number | undefined;
+  readonly #emulates: boolean;
+
+  constructor(emulates: boolean) {
+    this.#emulates = emulates;
+  }
+
+  /** Ends the server and waits for it, if no child of it is left; for tests. Python's `_stop`. @internal */
+  _stop(): void {
+    const pid = this._forkserverPid;
+    this._forkserverPid = undefined;
+    this.#forget();
+    if (pid !== undefined) reap(pid);
+  }
+
+  /**
+   * Names modules that the server imports before it forks; Python's `set_forkserver_preload`. `'__main__'`
+   * stands for the main module, which is the default.
+   * @param moduleNames module specifiers, as for import(), relative ones to the working directory
+   * @param options.onError what an import that fails does (CPython 3.15's `on_error`)
+   * @throws TypeError unless it is a list of strings
+   */
+  setForkserverPreload(
+    moduleNames: readonly string[],
+    { onError = 'ignore' }: { onError?: OnPreloadError } = {},
+  ): void {
+    if (!Array.isArray(moduleNames) || !moduleNames.every((name) => typeof name === 'string')) {
+      throw typeError('module_names must be a list of strings');
+    }
+    if (!['ignore', 'warn', 'fail'].includes(onError)) {
+      throw new ValueError(`onError must be 'ignore', 'warn' or 'fail', not ${inspect(onError)}`);
+    }
+    preload.names = [...moduleNames];
+    preload.onError = onError;
+  }
+
+  /**
+   * Makes sure that a server runs; Python's `ensure_running`. A process that the server forked uses the same
+   * server.
+   * @throws ForkServerUnavailableError (a ValueError); RuntimeError from a main module without guard
+   */
+  ensureRunning(): void {
+    if (this.#isAlive()) return;
+    this.#forget();
+    checkNotImportingMain(); // a server that preloads a main module without guard must not start another
+    checkForkserverAvailable();
+    const fds = new OwnedFds();
+    try {
+      const [client, server] = fds.addPair(socketpair());
+      const [reportR, reportW] = fds.addPair(pipe());
+      const executable = getExecutable();
+      const execArgv = forkSafeExecArgv(argsFromInterpreterFlags());
+      const settings: ServerSettings = {
+        preload: preload.names.filter((name) => name !== '__main__' || !this.#emulates),
+        onError: preload.onError,
+        emulates: this.#emulates,
+        mainPath: mainPath(),
+        argv: process.argv,
+      };
+      const argv = [
+        executable,
+        ...execArgv,
+        entryPath('forkserver_main'),
+        JSON.stringify(settings),
+      ];
+      this._forkserverPid = util.spawnvPassfds(executable, argv, [server, reportW]);
+      this._pidfd = pidfdOpen(this._forkserverPid);
+      fds.close(server, reportW);
+      this._socket = client;
+      this.#report = reportR;
+      fds.release(client, reportR);
+    } catch (error) {
+      fds.close();
+      throw error;
+    }
+    trace('forkserver', 'ensureRunning', 'forkserver', () => ({ server: this._forkserverPid }));
+  }
+
+  /** Waits until the server is ready to fork. @throws ForkServerUnavailableError with its reason */
+  async ready(): Promise<void> {
+    this.ensureRunning();
+    if (this.#report !== undefined) {
+      const copy = dup(this.#report); // of several starts the first to hear of it closes the report
+      try {
+        await wait([copy]);
+      } finally {
+        close(copy);
+      }
+    }
+    this.#readReport();
+  }
+
+  readySync(): void {
+    this.ensureRunning();
+    if (this.#report !== undefined) waitSync([this.#report]);
+    this.#readReport();
+  }
+
+  /** The report is one JSON object with an error, or nothing. */
+  #readReport(): void {
+    if (this.#report === undefined) return;
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      const chunk = read(this.#report, 65536);
+      if (chunk.length === 0) break;
+      chunks.push(chunk);
+    }
+    close(this.#report);
+    this.#report = undefined;
+    const text = Buffer.concat(chunks).toString();
+    if (text === 'ready') return;
+    this.#forget();
+    throw new ForkServerUnavailableError(
+      `start method 'forkserver' cannot be used by this program: ${text || 'the server ended at its start'}`,
+    );
+  }
+
+  /**
+   * Asks the server for a new process.
+   * @param fds what the child gets: parent sentinel, status, data, and the passed ones
+   * @throws ValueError for too many fds
+   */
+  connectToNewProcess(fds: readonly number[]): void {
+    this.readySync();
+    const socket = this._socket as number;
+    if (fds.length + 1 > MAX_FDS_PER_MESSAGE) throw new ValueError('too many fds');
+    try {
+      sendmsg(socket, Buffer.from('fork'), [socket, ...fds]);
+    } catch (error) {
+      if (!(error instanceof BrokenPipeError)) throw error;
+      throw new RuntimeError('the forkserver died: start the process again', { cause: error });
+    }
+  }
+
+  /**
+   * The server never writes to the socket: it is readable when the server is gone. A child that the server was
+   * forking when it was killed holds the other end a moment longer; whoever started the server has a pidfd, too.
+   */
+  #isAlive(): boolean {
+    if (this._socket === undefined) return false;
+    const fds = this._pidfd === undefined ? [this._socket] : [this._socket, this._pidfd];
+    return poll(fds, 0).length === 0;
+  }
+
+  #forget(): void {
+    if (this._socket !== undefined) close(this._socket);
+    if (this.#report !== undefined) close(this.#report);
+    if (this._pidfd !== undefined) close(this._pidfd);
+    const pid = this._forkserverPid;
+    this._socket = undefined;
+    this.#report = undefined;
+    this._pidfd = undefined;
+    this._forkserverPid = undefined;
+    // It has closed its fds, and so has ended or is about to.
+    if (pid !== undefined) reap(pid);
+  }
+}
+
+function reap(pid: number): void {
+  try {
+    waitpid(pid, 0);
+  } catch (error) {
+    if (!(error instanceof ChildProcessError)) throw error;
+  }
+}
+
+/**
+ * Throws if this program cannot use a forkserver.
+ * @throws ForkServerUnavailableError, a ValueError that says why
+ */
+export function checkForkserverAvailable(): void {
+  if (process.platform !== 'linux') {
+    throw new ForkServerUnavailableError(
+      `start method 'forkserver' needs Linux, this is ${process.platform}: use 'spawn'`,
+    );
+  }
+  const { forkSafe, reason } = loaderOf();
+  if (!forkSafe) {
+    throw new ForkServerUnavailableError(
+      `start method 'forkserver' cannot be used by this program: ${reason}`,
+    );
+  }
+}
+
+/** @internal */
+export const _forkserver = processWide('forkserver', () => new ForkServer(false));
+
+/** The server of emulated forks (launch/popen_fork_emulated.ts): the main module is not imported there. @internal */
+export const _emulatingServer = processWide('forkserver.emulating', () => new ForkServer(true));

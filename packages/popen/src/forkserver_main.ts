@@ -1,6 +1,0 @@
-/**
- * The file that the forkserver runs: `node forkserver_main.js SETTINGS`.
- */
-import { forkserverMain } from './forkserver_server.ts';
-
-forkserverMain(process.argv[2] ?? '{}');

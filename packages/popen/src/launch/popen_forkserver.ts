@@ -1,0 +1,102 @@
+/**
+ * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks.
+ */
+import {
+  type BaseProcess,
+  type EmulatedBy,
+  EOFError,
+  RuntimeError,
+  resourceTracker,
+  trace,
+  wait,
+  waitSync,
+} from '@multiprocessing/core';
+import { close, dup, pipe, poll } from '@multiprocessing/posix';
+import { _forkserver as server } from '../forkserver/forkserver.ts';
+import { readSigned } from '../forkserver/status.ts';
+import { pickleForChild } from '../spawn/spawn.ts';
+import * as popen_fork from './popen_fork.ts';
+
+/** Launches a child by asking the server; Python's `popen_forkserver.Popen`. */
+export class Popen extends popen_fork.Popen {
+  // Declared without a value: it is filled while the base class's constructor pickles.
+  declare private passed: number[] | undefined;
+
+  override get method(): string {
+    return 'forkserver';
+  }
+
+  /** Of an emulated fork, the method itself. */
+  get emulatedBy(): EmulatedBy | undefined {
+    return undefined;
+  }
+
+  protected get server(): typeof server {
+    return server;
+  }
+
+  /** Passes an fd to the child. @returns its index among the fds that the child inherits */
+  duplicateForChild(fd: number): number {
+    this.passed ??= [];
+    return this.passed.push(fd) - 1;
+  }
+
+  override _launch(process: BaseProcess, options: popen_fork.LaunchOptions): void {
+    const data = this.fds.add(pickleForChild(this, process, options));
+    const [statusR, statusW] = this.fds.addPair(pipe());
+    const [childR, parentW] = this.fds.addPair(pipe());
+    trace('popen_forkserver', 'pipes', this.name, () => ({ statusR, statusW, childR, parentW }));
+    this.server.connectToNewProcess([childR, statusW, data, ...(this.passed ?? [])]);
+    this.sentinelFd = statusR;
+    this.fds.close(childR, statusW, data);
+    resourceTracker._resourceTracker._startReserved();
+  }
+
+  /** The server writes the pid once it has forked. */
+  override async launched(): Promise<void> {
+    await wait([this.sentinelFd]);
+    this.readPid();
+  }
+
+  override launchedSync(): void {
+    waitSync([this.sentinelFd]);
+    this.readPid();
+  }
+
+  private readPid(): void {
+    try {
+      this.pid = readSigned(this.sentinelFd);
+    } catch (error) {
+      this.close();
+      if (!(error instanceof EOFError)) throw error;
+      throw new RuntimeError(
+        'the forkserver died while it started this process: start a new Process, a new server comes with it',
+        { cause: error },
+      );
+    }
+    this.traceLaunch();
+  }
+
+  protected override traceLaunch(): void {
+    if (this.pid !== undefined) super.traceLaunch();
+  }
+
+  /** The server reaps the child and writes its exit code; without it (the server was killed) it is 255. */
+  protected override reap(): void {
+    if (poll([this.sentinelFd], 0).length === 0) return;
+    try {
+      const returncode = readSigned(this.sentinelFd);
+      poll([this.sentinelFd], 1); // the server closes its end next: then the sentinel is readable for good
+      this.ended(returncode);
+    } catch (error) {
+      if (!(error instanceof EOFError)) throw error;
+      this.ended(255);
+    }
+  }
+
+  /** A duplicate: while somebody waits, a poll() elsewhere (start() reaps) may close the sentinel. */
+  protected override waitFd(): { fd: number; done: () => void } {
+    const fd = dup(this.sentinelFd);
+    return { fd, done: () => close(fd) };
+  }
+}

@@ -1,0 +1,315 @@
+/**
+ * Counterpart of multiprocessing/spawn.py: what a child that shares no memory with its parent is told, and
+ * how it makes itself ready to run the process object. Deviations: D-013, D-014, D-021, D-026,
+ * D-027.
+ */
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import {
+  type AuthenticationString,
+  BaseProcess,
+  bootstrap,
+  checkMainPath,
+  closures,
+  currentProcess,
+  type EmulatedBy,
+  ForkingPickler,
+  getInheritedFds,
+  getReducer,
+  getSpawningPopen,
+  getSpawningProcess,
+  importModule,
+  loadsFromParent,
+  mainPath,
+  nameExports,
+  RuntimeError,
+  rehearsalMessage,
+  rememberModule,
+  resourceTracker,
+  type SpawningPopen,
+  type StartMethod,
+  setInheritedFds,
+  setMainPath,
+  setSpawningPopen,
+  startMethodState,
+  table,
+  typeError,
+  util,
+} from '@multiprocessing/core';
+import { _exit, close } from '@multiprocessing/posix';
+import type { LaunchOptions } from '../launch/popen_fork.ts';
+import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
+import { addCodeCache } from './code_cache.ts';
+import { exitWithoutWork, reportAndExit } from './forked.ts';
+
+//
+// The executable
+//
+
+let executable: string | undefined;
+
+/**
+ * Sets the program that children run instead of this process's own node; Python's `set_executable`.
+ * @param path of a node, also as bytes or as a file URL; undefined takes the setting back
+ * @throws TypeError for anything else
+ */
+export function setExecutable(path: string | Uint8Array | URL | undefined): void {
+  const text =
+    path instanceof URL
+      ? fileURLToPath(path)
+      : path instanceof Uint8Array
+        ? Buffer.from(path).toString()
+        : path;
+  if (text !== undefined && (typeof text !== 'string' || text === '')) {
+    throw typeError('executable must be the path of a node program');
+  }
+  executable = text;
+}
+
+/** Python's `get_executable`. @throws RuntimeError when nobody knows it */
+export function getExecutable(): string {
+  const path: string | undefined = executable ?? process.execPath;
+  if (path) return path;
+  throw new RuntimeError('process.execPath is not set: say by setExecutable() where node is');
+}
+
+/** Node options that say what to run, or that two processes cannot share. */
+const NOT_INHERITED =
+  /^(-e|--eval|-p|--print|-pe|-i|--interactive|-c|--check|--test|--watch.*|--run|--input-type.*|--inspect.*|--debug.*|--cpu-prof.*|--heap-prof.*)(=|$)/;
+/** Those whose value may look like an option. */
+const TAKES_ANY_VALUE = /^(-e|--eval|-p|--print|-pe)$/;
+
+/** The options of this node that its children get; Python's `_args_from_interpreter_flags`. */
+export function argsFromInterpreterFlags(execArgv: readonly string[] = process.execArgv): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < execArgv.length; i++) {
+    const arg = execArgv[i] as string;
+    if (!NOT_INHERITED.test(arg)) kept.push(arg);
+    // Among the options of node, what does not look like one is the value of the one before it.
+    else if (TAKES_ANY_VALUE.test(arg) || execArgv[i + 1]?.startsWith('-') === false) i++;
+  }
+  return kept;
+}
+
+//
+// Parent side
+//
+
+/** What the child has to know before it can unpickle the process object. */
+export interface PreparationData {
+  name: string;
+  authkey: AuthenticationString;
+  logToStderr: boolean;
+  logLevel: number | undefined;
+  argv: string[];
+  dir: string;
+  startMethod: StartMethod | undefined;
+  executable: string | undefined;
+  mainPath: string | undefined;
+  /** Set in the child of an emulated fork, which does not import the main module. */
+  emulatedBy: EmulatedBy | undefined;
+  /** The resource tracker's pipe, as what `duplicateForChild` returned; undefined if there is none. */
+  tracker: number | undefined;
+}
+
+/** @throws RuntimeError while this process itself imports its main module, which lacks a guard @internal */
+export function checkNotImportingMain(): void {
+  if (!table.inheriting) return;
+  throw new RuntimeError(
+    `An attempt has been made to start a new process before the current process has finished its
+bootstrapping phase.
+
+This probably means that you are not using fork to start your child processes and you have forgotten
+to use the proper idiom in the main module:
+
+    if (mp.isMain(import.meta)) {
+      ...
+    }
+`,
+  );
+}
+
+/** Python's `get_preparation_data`. @throws RuntimeError, OSError (ENOENT: the main file) @internal */
+export function getPreparationData(name: string, popen: SpawningPopen): PreparationData {
+  checkNotImportingMain();
+  if (popen.emulatedBy === undefined) checkMainPath();
+  const { toStderr, level } = util.loggingState();
+  return {
+    name,
+    authkey: currentProcess().authkey,
+    logToStderr: toStderr,
+    logLevel: level,
+    argv: process.argv,
+    dir: process.cwd(),
+    startMethod: startMethodState.actual,
+    executable,
+    mainPath: mainPath(),
+    emulatedBy: popen.emulatedBy,
+    tracker: resourceTracker._resourceTracker._passTo(popen),
+  };
+}
+
+/**
+ * Pickles what the child needs into a file without a name.
+ * @param options.allowClosures whether functions without a name travel by value
+ * @returns the file's fd
+ * @throws PicklingError
+ * @internal
+ */
+export function pickleForChild(
+  popen: SpawningPopen,
+  process: BaseProcess,
+  { allowClosures = false }: LaunchOptions,
+): number {
+  const preparation = getPreparationData(process.name, popen);
+  const outer = [getSpawningPopen(), getSpawningProcess()] as const;
+  setSpawningPopen(popen, process);
+  try {
+    const byValue = allowClosures || popen.emulatedBy !== undefined;
+    const reducer = byValue ? closures : getReducer();
+    const object = reducer.ForkingPickler.dumps(process);
+    return writeAnonymousFile([ForkingPickler.dumps(preparation), object]);
+  } finally {
+    setSpawningPopen(...outer);
+  }
+}
+
+//
+// Child side
+//
+
+// A spawned child's fds: 3, the parent's sentinel; 4, the end of its own sentinel, which it only holds;
+// 5, the pickled process; 6 and up, what duplicateForChild passed.
+const PARENT_SENTINEL = 3;
+const DATA = 5;
+const FIRST_INHERITED = 6;
+
+/**
+ * The program of a spawned child; Python's `spawn_main`.
+ * @param inheritedFds how many fds duplicateForChild passed
+ * @param codeCache the fd of the code cache, if this child is to add to it
+ * @internal
+ */
+export function spawnMain(inheritedFds: number, codeCache?: number): void {
+  setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
+  exitWithoutWork();
+  _main(DATA, PARENT_SENTINEL).then((code) => {
+    try {
+      if (codeCache !== undefined) addCodeCache(codeCache);
+    } catch {
+      // no memory for a gain of those after it: this child's exit code is its own
+    }
+    leave(code);
+  }, reportAndExit);
+}
+
+/** Ends this child: at once if it stands in for a forked one, whose 'exit' handlers do not run. @internal */
+export function leave(code: number): never {
+  return leavesAtOnce ? _exit(code) : process.exit(code);
+}
+
+/**
+ * Reads what the parent pickled, prepares this process, and runs the process object; Python's
+ * `spawn._main`.
+ * @internal
+ */
+export async function _main(dataFd: number, parentSentinel: number): Promise<number> {
+  return bootstrap(await readProcess(dataFd), parentSentinel);
+}
+
+/** Prepares this process and makes the process object that its parent has pickled. */
+async function readProcess(dataFd: number): Promise<BaseProcess> {
+  const chunks = readAnonymousFile(dataFd);
+  table.inheriting = true;
+  try {
+    await prepare((await unpickleNext(chunks)) as PreparationData);
+    return (await unpickleNext(chunks)) as BaseProcess;
+  } finally {
+    table.inheriting = false;
+    close(dataFd);
+  }
+}
+
+/**
+ * How often V8 has to see a function until it keeps what it has learnt about it, and has optimized the hottest: one that is
+ * only about to be would be compiled in each child, for 3 ms.
+ */
+const TIMES = 30;
+
+/**
+ * Has the forkserver do once what its children begin with, so that V8 has compiled it and knows its ways. It changes
+ * nothing: this process is prepared to be what it is.
+ * @internal
+ */
+export async function rehearse(emulates: boolean): Promise<void> {
+  if (!emulates && imported === undefined) return; // prepare() would import the main module
+  const { counter } = table;
+  const self = new Rehearsal({ target: rehearsed });
+  table.counter = counter;
+  // What is logged, and where to, is no matter of rehearsal: each time would add to it.
+  const emulatedBy = emulates ? ('forkserver' as const) : undefined;
+  const popen = { method: 'forkserver', emulatedBy, duplicateForChild: () => 0 };
+  const preparation = getPreparationData(currentProcess().name, popen);
+  const data = { ...preparation, logToStderr: false, logLevel: undefined };
+  for (let i = 0; i < TIMES; i++) {
+    setSpawningPopen(popen);
+    let pickled: Uint8Array[];
+    try {
+      pickled = [ForkingPickler.dumps(data), ForkingPickler.dumps(self)];
+    } finally {
+      setSpawningPopen(undefined);
+    }
+    await readProcess(writeAnonymousFile(pickled));
+    if (emulates) await loadsFromParent(rehearsalMessage());
+  }
+}
+
+class Rehearsal extends BaseProcess {}
+
+function rehearsed(): void {}
+
+nameExports(import.meta.url, { Rehearsal, rehearsed });
+
+function unpickleNext(chunks: Generator<Uint8Array>): Promise<unknown> {
+  const { value, done } = chunks.next();
+  if (done) throw new RuntimeError('the parent sent less than a whole process object');
+  return loadsFromParent(value);
+}
+
+/** Makes this process resemble its parent; Python's `spawn.prepare`. */
+async function prepare(data: PreparationData): Promise<void> {
+  const current = currentProcess();
+  current.name = data.name;
+  current.authkey = data.authkey;
+  if (data.logToStderr) util.logToStderr();
+  if (data.logLevel !== undefined) util.getLogger().setLevel(data.logLevel);
+  process.argv = data.argv;
+  if (process.cwd() !== data.dir) process.chdir(data.dir);
+  executable = data.executable;
+  startMethodState.actual = data.startMethod;
+  const tracker = getInheritedFds()?.[data.tracker ?? -1];
+  if (tracker !== undefined) resourceTracker._resourceTracker._takeOver(tracker);
+  startMethodState.emulatedBy = data.emulatedBy;
+  leavesAtOnce = data.emulatedBy !== undefined;
+  if (data.emulatedBy === undefined) await importMainPath(data.mainPath);
+  else setMainPath(data.mainPath, true);
+}
+
+let leavesAtOnce = false;
+
+let imported: string | undefined;
+
+/**
+ * Imports the main module, in which `isMain` is false then; Python's `import_main_path`. Done once.
+ * @returns its namespace, the first time
+ * @internal
+ */
+export async function importMainPath(path: string | undefined): Promise<object | undefined> {
+  if (path !== undefined && path === imported) return undefined;
+  setMainPath(path);
+  if (path === undefined) return undefined;
+  const url = pathToFileURL(path).href;
+  const namespace = await importModule(url);
+  rememberModule(url, namespace);
+  imported = path;
+  return namespace;
+}

@@ -1,0 +1,336 @@
+/**
+ * File descriptors: Python's `os.pipe`, `read`, `write`, `close`, `dup`, and poll(2).
+ */
+import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { getSystemErrorMap } from 'node:util';
+import { calledByChildren } from '../ffi/compiled.ts';
+import {
+  F_ADD_SEALS,
+  F_GETFD,
+  F_GETFL,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SETFD,
+  F_SETFL,
+  F_SETOWN,
+  F_SETSIG,
+  FD_CLOEXEC,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  O_ASYNC,
+  platform,
+} from '../ffi/constants.ts';
+import { osError } from '../ffi/errors.ts';
+import { errno, native, syscall } from '../ffi/ffi.ts';
+import { type Background, getBackground } from './background.ts';
+
+const cPipe2 = syscall('int pipe2(_Out_ int *fds, int flags)');
+const cPipe = syscall('int pipe(_Out_ int *fds)');
+const cFcntl = syscall('int fcntl(int fd, int cmd, ...)');
+const cClose = syscall('int close(int fd)');
+const cPoll = native('int poll(void *fds, unsigned long nfds, int timeout)');
+const cFallocate = syscall('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+const cEpollCreate = syscall('int epoll_create1(int flags)');
+const cDup3 = syscall('int dup3(int fd, int number, int flags)');
+const cMemfd = syscall('int memfd_create(const char *name, unsigned int flags)');
+
+/** Turns an error of node:fs into the OSError that it stands for. */
+function rethrow(error: unknown, name: string): never {
+  const errnoOfNode = (error as { errno?: unknown } | null)?.errno;
+  if (typeof errnoOfNode !== 'number') throw error;
+  const detail = getSystemErrorMap().get(errnoOfNode)?.[1];
+  throw osError(-errnoOfNode, name, detail);
+}
+
+/**
+ * Makes a pipe whose ends do not survive exec; Python's `os.pipe`.
+ * @returns [read end, write end]
+ * @throws OSError
+ */
+export function pipe(): [number, number] {
+  const fds: [number, number] = [0, 0];
+  if (process.platform === 'darwin') {
+    cPipe(fds);
+    for (const fd of fds) setCloexec(fd, true);
+  } else {
+    cPipe2(fds, platform.O_CLOEXEC);
+  }
+  return fds.map(aboveStandardStreams) as [number, number];
+}
+
+/**
+ * Reads up to n bytes; an empty result is the end of file. Python's `os.read`.
+ * @param n bytes
+ * @throws OSError
+ */
+export function read(fd: number, n: number): Uint8Array {
+  const buffer = Buffer.allocUnsafe(n);
+  return buffer.subarray(0, readInto(fd, buffer));
+}
+
+/** Reads into a buffer once and returns the number of bytes, 0 at the end of file. @throws OSError */
+export function readInto(fd: number, buffer: Uint8Array): number {
+  for (;;) {
+    try {
+      return readSync(fd, buffer, 0, buffer.length, null);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINTR') rethrow(error, 'read');
+    }
+  }
+}
+
+/**
+ * Writes once and returns the number of bytes that went; Python's `os.write`.
+ * @throws OSError, BrokenPipeError when nobody can read
+ */
+export function write(fd: number, data: Uint8Array | string): number {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  for (;;) {
+    try {
+      return writeSync(fd, bytes, 0, bytes.length, null);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINTR') rethrow(error, 'write');
+    }
+  }
+}
+
+/** Writes everything. @throws OSError */
+export function writeAll(fd: number, data: Uint8Array): void {
+  for (let done = 0; done < data.length; ) done += write(fd, data.subarray(done));
+}
+
+/** Node takes away from worker threads what would change the whole process, and marks it so. */
+export const inWorker = (process.chdir as { disabled?: boolean }).disabled === true;
+
+/** Closes an fd; Python's `os.close`. @throws OSError */
+export function close(fd: number): void {
+  // In a worker Node counts the fds that node:fs opened, and warns of closing any other.
+  if (inWorker) {
+    cClose(fd);
+    return;
+  }
+  try {
+    closeSync(fd);
+  } catch (error) {
+    rethrow(error, 'close');
+  }
+}
+
+/** Duplicates an fd; the copy does not survive exec. Python's `os.dup`. @throws OSError */
+export function dup(fd: number): number {
+  return dupAbove(fd, 0);
+}
+
+/** Duplicates an fd to the lowest free number that is not below `least`. @throws OSError */
+export function dupAbove(fd: number, least: number): number {
+  return cFcntl(fd, platform.F_DUPFD_CLOEXEC, 'int', least);
+}
+
+/**
+ * Moves an fd that got the number of a standard stream, which somebody has closed: a child would take it for
+ * that stream.
+ * @internal
+ */
+export function aboveStandardStreams(fd: number): number {
+  if (fd > 2) return fd;
+  const moved = dupAbove(fd, 3);
+  close(fd);
+  return moved;
+}
+
+/** Puts something that is never ready in the place of an fd, which keeps its number. Linux only. @throws OSError */
+export function replaceByNeverReady(fd: number): void {
+  const never = cEpollCreate(platform.O_CLOEXEC);
+  cDup3(never, fd, platform.O_CLOEXEC);
+  close(never);
+}
+
+/** Sets or clears FD_CLOEXEC. @throws OSError */
+export function setCloexec(fd: number, on: boolean): void {
+  const flags = cFcntl(fd, F_GETFD);
+  cFcntl(fd, F_SETFD, 'int', on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC);
+}
+
+/** The fd's file status flags, O_NONBLOCK among them. @throws OSError */
+export function getStatusFlags(fd: number): number {
+  return cFcntl(fd, F_GETFL);
+}
+
+/** Sets the fd's file status flags. @throws OSError */
+export function setStatusFlags(fd: number, flags: number): void {
+  cFcntl(fd, F_SETFL, 'int', flags);
+}
+
+/**
+ * Makes reads and writes wait, for all processes that share the open file; a closed fd is ignored.
+ * @returns the flags to be set again to take it back; undefined when there is nothing to take back
+ */
+export function makeBlocking(fd: number): number | undefined {
+  try {
+    const flags = getStatusFlags(fd);
+    if ((flags & platform.O_NONBLOCK) === 0) return undefined;
+    setStatusFlags(fd, flags & ~platform.O_NONBLOCK);
+    return flags;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Has the kernel send this process a signal when the pipe's other end closes (or writes), however
+ * busy the process is: F_SETOWN, F_SETSIG, O_ASYNC (fcntl(2)). Linux only.
+ * @throws OSError
+ */
+export function signalOnChange(fd: number, signal: number): void {
+  cFcntl(fd, F_SETOWN, 'int', process.pid);
+  cFcntl(fd, F_SETSIG, 'int', signal);
+  setStatusFlags(fd, getStatusFlags(fd) | O_ASYNC);
+}
+
+/**
+ * Makes a file without a name in memory, which does not survive exec; Python's `os.memfd_create`.
+ * Linux only.
+ * @throws OSError
+ */
+export function memfdCreate(name: string): number {
+  return aboveStandardStreams(cMemfd(name, MFD_CLOEXEC));
+}
+
+/**
+ * As `memfdCreate`, of a size that nobody can change any more: no process can make the others' accesses fail by
+ * cutting the file. Linux only.
+ * @param size bytes
+ * @param options.mayGrow whether it may be made larger, but not smaller
+ * @throws OSError
+ */
+export function sealedMemfd(
+  name: string,
+  size: number,
+  { mayGrow = false }: { mayGrow?: boolean } = {},
+): number {
+  const fd = aboveStandardStreams(cMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  try {
+    ftruncateSync(fd, size);
+    const grow = mayGrow ? 0 : F_SEAL_GROW;
+    cFcntl(fd, F_ADD_SEALS, 'int', F_SEAL_SEAL | F_SEAL_SHRINK | grow);
+    return fd;
+  } catch (error) {
+    close(fd);
+    return rethrow(error, 'ftruncate');
+  }
+}
+
+/**
+ * Reads at a position of a file until the buffer is full; Python's `os.pread`.
+ * @param position bytes from the beginning
+ * @throws OSError, EIO when the file ends before
+ */
+export function readAt(fd: number, buffer: Uint8Array, position: number): void {
+  for (let done = 0; done < buffer.length; ) {
+    const count = at('pread', () => {
+      return readSync(fd, buffer, done, Math.min(buffer.length - done, MOST), position + done);
+    });
+    if (count === 0) throw osError(5 /* EIO */, 'pread', 'the file is shorter than it should be');
+    done += count;
+  }
+}
+
+/** Writes all of it at a position of a file; Python's `os.pwrite`. @throws OSError */
+export function writeAt(fd: number, data: Uint8Array, position: number): void {
+  for (let done = 0; done < data.length; ) {
+    done += at('pwrite', () => {
+      return writeSync(fd, data, done, Math.min(data.length - done, MOST), position + done);
+    });
+  }
+}
+
+/** What Linux moves in one call, at most, is 2 GiB less a page. */
+const MOST = 0x40000000;
+
+function at(name: string, call: () => number): number {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EINTR') rethrow(error, name);
+    }
+  }
+}
+
+/** Gives the memory of a part of a file back; it reads as zeros then. Linux only. @throws OSError */
+export function punchHole(fd: number, offset: number, length: number): void {
+  cFallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, length);
+}
+
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+
+export const POLLIN = 1;
+export const POLLOUT = 4;
+
+/**
+ * Sleeps in poll(2) until one of the fds is ready (readable, at its end, or in error), and says which.
+ * A signal does not end the wait.
+ * @param fds fd numbers
+ * @param timeout seconds; undefined waits for ever, 0 and less do not wait
+ * @param events POLLIN (the default) or POLLOUT
+ * @throws OSError EBADF for an fd that is not open
+ */
+export function poll(fds: readonly number[], timeout?: number, events = POLLIN): number[] {
+  const background = timeout === undefined || timeout > 0 ? getBackground() : undefined;
+  if (background === undefined) return pollOnly(fds, timeout, events);
+  return pollAndServe(fds, timeout, events, background);
+}
+
+/** Sleeps, and serves meanwhile. */
+function pollAndServe(
+  fds: readonly number[],
+  timeout: number | undefined,
+  events: number,
+  background: Background,
+): number[] {
+  const deadline = performance.now() + (timeout ?? Infinity) * 1000;
+  for (;;) {
+    const left = (deadline - performance.now()) / 1000;
+    const others = background.fds();
+    const ready = pollOnly(fds, left === Infinity ? undefined : left, events, others);
+    const own = ready.filter((fd) => !others.includes(fd));
+    if (own.length > 0 || ready.length === 0) return own;
+    background.serve();
+  }
+}
+
+/** @param others fds that are to be readable, whatever the events of the first ones */
+function pollOnly(
+  first: readonly number[],
+  timeout: number | undefined,
+  events: number,
+  others: readonly number[] = [],
+): number[] {
+  const fds = others.length === 0 ? first : [...first, ...others];
+  const buffer = Buffer.alloc(fds.length * 8);
+  fds.forEach((fd, i) => {
+    buffer.writeInt32LE(fd, i * 8);
+    buffer.writeInt16LE(i < first.length ? events : POLLIN, i * 8 + 4);
+  });
+  const deadline = timeout === undefined ? Infinity : performance.now() + timeout * 1000;
+  for (;;) {
+    // A wait longer than an int of milliseconds is made in slices.
+    const left = Math.min(Math.max(Math.ceil(deadline - performance.now()), 0), 0x7fffffff);
+    const count = cPoll(buffer, fds.length, deadline === Infinity ? -1 : left);
+    if (count > 0) break;
+    if (count === 0) {
+      if (performance.now() >= deadline) return [];
+    } else if (errno() !== 4 /* EINTR */) {
+      throw osError(errno(), 'poll');
+    }
+  }
+  return fds.filter((fd, i) => {
+    const revents = buffer.readInt16LE(i * 8 + 6);
+    if (revents & 0x20 /* POLLNVAL */) throw osError(9 /* EBADF */, 'poll', `fd ${fd}`);
+    return revents !== 0;
+  });
+}
+
+calledByChildren(makeBlocking, getStatusFlags, setStatusFlags);

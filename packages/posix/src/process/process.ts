@@ -1,0 +1,126 @@
+/**
+ * Processes: Python's `os.waitpid`, `kill`, `_exit`, `getpid`, `getppid`, prctl(2), pidfd_open(2).
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { constants } from 'node:os';
+import { calledByChildren } from '../ffi/compiled.ts';
+import { PR_SET_PDEATHSIG, syscallNumbers } from '../ffi/constants.ts';
+import { ProcessLookupError } from '../ffi/errors.ts';
+import { direct, type NativeFunction, native, syscall } from '../ffi/ffi.ts';
+
+const cWaitpid = syscall('int waitpid(int pid, _Out_ int *status, int options)');
+const cKill = syscall('int kill(int pid, int sig)');
+const cExit = native('void _exit(int status)');
+const cGetpid = native('int getpid()');
+const cGetppid = native('int getppid()');
+const cPrctl = syscall(
+  'int prctl(int option, unsigned long arg2, unsigned long, unsigned long, unsigned long)',
+);
+const cSyscall = syscall('long syscall(long number, long a, long b)');
+const cSignal = native('intptr_t signal(int signum, intptr_t handler)');
+
+/** waitpid: return at once when no child has ended; Python's `os.WNOHANG`. */
+export const WNOHANG = 1;
+
+/**
+ * Waits for a child of this process to end, and reaps it; Python's `os.waitpid`.
+ * @param pid a child's pid, or -1 for any
+ * @param options 0, or WNOHANG
+ * @returns [pid, wait status]; [0, 0] with WNOHANG when none has ended
+ * @throws ChildProcessError (ECHILD) when there is no such child
+ */
+export function waitpid(pid: number, options: number): [number, number] {
+  const status = [0];
+  const reaped = cWaitpid(pid, status, options);
+  return [reaped, reaped === 0 ? 0 : (status[0] as number)];
+}
+
+/**
+ * The exit code of a wait status: 0 to 255, or minus the signal's number; Python's
+ * `os.waitstatus_to_exitcode`.
+ */
+export function waitstatusToExitcode(status: number): number {
+  const signal = status & 0x7f;
+  return signal === 0 ? (status >> 8) & 0xff : -signal;
+}
+
+/**
+ * Sends a signal; Python's `os.kill`.
+ * @param pid a process, or minus a process group
+ * @param signal a number, or a name such as 'SIGTERM'
+ * @throws ProcessLookupError (ESRCH), OSError
+ */
+export function kill(pid: number, signal: number | NodeJS.Signals): void {
+  cKill(pid, typeof signal === 'number' ? signal : constants.signals[signal]);
+}
+
+/** Whether a process with that pid exists (a zombie counts). @internal */
+export function pidExists(pid: number): boolean {
+  try {
+    kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof ProcessLookupError);
+  }
+}
+
+let exit: NativeFunction | undefined;
+
+/** Spares children the first call of the function around koffi's own. @internal */
+export function prepareExit(): void {
+  exit = direct(cExit);
+}
+
+/** Ends this process at once: no exit handler, no flush; Python's `os._exit`. @param code 0 to 255 */
+export function _exit(code: number): never {
+  (exit ?? cExit)(code & 0xff);
+  throw new Error('_exit returned');
+}
+
+/** This process's pid, asked from the kernel; Python's `os.getpid`. */
+export function getpid(): number {
+  return cGetpid();
+}
+
+/** The pid of the process that started this one; Python's `os.getppid`. */
+export function getppid(): number {
+  return cGetppid();
+}
+
+/**
+ * Has the kernel signal this process when the thread that started it ends (PR_SET_PDEATHSIG,
+ * prctl(2)). Linux only.
+ * @param signal its number; 0 takes the request back
+ */
+export function setParentDeathSignal(signal: number): void {
+  cPrctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+}
+
+/**
+ * An fd that becomes readable when a process ends (pidfd_open(2), Linux 5.3).
+ * @throws OSError ESRCH, or ENOSYS on an older kernel
+ */
+export function pidfdOpen(pid: number): number {
+  const numbers = syscallNumbers[process.arch];
+  return numbers === undefined ? cSyscall(-1, 0, 0) : cSyscall(numbers.pidfd_open, pid, 0);
+}
+
+/** Sets a signal to be ignored (true) or to its default action (false). @param signal its number */
+export function ignoreSignal(signal: number, ignore: boolean): void {
+  cSignal(signal, ignore ? 1 : 0);
+}
+
+/** Random bytes from the kernel, fit for keys; Python's `os.urandom`. @param size bytes */
+export function urandom(size: number): Buffer {
+  // node:crypto would do, but takes 3 ms to load in every process.
+  const fd = openSync('/dev/urandom', 'r');
+  try {
+    const bytes = Buffer.alloc(size);
+    for (let done = 0; done < size; ) done += readSync(fd, bytes, done, size - done, null);
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+calledByChildren(_exit, getpid);
