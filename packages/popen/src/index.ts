@@ -1,6 +1,8 @@
 /**
  * @multiprocessing/popen: how a child is launched (parent side) and what it does first (child side).
  */
+
+export type { LaunchOptions } from './base/launch_options.ts';
 export {
   _emulatingServer,
   _forkserver,
@@ -9,7 +11,7 @@ export {
   type OnPreloadError,
 } from './forkserver/forkserver.ts';
 export { forkserverMain } from './forkserver/server.ts';
-export { type LaunchOptions, Popen as PopenFork } from './launch/popen_fork.ts';
+export { Popen as PopenFork } from './launch/popen_fork.ts';
 export { emulateFork, prepareEmulatedFork } from './launch/popen_fork_emulated.ts';
 export { Popen as PopenForkServer } from './launch/popen_forkserver.ts';
 export { Popen as PopenSpawn } from './launch/popen_spawn_posix.ts';

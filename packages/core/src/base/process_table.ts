@@ -1,17 +1,60 @@
 /**
- * Who this process is, who started it, and its children: the module-level variables of
- * multiprocessing/process.py, in a file that both util/util.ts and process/process.ts can import.
+ * Who this process is, who started it, and its children: the module-level variables of multiprocessing/process.py. What
+ * the lower rooms need to know of a Process is an interface here; process/process.ts has the class.
  */
 import { calledByChildren, writtenByChildren } from '@multiprocessing/posix';
-import type { BaseProcess } from '../process/process.ts';
 import { processWide } from './state.ts';
+
+/** A launched child, as the popen package makes it: Python's `Popen` classes. */
+export interface Popen {
+  readonly method: string;
+  /** Undefined until the launch is over. */
+  readonly pid: number | undefined;
+  readonly sentinel: number;
+  readonly returncode: number | undefined;
+  /** True in a forked child whose target goes on asynchronously: its caller must never be resumed. */
+  readonly inChild: boolean;
+  /** Waits until the child has a pid. */
+  launched(): Promise<void>;
+  launchedSync(): void;
+  /** Reaps the child if it has ended. @returns the exit code */
+  poll(): number | undefined;
+  wait(timeout?: number): Promise<number | undefined>;
+  waitSync(timeout?: number): number | undefined;
+  interrupt(): void;
+  terminate(): void;
+  kill(): void;
+  close(): void;
+}
+
+/** Inherited by descendants; Python's `_config`. @internal */
+export interface ProcessConfig {
+  authkey?: Uint8Array;
+  semprefix?: string;
+  daemon?: boolean;
+  tempdir?: string;
+}
+
+/** A Process object, as far as the lower rooms have to do with it. @internal */
+export interface ProcessEntry {
+  readonly name: string;
+  readonly daemon: boolean;
+  readonly authkey: Uint8Array;
+  readonly _config: ProcessConfig;
+  readonly _identity: readonly number[];
+  readonly _parentPid: number | undefined;
+  readonly _popen: Popen | undefined;
+  readonly _starting: boolean;
+  readonly _launch: number;
+  joinSync(timeout?: number): void;
+}
 
 /** The variables of process.py. A forked child has its own copy and resets them. @internal */
 export const table = processWide('process', () => ({
-  current: undefined as BaseProcess | undefined,
+  current: undefined as ProcessEntry | undefined,
   /** Made when somebody asks for it: few children do. */
-  parent: undefined as BaseProcess | (() => BaseProcess) | undefined,
-  children: new Set<BaseProcess>(),
+  parent: undefined as ProcessEntry | (() => ProcessEntry) | undefined,
+  children: new Set<ProcessEntry>(),
   counter: 0,
   /** How many children have been started: what was made before one of them can be told from what came after. */
   launches: 0,
@@ -19,22 +62,19 @@ export const table = processWide('process', () => ({
   inheriting: false,
 }));
 
-/** The Process object of this process; Python's `multiprocessing.current_process`. */
-export function currentProcess(): BaseProcess {
-  return table.current as BaseProcess;
+/** @internal */
+export function currentProcess(): ProcessEntry {
+  return table.current as ProcessEntry;
 }
 
-/** The Process object of the parent, or undefined in the main process; Python's `parent_process`. */
-export function parentProcess(): BaseProcess | undefined {
+/** @internal */
+export function parentProcess(): ProcessEntry | undefined {
   if (typeof table.parent === 'function') table.parent = table.parent();
   return table.parent;
 }
 
-/**
- * The living children of this process; Python's `multiprocessing.active_children`. Children that have ended
- * are reaped on the way.
- */
-export function activeChildren(): BaseProcess[] {
+/** @internal */
+export function activeChildren(): ProcessEntry[] {
   _cleanup();
   return [...table.children];
 }

@@ -3,11 +3,8 @@
  */
 
 import { PicklingError } from '../base/errors.ts';
-import {
-  type AnyFunction,
-  type FunctionLocation,
-  scriptSource,
-} from '../pickle/function_inspector.ts';
+import type { AnyFunction } from '../base/names.ts';
+import { type FunctionLocation, scriptSource } from '../pickle/function_inspector.ts';
 import { findCommonJs, importableUrl } from '../pickle/qualname.ts';
 import { isMainModule } from '../process/main_module.ts';
 import {

@@ -7,10 +7,10 @@
  */
 
 import { UnpicklingError } from '../base/errors.ts';
-import { lastShared, unshareSince } from '../connection/resource_sharer.ts';
 import { CLOSURE, HAS_CODE, MAGIC } from '../pickle/codes.ts';
 import { ensureLoaded } from '../pickle/modules.ts';
 import { ForkingPickler } from '../pickle/reduction.ts';
+import { beginSession, undoSession } from '../pickle/session.ts';
 import { Unpickler } from '../pickle/unpickler.ts';
 import { getSpawningPopen } from '../process/spawning.ts';
 import { CodeTable, type FunctionCode } from './code.ts';
@@ -28,14 +28,14 @@ class ClosureForkingPickler extends ForkingPickler {
    */
   static override dumps(obj: unknown): Uint8Array {
     const pickler = new ClosurePickler(getSpawningPopen()?.emulatedBy === undefined);
-    const shared = lastShared();
+    const mark = beginSession();
     try {
       const message = pickler.dumps(obj);
       const table = pickler.takeTable();
       if (table === undefined) return message;
       return withCode(table, message);
     } catch (error) {
-      unshareSince(shared);
+      undoSession(mark);
       throw error;
     } finally {
       endProbing();

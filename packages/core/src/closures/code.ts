@@ -5,9 +5,8 @@
  */
 import type { Script } from 'node:vm';
 import { UnpicklingError } from '../base/errors.ts';
-import type { AnyFunction } from '../pickle/function_inspector.ts';
-import { nameExports, remember } from '../pickle/known_names.ts';
-import type { Name } from '../pickle/modules.ts';
+import type { AnyFunction } from '../base/names.ts';
+import { type Name, nameExports, remember } from '../base/names.ts';
 import { carryModule } from '../process/main_module.ts';
 import { prefix } from './source.ts';
 

@@ -3,10 +3,10 @@
  */
 
 import { PicklingError } from '../base/errors.ts';
+import type { AnyFunction, Name } from '../base/names.ts';
 import * as code from '../pickle/codes.ts';
-import { type AnyFunction, locateFunction, privateFields } from '../pickle/function_inspector.ts';
+import { locateFunction, privateFields } from '../pickle/function_inspector.ts';
 import { publicError } from '../pickle/message.ts';
-import type { Name } from '../pickle/modules.ts';
 import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
 import { describe, findName } from '../pickle/qualname.ts';
 import { isMainModule } from '../process/main_module.ts';

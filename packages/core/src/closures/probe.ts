@@ -5,7 +5,7 @@
  * Deviations: D-097.
  */
 import type { Session } from 'node:inspector';
-import type { AnyFunction } from '../pickle/function_inspector.ts';
+import type { AnyFunction } from '../base/names.ts';
 import { locateFunction, post } from '../pickle/function_inspector.ts';
 import type { FunctionSource } from './source.ts';
 

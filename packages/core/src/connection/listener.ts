@@ -5,9 +5,9 @@ import { inspect } from 'node:util';
 import { close } from '@multiprocessing/posix';
 import { checkOptions, checkTimeout } from '../base/arguments.ts';
 import { OSError, typeError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { DupFd } from '../fds/dup_fd.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import {
   _validateFamily,
   type Address,

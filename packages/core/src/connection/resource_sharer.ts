@@ -29,10 +29,11 @@ import {
   TimeoutError,
   UnpicklingError,
 } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
 import { recvfdsSync, sendfdsSync } from '../fds/send_fds.ts';
-import { nameExports } from '../pickle/known_names.ts';
+import { setFdSharer } from '../pickle/session.ts';
 import { debug, info } from '../util/logging.ts';
 import { clientHandshake, type Handshake, listenerHandshake } from './authentication.ts';
 import { Exchange, exchangeSync } from './handshake.ts';
@@ -126,18 +127,19 @@ export function stop(): void {
   for (const visit of sharer.visits) end(visit);
 }
 
-/** The number of the fd that was shared last. @internal */
-export function lastShared(): number {
-  return sharer.key;
-}
-
-/** Closes what has been shared since then: the message that it was for has failed. @internal */
-export function unshareSince(key: number): void {
+/** Closes what has been shared since the one with this number: the message that it was for has failed. */
+function unshareSince(key: number): void {
   for (let later = key + 1; later <= sharer.key; later++) {
     const fd = take(later);
     if (fd !== undefined) close(fd);
   }
 }
+
+setFdSharer({
+  share: (fd) => new SharedFd(fd),
+  mark: () => sharer.key,
+  undoSince: unshareSince,
+});
 
 //
 // The owner

@@ -2,15 +2,15 @@
  * `DupFd` of multiprocessing/reduction.py: an fd inside of a pickle. Deviations: D-076.
  */
 import { UnpicklingError } from '../base/errors.ts';
-import { SharedFd } from '../connection/resource_sharer.ts';
-import { nameExports } from '../pickle/known_names.ts';
+import { nameExports } from '../base/names.ts';
+import { type SharedHandle, shareFd } from '../pickle/session.ts';
 import { getSpawningPopen } from '../process/spawning.ts';
 import { getInheritedFds } from './inherited.ts';
 
 /** Stands for an open fd of one process while it is pickled for another; Python's `reduction.DupFd`. */
 export class DupFd {
   /** What the child that is being launched finds it by; or what any other process fetches it by. */
-  private readonly place: number | SharedFd;
+  private readonly place: number | SharedHandle;
   /** Whether the index is an fd of this very process, for another thread. */
   private readonly inProcess: boolean;
 
@@ -22,7 +22,7 @@ export class DupFd {
   constructor(fd: number) {
     const popen = getSpawningPopen();
     this.inProcess = popen?.method === 'thread';
-    this.place = popen === undefined ? new SharedFd(fd) : popen.duplicateForChild(fd);
+    this.place = popen === undefined ? shareFd(fd) : popen.duplicateForChild(fd);
   }
 
   /**

@@ -4,9 +4,9 @@
  */
 import type { Server, Socket } from 'node:net';
 import { close } from '@multiprocessing/posix';
+import { nameExports } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
-import { type Reduced, registerReducer } from '../pickle/classes.ts';
-import { nameExports } from '../pickle/known_names.ts';
+import { type Reduced, registerLate, registerReducer } from '../pickle/classes.ts';
 import { Refusal } from '../pickle/message.ts';
 import { DupFd } from './dup_fd.ts';
 
@@ -22,12 +22,8 @@ interface Options {
 
 const known = processWide('socketReduction', () => ({ registered: false }));
 
-/**
- * Has sockets pickled from now on, if this is the class of one: node:net is not loaded for programs without.
- * @returns whether that was new
- * @internal
- */
-export function registerSockets(proto: object): boolean {
+/** Has sockets pickled from now on, if this is the class of one: node:net is not loaded for programs without. */
+function registerSockets(proto: object): boolean {
   const { name } = (proto.constructor ?? {}) as { name?: unknown };
   if (known.registered || (name !== 'Socket' && name !== 'Server')) return false;
   const net = process.getBuiltinModule('node:net');
@@ -91,4 +87,5 @@ function closing<T>(fd: number, make: () => T): T {
   }
 }
 
+registerLate(registerSockets);
 nameExports(import.meta.url, { rebuildSocket, rebuildServer });

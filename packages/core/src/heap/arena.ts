@@ -8,10 +8,10 @@ import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { close, mapShared, osError, sealedMemfd, unmap, urandom } from '@multiprocessing/posix';
 import { UnpicklingError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
 import { DupFd } from '../fds/dup_fd.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { assertSpawning } from '../process/spawning.ts';
 import { Finalize } from '../util/finalize.ts';
 

@@ -4,12 +4,11 @@
  * Deviations: D-059.
  */
 
-import { table } from '../base/process_table.ts';
-import type { BaseProcess } from '../process/process.ts';
+import { type ProcessEntry, table } from '../base/process_table.ts';
 import { getSpawningProcess } from '../process/spawning.ts';
 
 /** Whether a child of this process runs, or is on its way to. @internal */
-export function lives(child: BaseProcess): boolean {
+export function lives(child: ProcessEntry): boolean {
   if (child._parentPid !== process.pid) return false; // a forked child has its parent's objects
   if (child._popen !== undefined) return child._popen.poll() === undefined;
   return child._starting || child === getSpawningProcess();
@@ -19,7 +18,7 @@ export function lives(child: BaseProcess): boolean {
 export class BlockUsers {
   readonly #born = table.launches;
   /** Weakly: those that live are held by the table of processes. */
-  #given: WeakRef<BaseProcess>[] = [];
+  #given: WeakRef<ProcessEntry>[] = [];
 
   /** Notes the child that is being launched now, and forgets those that have ended. */
   addSpawning(): void {
@@ -33,13 +32,13 @@ export class BlockUsers {
   }
 
   /** Those that live. */
-  living(): Set<BaseProcess> {
+  living(): Set<ProcessEntry> {
     const given = this.#given.map((ref) => ref.deref());
     const forked = [...table.children].filter((child) => {
       return child._popen?.method === 'fork' && child._launch > this.#born;
     });
     return new Set(
       [...given, ...forked].filter((child) => child !== undefined && lives(child)),
-    ) as Set<BaseProcess>;
+    ) as Set<ProcessEntry>;
   }
 }

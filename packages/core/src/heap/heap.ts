@@ -8,11 +8,11 @@
 import { bufferOver, PAGE_SIZE, roundup } from '@multiprocessing/posix';
 import { checkSize } from '../base/arguments.ts';
 import { UnpicklingError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
+import type { ProcessEntry } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { registerSharedBuffer } from '../pickle/shared_buffers.ts';
-import type { BaseProcess } from '../process/process.ts';
 import { assertSpawning, getSpawningPopen } from '../process/spawning.ts';
 import { Finalize } from '../util/finalize.ts';
 import { info } from '../util/logging.ts';
@@ -55,7 +55,7 @@ export class Heap {
   /** @internal */ _allocatedBlocks = new Map<Arena, Set<Block>>();
   /** @internal */ _arenas: Arena[] = [];
   /** Freed here, but children still use them. @internal */
-  _pendingFreeBlocks: { readonly block: Block; readonly users: Set<BaseProcess> }[] = [];
+  _pendingFreeBlocks: { readonly block: Block; readonly users: Set<ProcessEntry> }[] = [];
   /** @internal */ _nMallocs = 0;
   /** @internal */ _nFrees = 0;
 

@@ -4,8 +4,8 @@
  */
 import { types } from 'node:util';
 import { PicklingError, typeError } from '../base/errors.ts';
+import type { AnyFunction } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
-import type { AnyFunction } from './function_inspector.ts';
 import { privateMembers } from './function_inspector.ts';
 import { describe, isBuiltin, nameOf } from './qualname.ts';
 
@@ -43,6 +43,23 @@ export function registerReducer<T extends object>(
     throw typeError('register() takes a reduce function as its second argument');
   reducers.set(proto, reduce as (value: object) => Reduced);
   plainInstances = new WeakMap();
+}
+
+const late: ((proto: object) => boolean)[] = [];
+
+/**
+ * Has somebody asked when an object of a class comes that nobody knows: they may register it then, and their module need
+ * not be loaded for programs without such objects.
+ * @param register is given the object's prototype and says whether it has registered it
+ * @internal
+ */
+export function registerLate(register: (proto: object) => boolean): void {
+  late.push(register);
+}
+
+/** Asks them. @returns whether the class has a reducer now @internal */
+export function isRegisteredLate(proto: object): boolean {
+  return late.some((register) => register(proto));
 }
 
 /** Whether instanceClass has accepted this prototype. @internal */

@@ -7,11 +7,8 @@
  * number to its URL and source needs V8's debugger, which is switched on for just that question.
  */
 import type { Session } from 'node:inspector';
+import type { AnyFunction } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
-
-/** A function or a class. */
-// biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
-export type AnyFunction = Function;
 
 interface Remote {
   objectId?: string;

@@ -1,51 +1,31 @@
 /**
- * The names that are known without a search: of what was found or received before, of what this library exports, of
- * the language's own and of Node's. qualname.ts finds the others.
+ * The names that are known without a search: those in the table (base/names.ts), of what this library exports, of the
+ * language's own and of Node's. qualname.ts finds the others.
  */
 import { loadedBundle } from '../base/bundle.ts';
+import { type AnyFunction, type Name, remember, rememberedName } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
-import type { AnyFunction } from './function_inspector.ts';
-import { LIBRARY, type Name, rememberFound } from './modules.ts';
+import { LIBRARY } from './modules.ts';
 
-const cache = processWide('reduction.names', () => ({
-  names: new WeakMap<object, Name>(),
-  /** The built-in modules that were indexed already. */
-  indexed: new Set<string>(),
-}));
-
-/**
- * Gives exports of a module their names without a search, which saves a process the inspector's first
- * 15 to 50 ms. The library does so for what it sends itself.
- * @param url the module's own `import.meta.url`
- * @internal
- */
-export function nameExports(url: string, exports: Readonly<Record<string, AnyFunction>>): void {
-  for (const [qualname, fn] of Object.entries(exports)) remember(fn, { module: url, qualname });
-}
-
-/** Notes that a name resolved to this object, so that it can be sent on under it. @internal */
-export function remember(value: object, name: Name): Name {
-  if (!cache.names.has(value)) cache.names.set(value, name);
-  rememberFound(name, value);
-  return cache.names.get(value) ?? name;
-}
+/** The parts of the library and the built-in modules that were indexed already. */
+const indexed = processWide('indexedModules', () => new Set<string>());
 
 /** The name that is known without any search. @internal */
 export function knownName(value: object): Name | undefined {
-  return cache.names.get(value) ?? builtinName(value);
+  return rememberedName(value) ?? builtinName(value);
 }
 
 /** What this library exports, where it is a bundle: its modules are none that could be imported. @internal */
 export function findInLibrary(fn: AnyFunction): Name | undefined {
   const bundle = loadedBundle();
-  if (bundle === undefined || cache.indexed.has(LIBRARY)) return undefined;
-  cache.indexed.add(LIBRARY);
+  if (bundle === undefined || indexed.has(LIBRARY)) return undefined;
+  indexed.add(LIBRARY);
   for (const [part, exports] of Object.entries(bundle.exports)) {
     for (const [qualname, value] of Object.entries(exports)) {
       if (typeof value === 'function') remember(value, { module: LIBRARY + part, qualname });
     }
   }
-  return cache.names.get(fn);
+  return rememberedName(fn);
 }
 
 /**
@@ -63,32 +43,27 @@ const languageGlobals = (
 
 /** Globals and the built-in modules loaded so far, indexed by identity when first needed. */
 function builtinName(value: object): Name | undefined {
-  if (cache.indexed.size === 0) {
-    cache.indexed.add('globalThis');
+  if (indexed.size === 0) {
+    indexed.add('globalThis');
     const globals = Object.create(null) as Record<string, unknown>;
     for (const key of languageGlobals) globals[key] = (globalThis as Record<string, unknown>)[key];
     index('globalThis', globals, 2);
   }
-  const name = cache.names.get(value);
+  const name = rememberedName(value);
   if (name !== undefined || typeof value !== 'function') return name;
   const global: unknown = Object.getOwnPropertyDescriptor(globalThis, value.name)?.value;
   if (global === value) return remember(value, { module: 'globalThis', qualname: value.name });
   const loaded = new Set((process as { moduleLoadList?: string[] }).moduleLoadList);
   for (const module of process.getBuiltinModule('node:module').builtinModules) {
     const url = `node:${module}`;
-    if (
-      module.startsWith('_') ||
-      module === 'sys' ||
-      module === 'punycode' ||
-      cache.indexed.has(url)
-    )
+    if (module.startsWith('_') || module === 'sys' || module === 'punycode' || indexed.has(url))
       continue;
     if (!loaded.has(`NativeModule ${module}`)) continue;
-    cache.indexed.add(url);
+    indexed.add(url);
     const exports = process.getBuiltinModule(url) as object | undefined;
     if (exports !== undefined) index(url, exports, 2);
   }
-  return cache.names.get(value);
+  return rememberedName(value);
 }
 
 function index(module: string, container: object, depth: number, prefix = ''): void {
@@ -103,7 +78,7 @@ function index(module: string, container: object, depth: number, prefix = ''): v
       index(module, value, 1, `${prefix}prototype.`);
       continue;
     }
-    if (!builtinWorthNaming(value) || cache.names.has(value)) continue;
+    if (!builtinWorthNaming(value) || rememberedName(value) !== undefined) continue;
     const qualname = prefix + key;
     remember(value, { module, qualname });
     if (depth > 1) index(module, value, depth - 1, `${qualname}.`);

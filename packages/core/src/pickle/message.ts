@@ -3,8 +3,8 @@
  * refusal on the way up.
  */
 import { PicklingError } from '../base/errors.ts';
+import type { Name } from '../base/names.ts';
 import * as code from './codes.ts';
-import type { Name } from './modules.ts';
 import { PickleWriter } from './writer.ts';
 
 /** Up to this many objects of a message are found by looking through a list. */

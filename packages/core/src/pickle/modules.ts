@@ -10,23 +10,15 @@ import { fileURLToPath } from 'node:url';
 import { calledByChildren } from '@multiprocessing/posix';
 import { importModule, loadedBundle } from '../base/bundle.ts';
 import { UnpicklingError } from '../base/errors.ts';
+import { type Name, rememberedValue, rememberValue } from '../base/names.ts';
 import { require } from '../base/require.ts';
 import { processWide } from '../base/state.ts';
 import { isMainModule, neverImportsMain } from '../process/main_module.ts';
-
-/** Where a function or class lives. */
-export interface Name {
-  /** The URL that a child imports; `node:fs` for built-in modules, `globalThis` for globals. */
-  readonly module: string;
-  /** The dotted path to it in the module: `f`, `ns.f`, `Class.method`, `default`. */
-  readonly qualname: string;
-}
 
 type Finder = (module: string, qualname: string) => unknown;
 
 interface State {
   namespaces: Map<string, object>;
-  found: Map<string, Map<string, unknown>>;
   importer: (url: string) => Promise<object>;
   inspectModule: Finder;
 }
@@ -35,7 +27,6 @@ const state = processWide(
   'reduction.modules',
   (): State => ({
     namespaces: new Map(),
-    found: new Map(),
     importer: importModule,
     inspectModule: () => undefined,
   }),
@@ -64,19 +55,9 @@ export function rememberedModules(): ReadonlyMap<string, object> {
   return state.namespaces;
 }
 
-/** Notes what a name stands for in this process. @internal */
-export function rememberFound({ module, qualname }: Name, value: unknown): void {
-  let names = state.found.get(module);
-  if (names === undefined) {
-    names = new Map();
-    state.found.set(module, names);
-  }
-  names.set(qualname, value);
-}
-
 /** What a name stands for as far as this process knows without loading anything. @internal */
 export function findLoaded(name: Name): unknown {
-  const known = state.found.get(name.module)?.get(name.qualname);
+  const known = rememberedValue(name);
   if (known !== undefined) return known;
   const builtin = builtinModule(name.module);
   // Of a built-in module `default` is what it exports.
@@ -86,7 +67,7 @@ export function findLoaded(name: Name): unknown {
     namespace === undefined
       ? state.inspectModule(name.module, name.qualname)
       : lookUp(namespace, name.qualname);
-  if (value !== undefined) rememberFound(name, value);
+  if (value !== undefined) rememberValue(name, value);
   return value;
 }
 

@@ -6,11 +6,17 @@
  * getters of a class are code and stay there.
  */
 import { types } from 'node:util';
-import { registerSockets } from '../fds/sockets.ts';
-import { derivedClass, instanceClass, isPlainInstance, type Reduced, reducers } from './classes.ts';
+import type { AnyFunction } from '../base/names.ts';
+import {
+  derivedClass,
+  instanceClass,
+  isPlainInstance,
+  isRegisteredLate,
+  type Reduced,
+  reducers,
+} from './classes.ts';
 import * as code from './codes.ts';
 import { getStateSymbol, reduceSymbol, setStateSymbol } from './codes.ts';
-import type { AnyFunction } from './function_inspector.ts';
 import { boundParts, namedProperties } from './function_inspector.ts';
 import { type Kind, kindOf } from './kinds.ts';
 import { knownName } from './known_names.ts';
@@ -236,7 +242,7 @@ export class Pickler extends PickleMessage {
       );
     } else {
       const kind = this.refusing(() => kindOf(value, proto));
-      if (kind === undefined && registerSockets(proto)) this.other(value, proto);
+      if (kind === undefined && isRegisteredLate(proto)) this.other(value, proto);
       else if (kind === undefined) this.instance(value, proto);
       else this.builtin(value, proto, kind);
     }

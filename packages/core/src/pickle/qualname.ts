@@ -9,19 +9,19 @@
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { PicklingError } from '../base/errors.ts';
+import { type AnyFunction, type Name, remember } from '../base/names.ts';
 import { require } from '../base/require.ts';
 import { processWide } from '../base/state.ts';
 import { isChildProcess, isMainModule } from '../process/main_module.ts';
 import {
-  type AnyFunction,
   type FunctionLocation,
   functionsNamed,
   locateFunction,
   scriptSource,
 } from './function_inspector.ts';
-import { findInLibrary, knownName, ownKeys, remember } from './known_names.ts';
+import { findInLibrary, knownName, ownKeys } from './known_names.ts';
 import { exportedVariables } from './module_exports.ts';
-import { lookUp, type Name, rememberedModules, setModuleInspector } from './modules.ts';
+import { lookUp, rememberedModules, setModuleInspector } from './modules.ts';
 
 /** How deep an export is searched: `a`, `a.b`, `a.b.c` (and `C.prototype.m`). */
 const maxDepth = 3;

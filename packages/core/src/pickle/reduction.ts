@@ -6,19 +6,18 @@
  * files; benchmarks/codec.ts compares it with others.
  */
 import * as errors from '../base/errors.ts';
-import { lastShared, unshareSince } from '../connection/resource_sharer.ts';
+import { nameExports } from '../base/names.ts';
 import { type Reduced, registerReducer } from './classes.ts';
-import { nameExports } from './known_names.ts';
 import type { Pickled } from './message.ts';
 import { ensureLoaded, ensureLoadedSync } from './modules.ts';
 import { Pickler } from './pickler.ts';
+import { beginSession, undoSession } from './session.ts';
 import { Unpickler } from './unpickler.ts';
 
+export { type AnyFunction, type Name, nameExports } from '../base/names.ts';
 export type { Reduced } from './classes.ts';
 export { getStateSymbol, reduceSymbol, setStateSymbol } from './codes.ts';
-export type { AnyFunction } from './function_inspector.ts';
-export { nameExports } from './known_names.ts';
-export { type Name, rememberModule, setModuleImporter } from './modules.ts';
+export { rememberModule, setModuleImporter } from './modules.ts';
 export { nameOf } from './qualname.ts';
 
 /** A pickler at rest; a reduce method that pickles something itself gets another one. */
@@ -27,11 +26,11 @@ let idle: Pickler | undefined;
 function pickling<T>(pickle: (pickler: Pickler, obj: unknown) => T, obj: unknown): T {
   const pickler = idle ?? new Pickler();
   idle = undefined;
-  const shared = lastShared();
+  const mark = beginSession();
   try {
     return pickle(pickler, obj);
   } catch (error) {
-    unshareSince(shared);
+    undoSession(mark);
     throw error;
   } finally {
     idle = pickler;

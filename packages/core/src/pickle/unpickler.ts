@@ -6,11 +6,10 @@
  * pickle, a message can name any function to be called: accept messages only from whom you trust.
  */
 import { UnpicklingError } from '../base/errors.ts';
+import { type AnyFunction, type Name, remember } from '../base/names.ts';
 import * as code from './codes.ts';
 import { setStateSymbol } from './codes.ts';
-import type { AnyFunction } from './function_inspector.ts';
-import { remember } from './known_names.ts';
-import { type Name, resolveName } from './modules.ts';
+import { resolveName } from './modules.ts';
 import { isBuiltin } from './qualname.ts';
 import { PickleReader } from './reader.ts';
 import { readers } from './unpickle_kinds.ts';

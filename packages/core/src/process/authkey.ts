@@ -3,7 +3,7 @@
  */
 import { urandom } from '@multiprocessing/posix';
 import { typeError } from '../base/errors.ts';
-import { nameExports } from '../pickle/known_names.ts';
+import { nameExports } from '../base/names.ts';
 import { getSpawningPopen } from './spawning.ts';
 
 /** Bytes that do not leave the process by accident: only a child that is being launched gets them. */

@@ -1,10 +1,9 @@
 /**
- * What `new Process(...)` takes, with its types, and what a launched child offers to its Process object.
+ * What `new Process(...)` takes, with its types.
  */
 import { inspect } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';
 import { typeError } from '../base/errors.ts';
-import type { AuthenticationString } from './authkey.ts';
 
 /** A function to run in a child. */
 export type Target = (...args: never[]) => unknown;
@@ -29,36 +28,6 @@ export type ProcessOptions<T extends Target = () => unknown> = {
   /** A daemon is terminated when its parent ends; the default is the creating process's own. */
   daemon?: boolean | undefined;
 } & Arguments<T>;
-
-/** Inherited by descendants; Python's `_config`. @internal */
-export interface ProcessConfig {
-  authkey?: AuthenticationString;
-  semprefix?: string;
-  daemon?: boolean;
-  tempdir?: string;
-}
-
-/** A launched child, as the popen package makes it: Python's `Popen` classes. */
-export interface Popen {
-  readonly method: string;
-  /** Undefined until the launch is over. */
-  readonly pid: number | undefined;
-  readonly sentinel: number;
-  readonly returncode: number | undefined;
-  /** True in a forked child whose target goes on asynchronously: its caller must never be resumed. */
-  readonly inChild: boolean;
-  /** Waits until the child has a pid. */
-  launched(): Promise<void>;
-  launchedSync(): void;
-  /** Reaps the child if it has ended. @returns the exit code */
-  poll(): number | undefined;
-  wait(timeout?: number): Promise<number | undefined>;
-  waitSync(timeout?: number): number | undefined;
-  interrupt(): void;
-  terminate(): void;
-  kill(): void;
-  close(): void;
-}
 
 const OPTIONS = ['target', 'name', 'args', 'kwargs', 'daemon'];
 

@@ -7,21 +7,28 @@ import { inspect } from 'node:util';
 import { calledByChildren } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
 import { assert, ValueError } from '../base/errors.ts';
-import { _cleanup, table } from '../base/process_table.ts';
+import * as entries from '../base/process_table.ts';
+import { _cleanup, type Popen, type ProcessConfig, table } from '../base/process_table.ts';
 import { trace } from '../base/trace.ts';
 import { _flushStdStreams, needsFlush } from '../util/util.ts';
 import { AuthenticationString, randomAuthkey } from './authkey.ts';
-import {
-  checkProcessOptions,
-  type Popen,
-  type ProcessConfig,
-  type ProcessOptions,
-  type Target,
-} from './options.ts';
+import { checkProcessOptions, type ProcessOptions, type Target } from './options.ts';
 
-export { _cleanup, activeChildren, currentProcess, parentProcess } from '../base/process_table.ts';
+export { _cleanup, type Popen } from '../base/process_table.ts';
 export { AuthenticationString } from './authkey.ts';
-export type { Popen, ProcessOptions, Target } from './options.ts';
+export type { ProcessOptions, Target } from './options.ts';
+
+/** The Process object of this process; Python's `multiprocessing.current_process`. */
+export const currentProcess = entries.currentProcess as () => BaseProcess;
+
+/** The Process object of the parent, or undefined in the main process; Python's `parent_process`. */
+export const parentProcess = entries.parentProcess as () => BaseProcess | undefined;
+
+/**
+ * The living children of this process; Python's `multiprocessing.active_children`. Children that have ended
+ * are reaped on the way.
+ */
+export const activeChildren = entries.activeChildren as () => BaseProcess[];
 
 //
 // The Process class
@@ -55,7 +62,7 @@ export class BaseProcess<T extends Target = Target> {
     this._identity = creator === undefined ? [] : [...creator._identity, ++table.counter];
     this._config = { ...creator?._config };
     this._parentPid = process.pid;
-    this._parentName = creator?._name;
+    this._parentName = creator?.name;
     this._target = options.target;
     this._args = [...(options.args ?? [])];
     this._kwargs = { ...options.kwargs };

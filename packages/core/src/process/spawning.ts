@@ -3,8 +3,8 @@
  * It stands in core because the classes that may only be pickled at that time do.
  */
 import { RuntimeError } from '../base/errors.ts';
+import type { ProcessEntry } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
-import type { BaseProcess } from './process.ts';
 import type { EmulatedBy } from './start_method.ts';
 
 /** What an object that is pickled while a child is launched may ask of the launcher. */
@@ -25,7 +25,7 @@ export interface SpawningPopen {
 
 const tls = processWide('spawning', () => ({
   popen: undefined as SpawningPopen | undefined,
-  process: undefined as BaseProcess | undefined,
+  process: undefined as ProcessEntry | undefined,
 }));
 
 /** The Popen that is pickling for its child now, or undefined; Python's `get_spawning_popen`. @internal */
@@ -34,12 +34,12 @@ export function getSpawningPopen(): SpawningPopen | undefined {
 }
 
 /** The process object that is being pickled for its child now, if it is known. @internal */
-export function getSpawningProcess(): BaseProcess | undefined {
+export function getSpawningProcess(): ProcessEntry | undefined {
   return tls.process;
 }
 
 /** Python's `set_spawning_popen`. @internal */
-export function setSpawningPopen(popen: SpawningPopen | undefined, process?: BaseProcess): void {
+export function setSpawningPopen(popen: SpawningPopen | undefined, process?: ProcessEntry): void {
   tls.popen = popen;
   tls.process = process;
 }

@@ -1,7 +1,7 @@
 /**
  * Python's tuple, for the pickles that are exchanged with Python.
  */
-import { nameExports } from '../pickle/known_names.ts';
+import { nameExports } from '../base/names.ts';
 
 /**
  * An array that is a tuple for Python: `Tuple.of('a', 1)`, `Tuple.from(items)`. What is made of it by `map`, `slice` and the

@@ -4,7 +4,7 @@
  */
 import { tidOf } from '@multiprocessing/posix';
 import { ValueError } from '../base/errors.ts';
-import { nameExports } from '../pickle/known_names.ts';
+import { nameExports } from '../base/names.ts';
 import { limit } from '../synchronize/locks.ts';
 import { Queue } from './queue.ts';
 

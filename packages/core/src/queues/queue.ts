@@ -9,7 +9,7 @@
 import { inspect } from 'node:util';
 import { osError, writeStderr } from '@multiprocessing/posix';
 import { assert, typeError, ValueError } from '../base/errors.ts';
-import { nameExports } from '../pickle/known_names.ts';
+import { nameExports } from '../base/names.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { dumpsBeside } from '../pickle/reduction.ts';
 import { limit, type SynchronizeOptions } from '../synchronize/locks.ts';

@@ -2,7 +2,7 @@
  * `SimpleQueue` of multiprocessing/queues.py: a queue without a feeder.
  */
 import { osError } from '@multiprocessing/posix';
-import { nameExports } from '../pickle/known_names.ts';
+import { nameExports } from '../base/names.ts';
 import { dumpsBeside } from '../pickle/reduction.ts';
 import type { SynchronizeOptions } from '../synchronize/locks.ts';
 import { QueueBase } from './base.ts';

@@ -11,8 +11,8 @@
 import { inspect } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';
 import { indexError, typeError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import {
   encode,
   FORMAT_WIDTH,

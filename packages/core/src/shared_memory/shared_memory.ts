@@ -25,9 +25,9 @@ import {
 } from '@multiprocessing/posix';
 import { checkOptions } from '../base/arguments.ts';
 import { NotImplementedError, typeError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { _resourceTracker } from './resource_tracker.ts';
 
 /** Where a mapping is in this process. */

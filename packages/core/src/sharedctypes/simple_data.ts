@@ -3,8 +3,8 @@
  */
 import { inspect } from 'node:util';
 import { ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { ownerOf } from '../pickle/shared_buffers.ts';
 import { assertSpawning } from '../process/spawning.ts';
 import type { ScalarType } from './ctypes.ts';

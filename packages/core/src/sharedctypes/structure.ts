@@ -5,9 +5,9 @@
 import { inspect } from 'node:util';
 import { roundup } from '@multiprocessing/posix';
 import { typeError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { ownerOf } from '../pickle/shared_buffers.ts';
 import { assertSpawning } from '../process/spawning.ts';
 import {

@@ -4,8 +4,8 @@
  */
 import { inspect } from 'node:util';
 import { assert, typeError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { assertSpawning } from '../process/spawning.ts';
 import { CharArray } from './char_arrays.ts';
 import { convertItems, type ScalarType, type TypedArray, typeOfElements } from './ctypes.ts';

@@ -5,8 +5,8 @@
 import { inspect } from 'node:util';
 import { checkOptions, checkTimeout } from '../base/arguments.ts';
 import { BrokenBarrierError, typeError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { getStateSymbol, setStateSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { checkShareable } from '../process/sharing.ts';
 import { BarrierPhases, type PhasesState } from './barrier_phases.ts';
 import { Lock, limit, type SynchronizeOptions } from './locks.ts';

@@ -3,8 +3,8 @@
  */
 import { inspect } from 'node:util';
 import { assert, typeError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { getStateSymbol, setStateSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { checkShareable } from '../process/sharing.ts';
 import { type ConditionState, ConditionWaits } from './condition_waits.ts';
 import { Lock, limit, RLock, type SynchronizeOptions } from './locks.ts';

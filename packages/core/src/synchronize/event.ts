@@ -5,10 +5,10 @@
 import { inspect } from 'node:util';
 import { ALL, futexWait, futexWake } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
+import { nameExports } from '../base/names.ts';
 import { load, spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
 import { getStateSymbol, setStateSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { checkShareable } from '../process/sharing.ts';
 import { AsyncWaits } from '../wait/async_waits.ts';
 import { MEMBER_SET_WORDS, MemberSet, MemberTable } from '../wait/hub.ts';

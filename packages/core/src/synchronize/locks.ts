@@ -8,9 +8,9 @@ import { isMainThread, threadId } from 'node:worker_threads';
 import { tidOf } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
 import { typeError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { getStateSymbol, setStateSymbol } from '../pickle/codes.ts';
-import { nameExports } from '../pickle/known_names.ts';
 import { checkShareable, type SharingContext } from '../process/sharing.ts';
 import {
   LOCK,

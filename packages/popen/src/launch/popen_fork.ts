@@ -35,17 +35,10 @@ import {
   waitpid,
   waitstatusToExitcode,
 } from '@multiprocessing/posix';
+import type { LaunchOptions } from '../base/launch_options.ts';
 import { closeInheritedFds, OwnedFds } from '../base/owned_fds.ts';
 import { failOffThreadImports, isForkSafeProcess, loaderOf } from '../loader/loader.ts';
 import { type ForkedOptions, leaveForked, reportAndExit } from '../spawn/forked.ts';
-
-/** How `start` and `startSync` launch. */
-export interface LaunchOptions {
-  /** Whether the caller waits with its stack in place: a forked child cannot go on from there. */
-  readonly sync: boolean;
-  /** Whether functions without a name travel by value, where they travel. */
-  readonly allowClosures?: boolean;
-}
 
 /** Launches a child by fork(2); Python's `popen_fork.Popen`. */
 export class Popen implements PopenInterface {

@@ -3,12 +3,13 @@
  * target, and all that it can reach, by value. No counterpart in Python. Deviations: D-094.
  */
 import type { BaseProcess, EmulatedBy } from '@multiprocessing/core';
+import type { LaunchOptions } from '../base/launch_options.ts';
 import {
   _emulatingServer,
   checkForkserverAvailable,
   ForkServerUnavailableError,
 } from '../forkserver/forkserver.ts';
-import type { LaunchOptions, Popen } from './popen_fork.ts';
+import type { Popen } from './popen_fork.ts';
 import { Popen as PopenForkServer } from './popen_forkserver.ts';
 import { Popen as PopenSpawn } from './popen_spawn_posix.ts';
 

@@ -12,6 +12,7 @@ import {
   waitSync,
 } from '@multiprocessing/core';
 import { close, dup, pipe, poll } from '@multiprocessing/posix';
+import type { LaunchOptions } from '../base/launch_options.ts';
 import { _forkserver as server } from '../forkserver/forkserver.ts';
 import { readSigned } from '../forkserver/status.ts';
 import { pickleForChild } from '../spawn/spawn.ts';
@@ -41,7 +42,7 @@ export class Popen extends popen_fork.Popen {
     return this.passed.push(fd) - 1;
   }
 
-  override _launch(process: BaseProcess, options: popen_fork.LaunchOptions): void {
+  override _launch(process: BaseProcess, options: LaunchOptions): void {
     const data = this.fds.add(pickleForChild(this, process, options));
     const [statusR, statusW] = this.fds.addPair(pipe());
     const [childR, parentW] = this.fds.addPair(pipe());

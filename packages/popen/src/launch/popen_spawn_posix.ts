@@ -10,6 +10,7 @@ import {
 } from '@multiprocessing/core';
 import { FIRST_PASSED_FD, pipe } from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
+import type { LaunchOptions } from '../base/launch_options.ts';
 import { codeCacheFd } from '../spawn/code_cache.ts';
 import { argsFromInterpreterFlags, getExecutable, pickleForChild } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
@@ -37,7 +38,7 @@ export class Popen extends popen_fork.Popen {
     return this.passed.push(fd) - 1;
   }
 
-  override _launch(process: BaseProcess, options: popen_fork.LaunchOptions): void {
+  override _launch(process: BaseProcess, options: LaunchOptions): void {
     const data = this.fds.add(pickleForChild(this, process, options));
     const [parentR, childW] = this.fds.addPair(pipe());
     const [childR, parentW] = this.fds.addPair(pipe());

@@ -36,7 +36,7 @@ import {
   util,
 } from '@multiprocessing/core';
 import { _exit, close } from '@multiprocessing/posix';
-import type { LaunchOptions } from '../launch/popen_fork.ts';
+import type { LaunchOptions } from '../base/launch_options.ts';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 import { addCodeCache } from './code_cache.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
