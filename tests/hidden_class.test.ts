@@ -6,8 +6,8 @@ import { inspect, isDeepStrictEqual } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { hasHiddenClassOf, sampleOf } from '../packages/core/dist/pickle/hidden_class.js';
-import { Shape } from '../packages/core/dist/pickle/shapes.js';
 import { ForkingPickler } from '../packages/core/dist/pickle/reduction.js';
+import { Shape } from '../packages/core/dist/pickle/shapes.js';
 import { runProgram } from './support/programs.js';
 
 type Plain = Record<PropertyKey, unknown>;

@@ -1,14 +1,10 @@
 /**
- * @multiprocessing/core: one file per CPython module, under the same names.
+ * @multiprocessing/core: a room (folder) per CPython module, under the same names. They import only downwards, in this
+ * order from the ground up: base, util, process, pickle, python_pickle, closures, fds, heap, sharedctypes, wait,
+ * shared_memory, connection, synchronize, queues (house.mjs). The file with the room's name says what the others are for.
  */
 
-export * from './base/arguments.ts';
-export { importModule, loadedBundle } from './base/bundle.ts';
-export * from './base/errors.ts';
-export { table } from './base/process_table.ts';
-export * from './base/state.ts';
-export * from './base/trace.ts';
-export * from './base/wait_fds.ts';
+export * from './base/base.ts';
 export { closures, loadsFromParent, rehearsalMessage } from './closures/closures.ts';
 export type { Address, Family } from './connection/addresses.ts';
 export {

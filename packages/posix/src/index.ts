@@ -1,5 +1,12 @@
 /**
- * @multiprocessing/posix: the kernel, typed. It knows nothing of Process.
+ * @multiprocessing/posix: the kernel, typed. It knows nothing of Process. Its rooms, from the ground up:
+ *
+ *     ffi      the foreign function interface, the C headers' numbers, OSError
+ *     fds      pipe, read, write, dup, poll
+ *     memory   mmap, futex, named segments
+ *     process  waitpid, kill, posix_spawn, and a fork that works in Node
+ *     loop     readiness of fds in Node's event loop
+ *     sockets  byte streams, messages with fds, listening and connecting
  */
 if (process.platform === 'win32') {
   throw Object.assign(

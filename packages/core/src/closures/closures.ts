@@ -4,6 +4,14 @@
  * A message with code begins with the code (code.ts), behind it stands an ordinary message that refers to it. It
  * is executed by who reads it, so only a child takes it, from its parent: nothing else in this library reads it.
  * Deviations: D-095, D-096.
+ *
+ *     capture.ts    what a function has of its surroundings at this moment
+ *     code.ts       the code of a message, and how its receiver compiles it
+ *     imports.ts    which variables of a module are imported, and from where
+ *     pickler.ts    the pickler that writes functions by value
+ *     probe.ts      a call that is stopped: `this`, and who shares a variable
+ *     source.ts     the source of a function, parsed and edited
+ *     variables.ts  scope analysis: which variables a piece of code uses
  */
 
 import { UnpicklingError } from '../base/errors.ts';

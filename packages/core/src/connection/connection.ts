@@ -1,6 +1,18 @@
 /**
  * Counterpart of multiprocessing/connection.py: Connection and Pipe. Its `wait` is in base/wait_fds.ts.
  * Deviations: D-069, D-070, D-071, D-072, D-073.
+ *
+ *     addresses.ts         what an address is, and its family
+ *     authentication.ts    deliverChallenge, answerChallenge
+ *     client.ts            Client
+ *     codec.ts             how objects become bytes
+ *     frames.ts            messages in a byte stream
+ *     handshake.ts         authentication of a new connection, with a time limit
+ *     listener.ts          Listener
+ *     pending_receives.ts  receives in the order of their calls
+ *     pending_sends.ts     sends in the order of their calls
+ *     resource_sharer.ts   resource_sharer.py: fds that other processes fetch
+ *     socket_listener.ts   SocketListener
  */
 import { inspect } from 'node:util';
 import { close, Stream, StreamWatch, streamPair } from '@multiprocessing/posix';

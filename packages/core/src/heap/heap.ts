@@ -4,6 +4,9 @@
  *
  * CPython needs a lock here, and a list of blocks that were freed while it was held, because its collector runs
  * finalizers in the middle of anything. JavaScript's run between tasks: nothing here can be interrupted.
+ *
+ *     arena.ts        the memory that blocks are cut from
+ *     block_users.ts  which children may still see a block
  */
 import { bufferOver, PAGE_SIZE, roundup } from '@multiprocessing/posix';
 import { checkSize } from '../base/arguments.ts';

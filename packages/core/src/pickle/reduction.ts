@@ -4,6 +4,27 @@
  * Functions and classes travel by name (qualname.ts), everything else by its content. The codec is the
  * project's own: one pass over the object, cycles and shared references kept, nothing to load but these
  * files; benchmarks/codec.ts compares it with others.
+ *
+ *     classes.ts             who reduces what, and whose instances are their properties
+ *     codes.ts               the format: the byte that each value begins with
+ *     function_inspector.ts  what only V8's inspector knows of a function
+ *     hidden_class.ts        whether two objects are laid out alike
+ *     kinds.ts               objects that the engine made special: Map, Date, Error, typed arrays ...
+ *     known_names.ts         the names of the language's, Node's and this library's own exports
+ *     message.ts             a message with its numbered objects; refusals and their paths
+ *     module_exports.ts      what an ES module exports
+ *     modules.ts             from a name back to the object, importing its module
+ *     pickler.ts             objects to bytes
+ *     qualname.ts            from a function to its name
+ *     reader.ts              bytes, numbers and texts out of a message
+ *     reducer.ts             the replaceable pickler of a context
+ *     session.ts             fds that are shared while an object is pickled
+ *     shapes.ts              records that are written with the same keys again and again
+ *     shared_buffers.ts      which ArrayBuffers lie in shared memory
+ *     thread_sharing.ts      shared objects for a worker thread
+ *     unpickle_kinds.ts      how the objects of kinds.ts are read
+ *     unpickler.ts           bytes to objects
+ *     writer.ts              bytes, numbers and texts into a message
  */
 import * as errors from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';

@@ -1,6 +1,16 @@
 /**
  * Counterpart of multiprocessing/process.py: the Process object. What it does in the child is in bootstrap.ts.
  * Deviations: D-001, D-020, D-028, D-029, D-030, D-031, D-037.
+ *
+ *     authkey.ts         AuthenticationString: the key of a family of processes
+ *     bootstrap.ts       a child's life, from its first line to its exit code
+ *     main_module.ts     which file is the main module; isMain
+ *     options.ts         what `new Process(...)` takes
+ *     parent_process.ts  what parentProcess() returns
+ *     sharing.ts         what may be given to which child
+ *     spawning.ts        whether a child is being launched just now: the last part of context.py
+ *     start_method.ts    which start method the default context uses
+ *     threads.ts         a child's worker threads, which it waits for
  */
 import { constants } from 'node:os';
 import { inspect } from 'node:util';

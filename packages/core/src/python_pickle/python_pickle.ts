@@ -4,6 +4,19 @@
  *
  * Reading makes nothing else: it imports nothing, calls nothing and runs no code of the program, so that bytes of a
  * stranger may be read. What becomes what is in docs/cpython-interop.md.
+ *
+ *     advice.ts     what to send in place of what Python has not
+ *     depth.ts      how deeply data may be nested
+ *     dict.ts       a dict's items as a Map or an object
+ *     globals.ts    the few globals that a message may name
+ *     memo.ts       the numbered objects of a message that is read
+ *     opcodes.ts    the opcodes of protocols 0 to 5
+ *     pickler.ts    objects to opcodes
+ *     reader.ts     bytes, numbers and lines out of a message
+ *     text.ts       Python's texts, also those that are no Unicode
+ *     tuple.ts      Tuple: an array that is a tuple there
+ *     unpickler.ts  opcodes to objects; it imports and calls nothing
+ *     writer.ts     opcodes, numbers and texts into a message
  */
 import { inspect } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';

@@ -1,10 +1,5 @@
 /**
- * Counterpart of multiprocessing/queues.py; JoinableQueue and SimpleQueue are in files of their own.
- *
- * An item goes the way that it goes in CPython: put() → buffer → feeder → channel → get(). CPython's feeder is a thread that
- * writes to a pipe. Here put() itself writes to the channel (channel.ts), which always has room; the buffer holds
- * only what has to wait for a slot (`maxsize`) or for another process in the middle of its put, and the event loop
- * feeds it. Deviations: D-088, D-089, D-090, D-091, D-092, D-093.
+ * `Queue` of multiprocessing/queues.py. Deviations: D-088, D-089, D-090, D-091, D-093.
  */
 import { inspect } from 'node:util';
 import { osError, writeStderr } from '@multiprocessing/posix';
@@ -16,8 +11,6 @@ import { limit, type SynchronizeOptions } from '../synchronize/locks.ts';
 import { debug } from '../util/logging.ts';
 import { QueueBase } from './base.ts';
 import { full } from './feeder.ts';
-
-export { Empty, Full } from '../base/errors.ts';
 
 /** How long a call may wait, in seconds. */
 function patience(block: boolean, timeout: number | undefined): number {

@@ -2,6 +2,11 @@
  * Counterpart of `SharedMemory` in multiprocessing/shared_memory.py (`ShareableList` is shareable_list.ts): memory with
  * a name, which any process of the same user can attach to, those of CPython among them.
  * Deviations: D-052, D-053, D-054, D-055.
+ *
+ *     resource_tracker.ts         resource_tracker.py: who removes what a killed program has left
+ *     resource_tracker_script.ts  the tracker's own program
+ *     shareable_items.ts          the items of a ShareableList in memory
+ *     shareable_list.ts           ShareableList
  */
 import { constants as bufferConstants } from 'node:buffer';
 import { constants } from 'node:os';

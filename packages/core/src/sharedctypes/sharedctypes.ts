@@ -1,6 +1,13 @@
 /**
  * Counterpart of multiprocessing/sharedctypes.py: values, arrays and structures in shared memory, with a lock or
  * without. Deviations: D-061, D-062, D-063, D-064.
+ *
+ *     char_arrays.ts   arrays of characters, as one string
+ *     ctypes.ts        C's scalar types
+ *     indexed.ts       `a[i]` for classes that keep their elements elsewhere
+ *     simple_data.ts   one value, and an array of structures
+ *     structure.ts     structures in C's layout
+ *     synchronized.ts  the wrappers with a lock
  */
 import { inspect } from 'node:util';
 import { checkOptions, checkSize } from '../base/arguments.ts';

@@ -1,6 +1,8 @@
 /**
- * Counterpart of multiprocessing/util.py: logging (logging.ts), finalizers (finalize.ts), the end of a
- * process, and small helpers. Deviations: D-009, D-010, D-011, D-038.
+ * Counterpart of multiprocessing/util.py: the end of a process, output, and small helpers. Deviations: D-009, D-010, D-011, D-038.
+ *
+ *     finalize.ts  Finalize
+ *     logging.ts   getLogger, logToStderr, debug, info ...
  */
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -3,6 +3,11 @@
  * which those who wake others find it.
  *
  * CPython has no counterpart: its waits block a thread each.
+ *
+ *     async_waits.ts    waits of one thread for what a look at shared memory tells
+ *     change_signal.ts  "look again": how others learn of a change
+ *     committed.ts      numbers that change together or not at all
+ *     loop_turns.ts     when a row of calls lets the event loop have its turn
  */
 import {
   atFork,

@@ -1,11 +1,15 @@
 /**
  * Counterpart of multiprocessing/forkserver.py, the side of the processes that use the server (the server
- * itself is forkserver_main.ts). Deviations: D-015, D-016, D-017, D-025, D-034,
+ * itself is server.ts). Deviations: D-015, D-016, D-017, D-025, D-034,
  * D-039.
  *
  * All processes of a family hold one end of a socketpair whose other end the server reads. There is no
  * address that a stranger could connect to, a request is one message, and when the last holder is gone
  * the server reads the end of file and goes too.
+ *
+ *     forkserver_main.ts  the server's program
+ *     server.ts           the server
+ *     status.ts           numbers on the pipe between server and client
  */
 import { inspect } from 'node:util';
 import {

@@ -2,6 +2,10 @@
  * Counterpart of multiprocessing/popen_fork.py: a child by fork(2), and what all start methods share once
  * the child is there: waiting, signals, closing. Deviations: D-006, D-007, D-008,
  * D-022, D-023, D-024, D-033.
+ *
+ *     popen_fork_emulated.ts  what stands in for it where this process cannot fork(2)
+ *     popen_forkserver.ts     a child that a prepared server forks
+ *     popen_spawn_posix.ts    a child that is a fresh node
  */
 import { constants } from 'node:os';
 import { types } from 'node:util';

@@ -7,6 +7,10 @@
  * 26.0 and up) run in the thread that imports: nothing is to be done for them but keeping esbuild
  * in the thread (loader_preload.ts). `module.register()` (tsx on older Nodes) does not: tsx is hosted in the
  * thread there (tsx_in_thread.ts), any other such loader is refused.
+ *
+ *     errors.ts          the error of a loader that needs a thread
+ *     loader_preload.ts  what runs first in a process that is going to fork
+ *     tsx_in_thread.ts   tsx's hooks in the thread that imports
  */
 import type { Worker } from 'node:worker_threads';
 import { loadedBundle } from '@multiprocessing/core';

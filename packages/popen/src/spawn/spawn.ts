@@ -2,6 +2,11 @@
  * Counterpart of multiprocessing/spawn.py: what a child that shares no memory with its parent is told, and
  * how it makes itself ready to run the process object. Deviations: D-013, D-014, D-021, D-026,
  * D-027.
+ *
+ *     anonymous_file.ts  how the pickled process gets to the child
+ *     code_cache.ts      V8's compiled code of this library, for children
+ *     forked.ts          the way out of a forked child
+ *     spawn_main.ts      the program of a spawned child
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import {

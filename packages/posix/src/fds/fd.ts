@@ -1,5 +1,8 @@
 /**
  * File descriptors: Python's `os.pipe`, `read`, `write`, `close`, `dup`, and poll(2).
+ *
+ *     background.ts  what a thread does for others while it sleeps in poll(2)
+ *     raw_fd.ts      open, read and close for both sides of a fork
  */
 import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';

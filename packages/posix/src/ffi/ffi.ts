@@ -4,6 +4,10 @@
  *
  * koffi is loaded at the first call, not at import (9 ms on Node 20.20): a spawned child that needs
  * no kernel call of its own does not pay for it.
+ *
+ *     compiled.ts   functions that V8 makes ready before a fork
+ *     constants.ts  numbers of the C headers
+ *     errors.ts     OSError and its subclasses
  */
 import { fstatSync, openSync, realpathSync } from 'node:fs';
 import type * as Koffi from 'koffi';

@@ -1,5 +1,8 @@
 /**
  * Readiness of any fd in the event loop of the calling thread: no thread, no polling.
+ *
+ *     stream_watch.ts      a lasting watch on a byte stream
+ *     worker_readiness.ts  the same in a worker thread
  */
 import { fstatSync } from 'node:fs';
 import { close, dup, getStatusFlags, inWorker, setStatusFlags } from '../fds/fd.ts';

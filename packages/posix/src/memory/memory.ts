@@ -1,5 +1,10 @@
 /**
  * Shared memory: Python's `mmap`, as far as memory that several processes see needs it.
+ *
+ *     futex.ts           futex(2): sleeping on a word
+ *     membarrier.ts      membarrier(2): a fence in all threads
+ *     shm.ts             named segments, in /dev/shm
+ *     streaming_copy.ts  copies of megabytes, past the processor's cache
  */
 import { platform } from '../ffi/constants.ts';
 import { osError } from '../ffi/errors.ts';

@@ -1,5 +1,14 @@
 /**
  * Processes: Python's `os.waitpid`, `kill`, `_exit`, `getpid`, `getppid`, prctl(2), pidfd_open(2).
+ *
+ *     fork.ts            a real fork(2) of this Node
+ *     forked_child.ts    what Node needs to go on living in the child
+ *     inherited_loop.ts  its copy of the parent's event loop, kept quiet
+ *     memory_map.ts      V8's memory made fit for fork(2)
+ *     spawn.ts           posix_spawn(3), execve(2)
+ *     thread_token.ts    a number that names a living thread of this machine
+ *     uncaught.ts        how a child reports an error that nobody catches
+ *     v8_pool.ts         V8's pool of threads, which no fork copies
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';

@@ -4,6 +4,11 @@
  * O_NONBLOCK belongs to the open file, which other processes may share: it is neither set nor relied on here. Of
  * a socket each call says for itself whether it waits (MSG_DONTWAIT). Of a pipe poll(2) is asked first: one that is
  * readable has something to read, and one that is writable takes PIPE_BUF bytes.
+ *
+ *     address.ts         addresses of stream sockets
+ *     doorbell.ts        a bell that other processes can ring
+ *     message_socket.ts  sockets whose messages carry fds
+ *     stream_socket.ts   sockets that listen and connect
  */
 import { fstatSync } from 'node:fs';
 import { getBackground } from '../fds/background.ts';

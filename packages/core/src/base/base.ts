@@ -1,0 +1,21 @@
+/**
+ * The ground floor: what every other room may use, and what needs none of them.
+ *
+ *     arguments.ts      checks of what callers give, before anything is made from it
+ *     bundle.ts         how this library is loaded when it is one script; import() from there
+ *     errors.ts         the exceptions of multiprocessing/context.py, and Python's own that the API promises
+ *     names.ts          what a name stands for, and under which name an object can be sent
+ *     process_table.ts  who this process is, its parent and children; what of a Process other rooms need
+ *     require.ts        the `require` of this library
+ *     spin.ts           the first microseconds of a blocking wait
+ *     state.ts          what exists once per process, however many copies of this library there are
+ *     trace.ts          events in a process's life, for `multiprocessing trace`
+ *     wait_fds.ts       `wait` of multiprocessing/connection.py: several fds at once
+ */
+export * from './arguments.ts';
+export { importModule, loadedBundle } from './bundle.ts';
+export * from './errors.ts';
+export { table } from './process_table.ts';
+export * from './state.ts';
+export * from './trace.ts';
+export * from './wait_fds.ts';
