@@ -79,10 +79,9 @@ function text(imports) {
 function diagram(imports) {
   const lines = ['```mermaid', 'flowchart BT'];
   for (const [i, name] of packages.entries()) {
-    lines.push(`  subgraph ${name}`);
-    for (const { room } of rooms[name] ?? [{ room: name }])
-      lines.push(`    ${name}_${room}[${room}]`);
-    lines.push('  end');
+    const list = rooms[name]?.map(({ room }) => `    ${name}_${room}[${room}]`);
+    if (list === undefined) lines.push(`  ${name}`);
+    else lines.push(`  subgraph ${name}`, ...list, '  end');
     if (i > 0) lines.push(`  ${name} --> ${packages[i - 1]}`);
   }
   for (const from of imports.keys()) {

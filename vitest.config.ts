@@ -6,7 +6,14 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 delete process.env.NODE_EXTRA_CA_CERTS;
 
 /** Those that take longest: begun last, one of them would run alone in the end. */
-const FIRST = ['lifecycle', 'examples', 'workers', 'queues_death', 'closures', 'python_connection'];
+const FIRST = [
+  'process/lifecycle',
+  'docs/examples',
+  'process/workers',
+  'queues/death',
+  'closures/closures',
+  'connection/python_connection',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

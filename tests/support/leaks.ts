@@ -15,7 +15,7 @@ export interface Snapshot {
 export async function takeSnapshot(): Promise<Snapshot> {
   const { ownPids, ownFds } = await libraryState();
   const children = childPids().filter((pid) => !ownPids.has(pid));
-  // A queue's file is closed when the queue is collected: tests/queues_data.test.ts looks after that.
+  // A queue's file is closed when the queue is collected: tests/queues/data.test.ts looks after that.
   const fds = openFds().filter(([fd, what]) => {
     return !ownFds.has(fd) && !what.startsWith('/memfd:multiprocessing-queue');
   });
