@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { wait } from 'multiprocessing/connection';
-import { close, ProcessLookupError, pidfdOpen } from '../../packages/posix/dist/index.js';
+
+export { untilGone } from '../../tests/support/processes.ts';
 
 const name = basename(process.argv[1] ?? 'soak', '.ts');
 const begin = performance.now();
@@ -182,23 +182,6 @@ export function forkserverPid(): number {
   const server = (registry as Map<string, { _forkserverPid?: number }>).get('forkserver');
   check(server?._forkserverPid !== undefined, 'there is no forkserver');
   return server._forkserverPid;
-}
-
-/** Resolves when a process has ended, whoever its parent is. Throws after some seconds. */
-export async function untilGone(pid: number, seconds: number): Promise<void> {
-  let fd: number;
-  try {
-    fd = pidfdOpen(pid);
-  } catch (error) {
-    if (error instanceof ProcessLookupError) return;
-    throw error;
-  }
-  try {
-    const ready = await wait([fd], seconds);
-    if (ready.length === 0) throw new Error(`process ${pid} is there after ${seconds} s`);
-  } finally {
-    close(fd);
-  }
 }
 
 //

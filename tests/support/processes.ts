@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { wait } from 'multiprocessing/connection';
 import { close, ProcessLookupError, pidfdOpen } from '../../packages/posix/dist/index.js';
 
-/** Waits until a process has ended, whoever its parent is. Throws if it stays. */
-export async function untilGone(pid: number): Promise<void> {
+/** Waits until a process has ended, whoever its parent is. Throws if it stays for that long. */
+export async function untilGone(pid: number, seconds = 30): Promise<void> {
   let fd: number;
   try {
     fd = pidfdOpen(pid);
@@ -16,8 +16,8 @@ export async function untilGone(pid: number): Promise<void> {
     throw error;
   }
   try {
-    const ready = await wait([fd], 30);
-    if (ready.length === 0) throw new Error(`process ${pid} is there after 30 s`);
+    const ready = await wait([fd], seconds);
+    if (ready.length === 0) throw new Error(`process ${pid} is there after ${seconds} s`);
   } finally {
     close(fd);
   }

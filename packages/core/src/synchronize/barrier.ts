@@ -148,34 +148,30 @@ export class Barrier {
   /** Makes the barrier as new: those who wait get a BrokenBarrierError. Python's `reset`. */
   async reset(): Promise<void> {
     await this._lock.acquire();
-    this._renew();
+    this._end({ broken: false });
   }
 
   /** The blocking twin of `reset`. */
   resetSync(): void {
     this._lock.acquireSync();
-    this._renew();
-  }
-
-  private _renew(): void {
-    this._phases.end({ released: false, broken: false });
-    this._lock.release();
+    this._end({ broken: false });
   }
 
   /** Breaks the barrier: those who wait, and all who come, get a BrokenBarrierError. Python's `abort`. */
   async abort(): Promise<void> {
     await this._lock.acquire();
-    this._break();
+    this._end({ broken: true });
   }
 
   /** The blocking twin of `abort`. */
   abortSync(): void {
     this._lock.acquireSync();
-    this._break();
+    this._end({ broken: true });
   }
 
-  private _break(): void {
-    this._phases.end({ released: false, broken: true });
+  /** With the lock held, which it gives back. */
+  private _end({ broken }: { broken: boolean }): void {
+    this._phases.end({ released: false, broken });
     this._lock.release();
   }
 

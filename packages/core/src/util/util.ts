@@ -144,19 +144,6 @@ export function resetExit(): void {
 export function forgetExitHandlers(): void {
   process.removeAllListeners('exit');
   registerExitFunction();
-
-  calledByChildren(
-    _runAfterForkers,
-    _exitFunction,
-    resetExit,
-    _closeStdin,
-    blockOutput,
-    unblockOutput,
-    unflushed,
-    forgetOutput,
-    writeOwnOutput,
-    needsFlush,
-  );
 }
 
 //
