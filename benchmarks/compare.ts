@@ -5,7 +5,8 @@
  *
  * OTHER is the folder of a checkout that is built: `git worktree add ../before COMMIT`, and there `pnpm build` and
  * `npx tsc -b benchmarks/programs`. A ratio is that of two neighbours, this checkout's to the other's; which of them
- * goes first changes with each round. More than 1 is slower here.
+ * goes first changes with each round. Each round has processes of its own: how V8 compiles a loop differs from one to
+ * the next. More than 1 is slower here.
  */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,7 +45,7 @@ const rows: Record<string, Row> = {
   'start to exit, fork': { program: 'client', words: ['measure', 'fork'], count: 25, flags: FORK },
   'Lock, acquire and release': { program: 'synchronize', words: ['pair', 'Lock'], count: 2e6 },
   'RLock, acquire and release': { program: 'synchronize', words: ['pair', 'RLock'], count: 2e6 },
-  'two events, there and back': { program: 'synchronize', words: ['pingpong'], count: 5000 },
+  'two events, there and back': { program: 'synchronize', words: ['pingpong'], count: 10_000 },
   'Queue, blocking': { program: 'queues', words: ['queue', 'sync'], count: 300_000, rate: true },
   'Queue, awaited': { program: 'queues', words: ['queue', 'async'], count: 200_000, rate: true },
   'Pipe, there and back, blocking': { program: 'queues', words: ['trip', 'sync'], count: 10_000 },
@@ -76,8 +77,9 @@ for (let round = -1; round < Number(options.rounds); round++) {
     const [here = 0, there = 0] = figures;
     if (round >= 0) ratios.get(name)?.push(here / there); // the first round is a rehearsal
   }
+  for (const worker of workers.values()) await worker.end();
+  workers.clear();
 }
-for (const worker of workers.values()) await worker.end();
 
 const fixed = (value: number) => value.toFixed(3);
 console.log(
