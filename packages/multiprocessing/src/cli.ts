@@ -2,13 +2,12 @@
  * `multiprocessing trace [--json FILE] main.ts [args]`: runs a program and shows the life of its processes.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { inspect } from 'node:util';
-import type { TraceEvent } from '@multiprocessing/core';
+import { chromeEvents, formatEvents, readEvents } from './cli_events.ts';
 import { TRACE_FILE } from './tracing.ts';
 
 const USAGE = `usage: multiprocessing trace [--json FILE] [node options] PROGRAM [arguments]
@@ -45,7 +44,7 @@ async function main(args: string[]): Promise<number> {
     writeFileSync(file, '');
     const code = await run([...loaderFor(program), ...rest], file);
     const events = readEvents(file);
-    if (json === undefined) printEvents(events);
+    if (json === undefined) process.stdout.write(formatEvents(events));
     else writeFileSync(json, JSON.stringify({ traceEvents: chromeEvents(events) }));
     return code;
   } finally {
@@ -78,64 +77,6 @@ function loaderFor(program: string): string[] {
   } catch {
     return [];
   }
-}
-
-function readEvents(file: string): TraceEvent[] {
-  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
-  const events = lines.map((line) => JSON.parse(line) as TraceEvent);
-  return events.sort((a, b) => a.time - b.time);
-}
-
-function printEvents(events: readonly TraceEvent[]): void {
-  const start = events[0]?.time ?? 0;
-  for (const { time, pid, name, layer, event, detail } of events) {
-    const details = Object.entries(detail).map(([key, value]) => `${key}=${inspect(value)}`);
-    const columns = [
-      (time - start).toFixed(2).padStart(9),
-      String(pid).padStart(7),
-      name.padEnd(14),
-      layer.padEnd(16),
-      event.padEnd(13),
-      ...details,
-    ];
-    process.stdout.write(`${columns.join(' ').trimEnd()}\n`);
-  }
-}
-
-interface ChromeEvent {
-  name: string;
-  cat: string;
-  ph: string;
-  /** Microseconds. */
-  ts: number;
-  pid: number;
-  tid: number;
-  s?: string;
-  args: Readonly<Record<string, unknown>>;
-}
-
-/** The events in the Trace Event Format: an instant for each, and a slice from `bootstrap` to `exit`. */
-function chromeEvents(events: readonly TraceEvent[]): ChromeEvent[] {
-  const slices: Record<string, string> = { bootstrap: 'B', exit: 'E' };
-  const names = new Map(events.map(({ pid, name }) => [pid, name]));
-  const meta = [...names].map(([pid, name]): ChromeEvent => {
-    return {
-      name: 'process_name',
-      cat: '__metadata',
-      ph: 'M',
-      ts: 0,
-      pid,
-      tid: pid,
-      args: { name },
-    };
-  });
-  const all = events.map(({ layer, event, name, pid, time, detail }): ChromeEvent => {
-    const base = { cat: layer, ts: time * 1000, pid, tid: pid, args: { process: name, ...detail } };
-    const phase = slices[event];
-    if (phase !== undefined) return { ...base, name, ph: phase };
-    return { ...base, name: `${layer}.${event} ${name}`, ph: 'i', s: 'p' };
-  });
-  return [...meta, ...all];
 }
 
 process.exitCode = await main(process.argv.slice(2));
