@@ -1,82 +1,181 @@
 /**
- * `multiprocessing trace [--json FILE] main.ts [args]`: runs a program and shows the life of its processes.
+ * The command `multiprocessing`. `multiprocessing trace main.ts` runs a program and shows the life of its processes.
+ *
+ *     cli_arguments.ts  what the arguments mean
+ *     cli_events.ts     what is shown
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
+import type { TraceEvent } from '@multiprocessing/core';
+import {
+  Complaint,
+  checkNodeOptions,
+  fileOf,
+  loaderFor,
+  parseTraceArguments,
+  reasonOf,
+} from './cli_arguments.ts';
 import { chromeEvents, formatEvents, readEvents } from './cli_events.ts';
 import { TRACE_FILE } from './tracing.ts';
 
-const USAGE = `usage: multiprocessing trace [--json FILE] [node options] PROGRAM [arguments]
+const HELP = `usage: multiprocessing COMMAND
 
-Runs PROGRAM (.ts programs by tsx, where Node does not run them itself) and prints the life of its
-processes, one line an event: milliseconds, process, layer, event, what belongs to it.
+  trace PROGRAM   run a program and show the life of its processes
+  help [COMMAND]  show this help, or that of a command
 
-  --json FILE   write Chrome trace events instead, which https://ui.perfetto.dev opens
+  -h, --help      show this help
+  -v, --version   show the version
 `;
 
+const TRACE_HELP = `usage: multiprocessing trace [--json FILE] [node options] [--] PROGRAM [arguments]
+
+Runs PROGRAM (TypeScript by tsx if it is installed, else by Node itself where that can) and then prints the
+life of its processes, one line an event: milliseconds, process, layer, event, what belongs to it.
+
+  --json FILE     write Chrome trace events instead, which https://ui.perfetto.dev opens
+  -h, --help      show this help
+  -v, --version   show the version
+
+The exit code is that of PROGRAM, 128 + n if signal n has ended it, and 2 if it could not be run.
+`;
+
+/** Runs a command. @returns the exit code */
 async function main(args: string[]): Promise<number> {
   const [command, ...rest] = args;
-  if (command !== 'trace') {
-    process.stderr.write(USAGE);
-    return command === '--help' || command === '-h' ? 0 : 2;
-  }
-  let json: string | undefined;
-  if (rest[0] === '--json') {
-    json = rest[1];
-    rest.splice(0, 2);
-  }
-  const program = rest.find((arg) => !arg.startsWith('-'));
-  if (program === undefined || (json === undefined && args.includes('--json'))) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
-  if (!existsSync(program)) {
-    process.stderr.write(`multiprocessing trace: there is no file ${program}\n`);
-    return 2;
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'mp-trace-'));
   try {
-    const file = join(folder, 'events');
-    writeFileSync(file, '');
-    const code = await run([...loaderFor(program), ...rest], file);
-    const events = readEvents(file);
-    if (json === undefined) process.stdout.write(formatEvents(events));
-    else writeFileSync(json, JSON.stringify({ traceEvents: chromeEvents(events) }));
-    return code;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (command === 'trace') return await trace(rest);
+    return await write(process.stdout, answerTo(command, rest));
+  } catch (error) {
+    if (!(error instanceof Complaint)) throw error;
+    const name = command === 'trace' ? 'multiprocessing trace' : 'multiprocessing';
+    const help = error.seeHelp ? `; see \`${name} --help\`` : '';
+    await write(process.stderr, `${name}: ${error.message}${help}\n`);
+    return 2;
   }
 }
 
-/** Runs the program on our own streams. @returns its exit code, as a shell counts it */
-function run(nodeArgs: string[], file: string): Promise<number> {
-  const child = spawn(process.execPath, nodeArgs, {
-    stdio: 'inherit',
-    env: { ...process.env, [TRACE_FILE]: file },
-  });
-  // ^C is for the program; we still have its events to show.
-  process.on('SIGINT', () => {});
+/** What a command prints that runs nothing. @throws Complaint for one that is not there */
+function answerTo(command: string | undefined, [topic]: readonly string[]): string {
+  if (command === '--version' || command === '-v') return version();
+  const helps = command === 'help' || command === '--help' || command === '-h';
+  if (helps && topic === undefined) return HELP;
+  if (helps && topic === 'trace') return TRACE_HELP;
+  const unknown = helps ? topic : command;
+  if (unknown === undefined) throw new Complaint('a command is missing', { seeHelp: true });
+  const kind = unknown.startsWith('-') ? 'option' : 'command';
+  throw new Complaint(`there is no ${kind} ${inspect(unknown)}`, { seeHelp: true });
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return `${(JSON.parse(manifest) as { version: string }).version}\n`;
+}
+
+/** `multiprocessing trace`. Nothing is run before all is known to be in order. @returns the exit code */
+async function trace(args: string[]): Promise<number> {
+  const { instead, json, nodeOptions, command } = parseTraceArguments(args);
+  if (instead !== undefined) {
+    return write(process.stdout, instead === 'help' ? TRACE_HELP : version());
+  }
+  checkNodeOptions(nodeOptions);
+  const [program, ...rest] = command;
+  if (!program) throw new Complaint('PROGRAM is missing', { seeHelp: true });
+  const loader = loaderFor(fileOf(program), nodeOptions);
+  const output = json === undefined ? undefined : openJson(json);
+  // The whole path: one that begins with a dash would be an option.
+  const { code, events } = await record([...loader, ...nodeOptions, resolve(program), ...rest]);
+  try {
+    if (output === undefined) await write(process.stdout, formatEvents(events));
+    else writeJson(output, events);
+    return code;
+  } catch (error) {
+    const where = json === undefined ? 'the trace' : inspect(json);
+    const line = `multiprocessing trace: cannot write ${where}: ${reasonOf(error)}\n`;
+    await write(process.stderr, line);
+    return code === 0 ? 1 : code;
+  }
+}
+
+/** Opens a file to be written later, and leaves what is in it until then. @throws Complaint if it cannot be written */
+function openJson(json: string): number {
+  try {
+    return openSync(json, 'a');
+  } catch (error) {
+    throw new Complaint(`cannot write ${inspect(json)}: ${reasonOf(error)}`);
+  }
+}
+
+function writeJson(fd: number, events: readonly TraceEvent[]): void {
+  try {
+    if (fstatSync(fd).isFile()) ftruncateSync(fd);
+    writeFileSync(fd, JSON.stringify({ traceEvents: chromeEvents(events) }));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+interface Recorded {
+  /** The program's exit code, as a shell counts it. */
+  readonly code: number;
+  readonly events: readonly TraceEvent[];
+}
+
+/** Runs a program on our own streams, waits for it and takes its events. */
+async function record(nodeArgs: readonly string[]): Promise<Recorded> {
+  // The terminal sends it to the program as well; we still have its events to show.
+  const ignore = () => {};
+  process.on('SIGINT', ignore);
+  const folder = temporaryFolder();
+  try {
+    const file = join(folder, 'events');
+    writeFileSync(file, '');
+    const child = spawn(process.execPath, nodeArgs, {
+      stdio: 'inherit',
+      env: { ...process.env, [TRACE_FILE]: file },
+    });
+    const code = await exitCodeOf(child);
+    return { code, events: readEvents(file) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    process.off('SIGINT', ignore);
+  }
+}
+
+function temporaryFolder(): string {
+  try {
+    return mkdtempSync(join(tmpdir(), 'mp-trace-'));
+  } catch (error) {
+    throw new Complaint(`cannot write in ${inspect(tmpdir())}: ${reasonOf(error)}`);
+  }
+}
+
+/** Waits for a child. @returns its exit code, as a shell counts it */
+function exitCodeOf(child: ChildProcess): Promise<number> {
   return new Promise((done, fail) => {
-    child.once('error', fail);
+    child.once('error', (error) => fail(new Complaint(`cannot run Node: ${reasonOf(error)}`)));
     child.once('exit', (code, signal) =>
       done(code ?? 128 + constants.signals[signal ?? 'SIGKILL']),
     );
   });
 }
 
-/** tsx for TypeScript, found from the program's folder; nothing where Node strips types itself. */
-function loaderFor(program: string): string[] {
-  if (!/\.[cm]?tsx?$/.test(program)) return [];
-  try {
-    const tsx = createRequire(pathToFileURL(resolve(program))).resolve('tsx');
-    return ['--import', pathToFileURL(tsx).href];
-  } catch {
-    return [];
-  }
+/** Writes all of a text and waits for it. @returns 0, the exit code */
+function write(stream: NodeJS.WriteStream, text: string): Promise<0> {
+  return new Promise((done, fail) => {
+    stream.write(text, (error) => (error ? fail(error) : done(0)));
+  });
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,313 @@
+/**
+ * The command `multiprocessing`: what it answers, and what a program that it traces sees and leaves.
+ */
+import { type StdioOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type Running, running } from './support/programs.ts';
+import { scratchFile } from './support/scratch.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const cli = join(root, 'packages/multiprocessing/bin/multiprocessing.js');
+const hello = join(root, 'examples/process_hello.ts');
+const library = pathToFileURL(createRequire(import.meta.url).resolve('multiprocessing')).href;
+const linux = process.platform === 'linux';
+
+interface Options {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly stdio?: StdioOptions;
+}
+
+/** Process groups of the test that have not ended. */
+const groups = new Set<number>();
+
+afterEach(() => {
+  for (const pid of groups) process.kill(-pid, 'SIGKILL'); // of a test that failed
+});
+
+/** Starts `multiprocessing ...args` in a process group of its own, as a shell does. */
+function start(args: readonly string[], { env, ...options }: Options = {}): Running {
+  const child = spawn(process.execPath, [cli, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    ...options,
+    env: { ...process.env, ...env },
+  });
+  const { pid = 0 } = child;
+  groups.add(pid);
+  child.once('close', () => groups.delete(pid));
+  return running(child);
+}
+
+/** Runs `multiprocessing ...args` to its end. */
+function run(args: readonly string[], options?: Options) {
+  return start(args, options).outcome;
+}
+
+/** The path of a program with this source. */
+function program(source: string, ending = '.mjs'): string {
+  const path = `${scratchFile('program')}${ending}`;
+  writeFileSync(path, source);
+  return path;
+}
+
+/** The source of a program that publishes as many events and sets its exit code. */
+function publishes(count: number, exitCode = 0): string {
+  return `import { channel } from 'node:diagnostics_channel';
+    import ${JSON.stringify(library)};
+    for (let i = 0; i < ${count}; i++) {
+      const detail = { number: i };
+      channel('multiprocessing').publish(
+        { layer: 'test', event: 'count', pid: process.pid, name: 'MainProcess', time: i, detail });
+    }
+    process.exitCode = ${exitCode};`;
+}
+
+/** The events of a trace, without the columns that differ from run to run. */
+function eventsOf(stdout: string): string[] {
+  const lines = stdout.matchAll(/^ *[\d.]+ +\d+ (\S+) +(\S+) +(\S+)/gm);
+  return [...lines].map(([, name, layer, event]) => `${name} ${layer}.${event}`);
+}
+
+describe('answers', () => {
+  const help = /^usage: multiprocessing COMMAND\n/;
+  const traceHelp = /^usage: multiprocessing trace .*PROGRAM/;
+  const { version } = JSON.parse(
+    readFileSync(join(root, 'packages/multiprocessing/package.json'), 'utf8'),
+  );
+  const versionLine = new RegExp(`^${version}\n$`);
+
+  test.for<[string, RegExp]>([
+    ['--help', help],
+    ['-h', help],
+    ['help', help],
+    ['help trace', traceHelp],
+    ['trace --help', traceHelp],
+    ['trace -h', traceHelp],
+    ['trace --no-warnings --json file --help program.mjs', traceHelp],
+    ['--version', versionLine],
+    ['-v', versionLine],
+    ['trace --version', versionLine],
+  ])('%s', async ([args, answer]) => {
+    const { stdout, stderr, code } = await run(args.split(' '));
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    expect(stdout).toMatch(answer);
+  });
+});
+
+describe('mistakes are one line and exit code 2', () => {
+  const see = 'see `multiprocessing --help`';
+  const seeTrace = 'see `multiprocessing trace --help`';
+
+  test.for<[string, string]>([
+    ['', `: a command is missing; ${see}`],
+    ['tarce main.ts', `: there is no command 'tarce'; ${see}`],
+    ['--trace main.ts', `: there is no option '--trace'; ${see}`],
+    ['help tarce', `: there is no command 'tarce'; ${see}`],
+    ['trace', ` trace: PROGRAM is missing; ${seeTrace}`],
+    ['trace --', ` trace: PROGRAM is missing; ${seeTrace}`],
+    ['trace --no-warnings', ` trace: PROGRAM is missing; ${seeTrace}`],
+    ['trace nowhere.mjs', " trace: there is no file 'nowhere.mjs'"],
+    ['trace -', " trace: there is no file '-'"],
+    ['trace examples', " trace: 'examples' is a folder without index.js"],
+    ['trace --frobnicate README.md', ` trace: node: bad option: --frobnicate; ${seeTrace}`],
+    ['trace --frobnicate=1 README.md', ` trace: node: bad option: --frobnicate=1; ${seeTrace}`],
+    ['trace --import', ` trace: node: --import requires an argument; ${seeTrace}`],
+    ['trace --import -- README.md', ` trace: node: --import requires an argument; ${seeTrace}`],
+    ['trace --stack-size=x README.md', ` trace: node: bad option: --stack-size=x; ${seeTrace}`],
+    ['trace --json', ` trace: --json needs a FILE; ${seeTrace}`],
+    ['trace --json=', ` trace: --json needs a FILE; ${seeTrace}`],
+    ['trace --json --no-warnings README.md', ` trace: --json needs a FILE; ${seeTrace}`],
+    ['trace --json file', ` trace: PROGRAM is missing; ${seeTrace}`],
+  ])('%s', async ([args, line]) => {
+    const outcome = await run(args.split(' ').filter(Boolean), { cwd: root });
+    const stderr = `multiprocessing${line}\n`;
+    expect(outcome).toEqual({ code: 2, signal: null, stdout: '', stderr });
+  });
+
+  test('also where a name has a line break', async () => {
+    const { code, stderr } = await run(['trace', 'no\nwhere']);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "multiprocessing trace: there is no file 'no\\nwhere'\n",
+    });
+  });
+
+  test('a --json FILE that cannot be written, before the program is run', async () => {
+    const path = program("console.log('was run')");
+    for (const [file, reason] of [
+      ['/nowhere/file', 'ENOENT: no such file or directory'],
+      [root, 'EISDIR: illegal operation on a directory'],
+    ]) {
+      const { code, stdout, stderr } = await run(['trace', `--json=${file}`, path]);
+      const line = `multiprocessing trace: cannot write '${file}': ${reason}\n`;
+      expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: line });
+    }
+  });
+
+  test('a folder for temporary files that is not there', async () => {
+    const env = { TMPDIR: '/nowhere' };
+    const { code, stdout, stderr } = await run(['trace', program("console.log('was run')")], {
+      env,
+    });
+    const line =
+      "multiprocessing trace: cannot write in '/nowhere': ENOENT: no such file or directory\n";
+    expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: line });
+  });
+
+  test('TypeScript where there is neither tsx nor a Node that runs it', async () => {
+    const path = program('const text: string = "was run"; console.log(text);', '.mts');
+    // NODE_PATH: pnpm names its own folder there, with tsx.
+    const { code, stdout, stderr } = await run(['trace', path], {
+      cwd: join(path, '..'),
+      env: { NODE_PATH: undefined, NODE_NO_WARNINGS: '1' },
+    });
+    const line = `multiprocessing trace: Node ${process.version} cannot run '${path}' by itself: install tsx, or use Node 22.18 or newer\n`;
+    const strips = (process.features as { typescript?: unknown }).typescript;
+    expect({ code, stdout, stderr }).toEqual(
+      strips ? { code: 0, stdout: 'was run\n', stderr: '' } : { code: 2, stdout: '', stderr: line },
+    );
+  });
+});
+
+describe('the program', () => {
+  const shows =
+    'console.log(JSON.stringify([process.execArgv, process.argv.slice(2), process.env.SEEN]));';
+
+  /** What a program has got of these arguments: Node's options, its own, and what an imported module set. */
+  async function seen(args: readonly string[], options?: Options) {
+    const { stdout, stderr, code } = await run(['trace', ...args], options);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    return JSON.parse(stdout);
+  }
+
+  test('gets what is behind it, and Node what is before', async () => {
+    const path = program(shows);
+    expect(await seen([path, '--json', '--help', '--', '-x'])).toEqual([
+      [],
+      ['--json', '--help', '--', '-x'],
+      null,
+    ]);
+    expect(await seen(['--no-warnings', '--stack-size=900', path, 'a'])).toEqual([
+      ['--no-warnings', '--stack-size=900'],
+      ['a'],
+      null,
+    ]);
+  });
+
+  test('is not mistaken for the value of an option, nor a value for the program', async () => {
+    const path = program(shows);
+    const module = program("process.env.SEEN = 'yes';");
+    expect(await seen(['--import', module, '-C', 'custom', path, 'a'])).toEqual([
+      ['--import', module, '-C', 'custom'],
+      ['a'],
+      'yes',
+    ]);
+    expect(await seen([`--import=${module}`, '--', path, '--', 'a'])).toEqual([
+      [`--import=${module}`],
+      ['--', 'a'],
+      'yes',
+    ]);
+  });
+
+  test('may be a folder, a name without its ending, and begin with a dash', async () => {
+    const folder = scratchFile('folder');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'index.js'), shows);
+    writeFileSync(join(folder, '-main.js'), shows);
+    expect(await seen([folder, 'a'])).toEqual([[], ['a'], null]);
+    expect(await seen([join(folder, 'index')])).toEqual([[], [], null]);
+    expect(await seen(['--', '-main.js', '-a'], { cwd: folder })).toEqual([[], ['-a'], null]);
+  });
+});
+
+describe('the trace', () => {
+  const steps = [
+    'Process-1 process.start',
+    'Process-1 popen_spawn._launch',
+    'Process-1 process.bootstrap',
+    'Process-1 process.run',
+    'Process-1 process.exit',
+    'Process-1 popen_spawn.reap',
+  ];
+
+  test('is a line for each event, behind what the program prints', async () => {
+    const { stdout, stderr, code } = await run(['trace', hello, 'spawn']);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    expect(stdout.startsWith('hello world\n')).toBe(true);
+    expect(eventsOf(stdout).filter((event) => steps.includes(event))).toEqual(steps);
+  });
+
+  test('is JSON in a file, whose old content stays until then', async () => {
+    const file = scratchFile('trace');
+    writeFileSync(file, 'old '.repeat(10_000));
+    const path = program(`${publishes(2)}
+      import { readFileSync } from 'node:fs';
+      console.log(readFileSync(${JSON.stringify(file)}, 'utf8').length);`);
+    const { stdout, stderr, code } = await run(['trace', '--json', file, path]);
+    expect({ stdout, stderr, code }).toEqual({ stdout: '40000\n', stderr: '', code: 0 });
+    const { traceEvents } = JSON.parse(readFileSync(file, 'utf8'));
+    expect(traceEvents).toMatchObject([
+      { ph: 'M', name: 'process_name', args: { name: 'MainProcess' } },
+      { ph: 'i', name: 'test.count MainProcess', ts: 0, args: { number: 0 } },
+      { ph: 'i', name: 'test.count MainProcess', ts: 1000, args: { number: 1 } },
+    ]);
+  });
+
+  test('has a slice from bootstrap to exit in JSON', async () => {
+    const file = scratchFile('trace');
+    const { stderr, code } = await run(['trace', `--json=${file}`, hello, 'spawn']);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    const { traceEvents } = JSON.parse(readFileSync(file, 'utf8'));
+    const slices = traceEvents.filter(({ ph }: { ph: string }) => 'BE'.includes(ph));
+    expect(slices).toMatchObject([
+      { ph: 'B', name: 'Process-1' },
+      { ph: 'E', name: 'Process-1', pid: slices[0].pid },
+    ]);
+  });
+
+  test('is written to its end where it is longer than a pipe', async () => {
+    const { stdout, stderr, code } = await run(['trace', program(publishes(20_000, 7))]);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 7 });
+    const numbers = [...stdout.matchAll(/number=(\d+)\n/g)].map((match) => Number(match[1]));
+    expect(numbers).toEqual(Array.from({ length: 20_000 }, (_, i) => i));
+  });
+
+  test.skipIf(!linux)('that cannot be written is said, and is a failure', async () => {
+    const reason = 'ENOSPC: no space left on device\n';
+    for (const exitCode of [0, 7]) {
+      const path = program(publishes(5, exitCode));
+      const { code, stderr } = await run(['trace', '--json', '/dev/full', path]);
+      expect({ code, stderr }).toEqual({
+        code: exitCode || 1,
+        stderr: `multiprocessing trace: cannot write '/dev/full': ${reason}`,
+      });
+    }
+  });
+});
+
+describe('the end', () => {
+  /** A program that says that it is there, and stays. */
+  const stays = `${publishes(1)} console.log('here'); setInterval(() => {}, 1e6);`;
+
+  test('of the program by a signal is exit code 128 + n, with a trace', async () => {
+    const path = program(`${publishes(1)} process.kill(process.pid, 'SIGKILL');`);
+    const { stdout, stderr, code } = await run(['trace', path]);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 128 + 9 });
+    expect(eventsOf(stdout)).toEqual(['MainProcess test.count']);
+  });
+
+  test('by ^C is that of the program, with a trace', async () => {
+    const { child, outcome } = start(['trace', program(stays)]);
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    process.kill(-(child.pid as number), 'SIGINT');
+    const { stdout, stderr, code } = await outcome;
+    expect({ stderr, code }).toEqual({ stderr: '', code: 128 + 2 });
+    expect(eventsOf(stdout)).toEqual(['MainProcess test.count']);
+  });
+});
