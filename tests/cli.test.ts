@@ -3,10 +3,11 @@
  */
 import { type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { close, pipe } from 'multiprocessing/os';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Running, running } from './support/programs.ts';
 import { scratchFile } from './support/scratch.ts';
@@ -47,6 +48,16 @@ function start(args: readonly string[], { env, ...options }: Options = {}): Runn
 /** Runs `multiprocessing ...args` to its end. */
 function run(args: readonly string[], options?: Options) {
   return start(args, options).outcome;
+}
+
+/** Runs `multiprocessing ...args` with a pipe as stdout that nobody reads any more. */
+async function withoutReader(args: readonly string[]) {
+  const [reader, writer] = pipe();
+  close(reader);
+  const { outcome } = start(args, { stdio: ['ignore', writer, 'pipe'] });
+  close(writer);
+  const { code, stderr } = await outcome;
+  return { code, stderr };
 }
 
 /** The path of a program with this source. */
@@ -97,6 +108,10 @@ describe('answers', () => {
     const { stdout, stderr, code } = await run(args.split(' '));
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
     expect(stdout).toMatch(answer);
+  });
+
+  test('a reader that is gone is no error', async () => {
+    expect(await withoutReader(['--help'])).toEqual({ code: 0, stderr: '' });
   });
 });
 
@@ -278,6 +293,24 @@ describe('the trace', () => {
     expect(numbers).toEqual(Array.from({ length: 20_000 }, (_, i) => i));
   });
 
+  test('ends quietly where head has seen enough, with the exit code of the program', async () => {
+    const codes = scratchFile('codes');
+    const script = '{ "$@"; echo $? > "$CODES"; } | head -n 1';
+    const command = [process.execPath, cli, 'trace', program(publishes(20_000, 7))];
+    const child = spawn('/bin/sh', ['-c', script, 'sh', ...command], {
+      env: { ...process.env, CODES: codes },
+    });
+    const { stdout, stderr } = await running(child).outcome;
+    expect(stdout).toMatch(/^ +0\.00 .*number=0\n$/);
+    expect(stderr).toBe('');
+    expect(readFileSync(codes, 'utf8')).toBe('7\n');
+  });
+
+  test.for([0, 7])('ends quietly where nobody reads it, with exit code %i', async (exitCode) => {
+    const path = program(publishes(5, exitCode));
+    expect(await withoutReader(['trace', path])).toEqual({ code: exitCode, stderr: '' });
+  });
+
   test.skipIf(!linux)('that cannot be written is said, and is a failure', async () => {
     const reason = 'ENOSPC: no space left on device\n';
     for (const exitCode of [0, 7]) {
@@ -309,5 +342,28 @@ describe('the end', () => {
     const { stdout, stderr, code } = await outcome;
     expect({ stderr, code }).toEqual({ stderr: '', code: 128 + 2 });
     expect(eventsOf(stdout)).toEqual(['MainProcess test.count']);
+  });
+
+  test.for([
+    ['SIGTERM', 128 + 15],
+    ['SIGHUP', 128 + 1],
+  ] as const)('by %s to us is that of the program, with a trace', async ([signal, expected]) => {
+    const { child, outcome } = start(['trace', program(stays)]);
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    child.kill(signal);
+    const { stdout, stderr, code } = await outcome;
+    expect({ stderr, code }).toEqual({ stderr: '', code: expected });
+    expect(eventsOf(stdout)).toEqual(['MainProcess test.count']);
+  });
+
+  test('a program that finds its stdout broken is told so itself, and waited for', async () => {
+    const report = scratchFile('report');
+    const path = program(`import { writeFileSync } from 'node:fs';
+      process.stdout.on('error', ({ code }) => {
+        setImmediate(() => { writeFileSync(${JSON.stringify(report)}, code); process.exit(5); });
+      });
+      console.log('hello');`);
+    expect(await withoutReader(['trace', path])).toEqual({ code: 5, stderr: '' });
+    expect(existsSync(report) && readFileSync(report, 'utf8')).toBe('EPIPE');
   });
 });

@@ -134,14 +134,18 @@ interface Recorded {
 
 /** Runs a program on our own streams, waits for it and takes its events. */
 async function record(nodeArgs: readonly string[]): Promise<Recorded> {
-  // The terminal sends it to the program as well; we still have its events to show.
+  let child: ChildProcess | undefined;
+  // The terminal sends these to the program as well; we still have its events to show.
   const ignore = () => {};
-  process.on('SIGINT', ignore);
+  // Those who send these to us mean the program.
+  const pass = (signal: NodeJS.Signals) => child?.kill(signal);
+  const handlers = { SIGINT: ignore, SIGQUIT: ignore, SIGTERM: pass, SIGHUP: pass };
+  for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
   const folder = temporaryFolder();
   try {
     const file = join(folder, 'events');
     writeFileSync(file, '');
-    const child = spawn(process.execPath, nodeArgs, {
+    child = spawn(process.execPath, nodeArgs, {
       stdio: 'inherit',
       env: { ...process.env, [TRACE_FILE]: file },
     });
@@ -149,7 +153,7 @@ async function record(nodeArgs: readonly string[]): Promise<Recorded> {
     return { code, events: readEvents(file) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
-    process.off('SIGINT', ignore);
+    for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler);
   }
 }
 
@@ -171,10 +175,15 @@ function exitCodeOf(child: ChildProcess): Promise<number> {
   });
 }
 
-/** Writes all of a text and waits for it. @returns 0, the exit code */
+/** Writes all of a text and waits for it. A reader that is gone, as `head`, has seen enough. @returns 0, the exit code */
 function write(stream: NodeJS.WriteStream, text: string): Promise<0> {
   return new Promise((done, fail) => {
-    stream.write(text, (error) => (error ? fail(error) : done(0)));
+    stream.on('error', () => {}); // the callback has it as well
+    stream.write(text, (error: NodeJS.ErrnoException | null | undefined) => {
+      const gone = error?.code === 'EPIPE' || (error?.code === 'EIO' && stream.isTTY);
+      if (error && !gone) fail(error);
+      else done(0);
+    });
   });
 }
 
