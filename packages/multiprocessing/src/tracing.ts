@@ -12,5 +12,11 @@ export const TRACE_FILE = 'MULTIPROCESSING_TRACE';
 export function enableTracing(): void {
   const file = process.env[TRACE_FILE];
   if (file === undefined) return;
-  subscribe('multiprocessing', (event) => appendFileSync(file, `${JSON.stringify(event)}\n`));
+  subscribe('multiprocessing', (event) => {
+    try {
+      appendFileSync(file, `${JSON.stringify(event)}\n`);
+    } catch {
+      // This process outlives the trace, or the disk is full: it goes on as if nobody watched.
+    }
+  });
 }

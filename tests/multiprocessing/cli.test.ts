@@ -1,7 +1,7 @@
 /**
  * The command `multiprocessing`: what it answers, and what a program that it traces sees and leaves.
  */
-import { type StdioOptions, spawn } from 'node:child_process';
+import { type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,13 +9,14 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { close, pipe } from 'multiprocessing/os';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Running, running } from './support/programs.ts';
-import { scratchFile } from './support/scratch.ts';
+import { type Running, running } from '../support/programs.ts';
+import { scratchFile } from '../support/scratch.ts';
 
-const root = fileURLToPath(new URL('../', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
 const cli = join(root, 'packages/multiprocessing/bin/multiprocessing.js');
 const hello = join(root, 'examples/process_hello.ts');
 const library = pathToFileURL(createRequire(import.meta.url).resolve('multiprocessing')).href;
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 const linux = process.platform === 'linux';
 
 interface Options {
@@ -322,6 +323,14 @@ describe('the trace', () => {
       });
     }
   });
+});
+
+test('a process that outlives the trace goes on as if nobody watched', () => {
+  const child = spawnSync(process.execPath, ['--import', tsx, hello, 'spawn'], {
+    encoding: 'utf8',
+    env: { ...process.env, MULTIPROCESSING_TRACE: join(scratchFile('gone'), 'events') },
+  });
+  expect(child).toMatchObject({ stderr: '', status: 0 });
 });
 
 describe('the end', () => {
