@@ -1,7 +1,8 @@
 /**
  * Makes of the five packages' dist/ what the package exports point at, in dist/bundle/: the library as one
- * script, an ES module per sub-path that exports its part of it, and the programs of children. A spawned child
- * loads the library anew, and 70 small ES modules take 60 ms where this takes 4 (docs/benchmarks.md).
+ * script, two modules per sub-path that export its part of it, an ES module and a CommonJS one, and the programs of
+ * children. A spawned child loads the library anew, and 70 small ES modules take 60 ms where this takes 4
+ * (docs/benchmarks.md).
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,7 +19,7 @@ const common = {
   format: 'cjs',
   platform: 'node',
   target: 'node20',
-  external: ['acorn', 'koffi', 'es-module-lexer'],
+  external: ['acorn', 'koffi', 'es-module-lexer', './resolve.mjs'],
   legalComments: 'none',
   logLevel: 'warning',
   outExtension: { '.js': '.cjs' },
@@ -68,8 +69,11 @@ try {
   }
   const { loadBundle } = createRequire(import.meta.url)(`${outdir}/load_bundle.cjs`);
   for (const [name, part] of Object.entries(loadBundle().exports)) {
-    if (typeof part !== 'function') writeFileSync(`${outdir}/${name}.js`, facade(name, part));
+    if (typeof part === 'function') continue;
+    writeFileSync(`${outdir}/${name}.js`, facade(name, part));
+    writeFileSync(`${outdir}/${name}.cjs`, commonjsFacade(name));
   }
+  writeFileSync(`${outdir}/resolve.mjs`, 'export const { resolve } = import.meta;\n');
   mkdirSync(target, { recursive: true });
   for (const file of readdirSync(outdir)) publish(file);
 } finally {
@@ -87,6 +91,17 @@ function facade(name, part) {
   ];
   if (name === 'forkable') lines.push('part.reexecute();');
   else lines.push(`export const { ${Object.keys(part).join(', ')} } = part;`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** The same for `require`. Both give what is in the one bundle of the process. */
+function commonjsFacade(name) {
+  const lines = [
+    `'use strict';`,
+    `const bundle = globalThis[Symbol.for('multiprocessing.bundle')] ?? require('./load_bundle.cjs').loadBundle();`,
+    `const part = bundle.exports.${name};`,
+    name === 'forkable' ? 'part.reexecute();' : 'module.exports = part;',
+  ];
   return `${lines.join('\n')}\n`;
 }
 

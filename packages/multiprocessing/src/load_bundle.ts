@@ -21,6 +21,15 @@ function readCodeCache(fd: number): Buffer {
 declare const __dirname: string;
 declare const require: NodeJS.Require;
 
+/** Of a small ES module, for a program that has none: asked for late, since few ask, and a file costs 1 ms. */
+function resolveOfEsModule(): LoadedBundle['resolve'] {
+  try {
+    return (require('./resolve.mjs') as Pick<LoadedBundle, 'resolve'>).resolve;
+  } catch {
+    return undefined; // a Node that was told not to require ES modules
+  }
+}
+
 /**
  * Loads the bundle that lies beside this file.
  * @param options.cacheFd of a file that holds V8's code cache of it (popen/spawn/code_cache.ts)
@@ -44,6 +53,7 @@ export function loadBundle({
   }
   const script = new Script(source, { filename, cachedData });
   const module: { exports: LoadedBundle['exports'] } = { exports: {} };
+  let resolve: LoadedBundle['resolve'];
   const loaded: LoadedBundle = {
     get exports() {
       return module.exports;
@@ -52,7 +62,13 @@ export function loadBundle({
     require,
     importModule: (url) => import(url) as Promise<object>,
     folder: __dirname,
-    resolve: undefined,
+    get resolve() {
+      resolve ??= resolveOfEsModule();
+      return resolve;
+    },
+    set resolve(known) {
+      resolve = known;
+    },
   };
   holder[BUNDLE] = loaded;
   const run = script.runInThisContext() as (...args: unknown[]) => void;
