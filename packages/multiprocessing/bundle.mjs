@@ -19,7 +19,7 @@ const common = {
   format: 'cjs',
   platform: 'node',
   target: 'node20',
-  external: ['acorn', 'koffi', 'es-module-lexer', './resolve.mjs'],
+  external: ['acorn', 'koffi', 'es-module-lexer'],
   legalComments: 'none',
   logLevel: 'warning',
   outExtension: { '.js': '.cjs' },

@@ -24,7 +24,7 @@ declare const require: NodeJS.Require;
 /** Of a small ES module, for a program that has none: asked for late, since few ask, and a file costs 1 ms. */
 function resolveOfEsModule(): LoadedBundle['resolve'] {
   try {
-    return (require('./resolve.mjs') as Pick<LoadedBundle, 'resolve'>).resolve;
+    return (require(join(__dirname, 'resolve.mjs')) as Pick<LoadedBundle, 'resolve'>).resolve;
   } catch {
     return undefined; // a Node that was told not to require ES modules
   }
