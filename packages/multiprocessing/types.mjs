@@ -55,15 +55,10 @@ async function roll(names, scratch) {
     join(scratch, 'node.d.ts'),
     readFileSync(new URL('types/node.d.ts', import.meta.url)),
   );
-  const input = {};
-  for (const name of names) {
-    // A file of its own for each sub-path, beside the one that has all.
-    input[name] = join(scratch, `${name}.entry.d.ts`);
-    writeFileSync(input[name], `export * from './multiprocessing/${name}.js';\n`);
-  }
+  const face = join(scratch, 'multiprocessing/');
   const bundle = await rollup({
-    input,
-    plugins: [workspace(scratch), dts()],
+    input: Object.fromEntries(names.map((name) => [name, `${face}${name}.d.ts`])),
+    plugins: [workspace(scratch, face), dts()],
     treeshake: { moduleSideEffects: false },
     onwarn({ code, message }) {
       // Fine are an import of which nothing is left, a sub-path without exports (forkable), and a type that is reached
@@ -78,7 +73,7 @@ async function roll(names, scratch) {
     banner: ({ name }) => (name === LIBRARY ? BANNER : ''),
     entryFileNames: '[name].d.cts',
     chunkFileNames: '[name].d.cts',
-    manualChunks: (id) => (id.endsWith('.entry.d.ts') ? undefined : LIBRARY),
+    manualChunks: (id) => (id.startsWith(face) ? undefined : LIBRARY),
     minifyInternalExports: false,
   });
   return output;
@@ -95,11 +90,14 @@ function copyDeclarations(name, scratch) {
   }
 }
 
-/** Finds the other packages, and what stands for Node's types. */
-function workspace(scratch) {
+/** Finds the other packages, and what stands for Node's types. A sub-path imports another as it is. */
+function workspace(scratch, face) {
   return {
     name: 'workspace',
-    resolveId(id) {
+    resolveId(id, importer) {
+      if (importer?.startsWith(face) && id.startsWith('.')) {
+        return { id: id.replace(/\.ts$/, '.cjs'), external: true };
+      }
       if (id === NODE_TYPES || id === 'node:net') return join(scratch, 'node.d.ts');
       if (id.startsWith('node:')) return { id, external: true };
       const [, name, path = 'index'] = /^@multiprocessing\/(\w+)(?:\/(.*))?$/.exec(id) ?? [];
@@ -135,6 +133,8 @@ function portable(text, isFace) {
 }
 
 function isLeftOut(node, isFace) {
+  // It says nothing that the members do not say, and some of what is implemented is left out.
+  if (ts.isHeritageClause(node) && node.token === ts.SyntaxKind.ImplementsKeyword) return true;
   if (ts.isFunctionDeclaration(node)) return isFace && isInternal(node);
   if (!ts.isClassElement(node) && !ts.isTypeElement(node)) return false;
   return node.name?.getText() === '[inspect.custom]' || isInternal(node);

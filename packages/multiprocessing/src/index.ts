@@ -2,7 +2,7 @@
  * multiprocessing: the names of Python's `multiprocessing/__init__.py`, bound to the default context.
  */
 import { defaultContext } from '@multiprocessing/contexts';
-import type { queues } from '@multiprocessing/core';
+import type * as queues from './queues.ts';
 import { enableTracing } from './tracing.ts';
 
 export {
@@ -44,11 +44,17 @@ type Context = typeof defaultContext;
 /** A function that may be called with `new` as well. */
 type Factory<F> = F extends (...args: infer A) => infer R ? F & (new (...args: A) => R) : F;
 
+interface Queues<T> {
+  Queue: queues.Queue<T>;
+  JoinableQueue: queues.JoinableQueue<T>;
+  SimpleQueue: queues.SimpleQueue<T>;
+}
+
 /** The same for those that are made for one type of item. */
-type QueueFactory<K extends 'Queue' | 'JoinableQueue' | 'SimpleQueue'> = Context[K] &
+type QueueFactory<K extends keyof Queues<unknown>> = Context[K] &
   (new <T = unknown>(
     ...args: Parameters<Context[K]>
-  ) => InstanceType<(typeof queues)[K]> & { get(...args: never[]): Promise<T> });
+  ) => Queues<T>[K]);
 
 /** Binds a method of the default context, so that it works as a plain function, with and without `new`. */
 function bound<K extends keyof Context>(name: K): Factory<Context[K]> {
