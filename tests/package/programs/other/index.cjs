@@ -1,0 +1,1 @@
+exports.mp = require('multiprocessing');
