@@ -60,7 +60,7 @@ export async function checkPrograms(project: string, node: string, where: string
     await prints(
       `two copies have one currentProcess(), ${method}`,
       ['copies.mjs', method],
-      `${method} true\ntrue true true true\n${`${name} `.repeat(4)}true\n${'MainProcess '.repeat(4)}true\n`,
+      `${method} true\n${`${name} `.repeat(4)}true\ntrue true true true\n${'MainProcess '.repeat(4)}true\n`,
     );
   }
   if (process.platform === 'linux') {

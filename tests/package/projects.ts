@@ -91,20 +91,21 @@ export function makeProject(scratch: string, manager: Manager, other: string): s
   return project;
 }
 
-/** Packs a dependency that brings a copy of the library with it. @returns its tarball */
+/**
+ * Packs a dependency that brings a copy of the library with it. Not in a node_modules of its own: yarn takes the package
+ * of that name from the registry then, which is another.
+ * @returns its tarball
+ */
 export function packOther(scratch: string): string {
   const folder = join(scratch, 'other');
   cpSync(here('programs/other'), folder, { recursive: true });
-  const copy = join(folder, 'node_modules', name);
+  const copy = join(folder, 'copy');
   mkdirSync(copy, { recursive: true });
   execFileSync('tar', ['xzf', tarball, '-C', copy, '--strip-components=1']);
   const manifest = readManifest(join(folder, 'package.json'));
   // What the copy needs is found from there, also where packages see only what they name.
-  Object.assign(
-    manifest.dependencies as object,
-    readManifest(join(copy, 'package.json')).dependencies,
-  );
-  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+  const { dependencies } = readManifest(join(copy, 'package.json'));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...manifest, dependencies }));
   execFileSync('npm', ['pack', folder, '--pack-destination', scratch, '--loglevel=error'], {
     stdio: 'pipe',
   });

@@ -14,7 +14,8 @@ if (isMain(import.meta)) {
   const [, other] = copies;
   const p = new (other.getContext(method).Process)({ target: show });
   await p.start();
-  console.log(copies.map((copy) => copy.activeChildren().includes(p)).join(' '));
+  const children = copies.map((copy) => copy.activeChildren().includes(p));
   await p.join();
+  console.log(children.join(' '));
   show();
 }

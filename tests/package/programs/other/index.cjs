@@ -1,1 +1,1 @@
-exports.mp = require('multiprocessing');
+exports.mp = require('#multiprocessing');

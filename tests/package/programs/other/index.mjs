@@ -1,2 +1,2 @@
-export * as mp from 'multiprocessing';
-export const where = import.meta.resolve('multiprocessing');
+export * as mp from '#multiprocessing';
+export const where = import.meta.resolve('#multiprocessing');
