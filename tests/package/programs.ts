@@ -1,9 +1,11 @@
 /** Which programs run how, and what each of them prints. */
-import { strictEqual } from 'node:assert';
+import { ok, strictEqual } from 'node:assert';
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { environmentOf } from '../support/nodes.ts';
 import { check } from './check.ts';
+import { tarball } from './projects.ts';
 
 /** The start methods, and how their first child is called. */
 const names = { spawn: 'SpawnProcess-1', fork: 'ForkProcess-1', forkserver: 'ForkServerProcess-1' };
@@ -44,6 +46,10 @@ export async function checkPrograms(project: string, node: string, where: string
     ...esbuild,
   ]);
 
+  const { program, output } = readmeProgram();
+  writeFileSync(join(project, 'square.mjs'), program);
+  await prints('the program in README.md', ['square.mjs'], output);
+
   const strips = (await run(node, ['-p', 'process.features.typescript'])) === 'strip\n';
   for (const [title, args] of Object.entries(programs)) {
     if (title === 'TypeScript by type stripping' && !strips) continue;
@@ -77,8 +83,18 @@ export async function checkPrograms(project: string, node: string, where: string
   }
   await check(`${where}: the command line`, async () => {
     const output = await run(join(bin, 'multiprocessing'), ['trace', 'program.mjs', 'spawn']);
-    strictEqual(output.includes('spawn SpawnProcess-1 49 0\n'), true, output);
+    ok(output.includes('spawn SpawnProcess-1 49 0\n'), output);
   });
+}
+
+/** The program that README.md begins with. */
+function readmeProgram() {
+  const text = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, program = '', output = ''] =
+    /^```ts runnable\n(.*?)^```\n\n```text\n(.*?)^```$/ms.exec(text) ?? [];
+  const command = `npm install ./${basename(tarball)}\nnode square.mjs\n`;
+  ok(text.includes(command), `README.md does not say: ${command}`);
+  return { program, output };
 }
 
 /** Runs a command to its end. @returns what it prints @throws if it fails or writes to stderr */
