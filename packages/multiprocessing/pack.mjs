@@ -38,7 +38,13 @@ writeFileSync(join(stage, 'package.json'), `${JSON.stringify(published(), null, 
 
 const target = here('../../dist');
 mkdirSync(target, { recursive: true });
-const options = ['--ignore-scripts', '--loglevel=error', '--pack-destination', target];
+const options = [
+  '--ignore-scripts',
+  '--loglevel=error',
+  '--no-update-notifier',
+  '--pack-destination',
+  target,
+];
 execFileSync('npm', ['pack', stage, ...options], { stdio: ['ignore', 'ignore', 'inherit'] });
 console.log(join(target, `${manifest.name}-${manifest.version}.tgz`));
 
