@@ -31,7 +31,7 @@ const PROGRAMS = {
 };
 type Program = keyof typeof PROGRAMS;
 
-const folder = mkdtempSync(join(tmpdir(), 'mp-import-'));
+const folder = mkdtempSync(join(tmpdir(), 'multiprocessing-import-'));
 for (const [name, text] of Object.entries(PROGRAMS)) writeFileSync(join(folder, name), text);
 
 /** Milliseconds from the call to 'exit'. */

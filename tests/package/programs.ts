@@ -82,6 +82,8 @@ export async function checkPrograms(project: string, node: string, where: string
     });
   }
   await check(`${where}: the command line`, async () => {
+    const version = await run(join(bin, 'multiprocessing'), ['--version']);
+    ok(tarball.endsWith(`-${version.trim()}.tgz`), version);
     const output = await run(join(bin, 'multiprocessing'), ['trace', 'program.mjs', 'spawn']);
     ok(output.includes('spawn SpawnProcess-1 49 0\n'), output);
   });
