@@ -39,6 +39,10 @@ const programs = {
   forkserver_main: 'loadBundle().exports.forkserverMain(process.argv[2]);',
 };
 
+/** What each module of a sub-path begins with: an older Node has not got what all of the library needs. */
+const { engines } = JSON.parse(readFileSync(here('package.json'), 'utf8'));
+const CHECK = `if (!process.getBuiltinModule) throw new Error(\`multiprocessing needs Node.js ${engines.node}, and this is \${process.version}\`);`;
+
 mkdirSync(outdir, { recursive: true });
 try {
   await build({
@@ -83,6 +87,7 @@ try {
 /** An ES module with the exports of one part of the bundle. */
 function facade(name, part) {
   const lines = [
+    CHECK,
     // A spawned child has the bundle, and node:module would take it 1 ms to import.
     `const bundle = globalThis[Symbol.for('multiprocessing.bundle')] ??`,
     `  process.getBuiltinModule('node:module').createRequire(import.meta.url)('./load_bundle.cjs').loadBundle();`,
@@ -98,6 +103,7 @@ function facade(name, part) {
 function commonjsFacade(name) {
   const lines = [
     `'use strict';`,
+    CHECK,
     `const bundle = globalThis[Symbol.for('multiprocessing.bundle')] ?? require('./load_bundle.cjs').loadBundle();`,
     `const part = bundle.exports.${name};`,
     name === 'forkable' ? 'part.reexecute();' : 'module.exports = part;',

@@ -1,5 +1,5 @@
 /** Which programs run how, and what each of them prints. */
-import { ok, strictEqual } from 'node:assert';
+import { ok, rejects, strictEqual } from 'node:assert';
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -73,13 +73,18 @@ export async function checkPrograms(project: string, node: string, where: string
     const forked = 'ForkProcess-1 <ForkContext>\ntrue\n';
     await prints('a real fork, an ES module', ['forkable.mjs'], forked);
     await prints('a real fork, CommonJS', ['forkable.cjs'], forked);
-    await check(`${where}: module hooks on a thread, CommonJS`, async () => {
-      const output = run(node, ['--import', './hooks.mjs', 'program.cjs', 'forkserver']);
-      await output.then(
-        () => Promise.reject(new Error('forkserver works with them')),
-        ({ message }) => strictEqual(/module hooks run on a thread/.exec(message)?.length, 1),
-      );
-    });
+    await check(`${where}: module hooks on a thread, CommonJS`, () =>
+      rejects(
+        run(node, ['--import', './hooks.mjs', 'program.cjs', 'forkserver']),
+        /module hooks run on a thread/,
+      ),
+    );
+  }
+  const older = 'process.getBuiltinModule = undefined;';
+  for (const load of ["require('multiprocessing')", "import('multiprocessing')"]) {
+    await check(`${where}: an older Node is told, ${load}`, () =>
+      rejects(run(node, ['-e', older + load]), /needs Node\.js >=20\.19, and this is v/),
+    );
   }
   await check(`${where}: the command line`, async () => {
     const version = await run(join(bin, 'multiprocessing'), ['--version']);

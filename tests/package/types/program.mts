@@ -50,6 +50,7 @@ export const bigint: bigint = mp.Value('q', 0n).value;
 export const array = mp.RawArray('i', 3);
 export const buffer: ArrayBuffer = array.buffer;
 export const chars: Uint8Array = mp.RawArray('c', 3).value;
+export const charBuffer: ArrayBuffer = mp.RawArray('c', 3).buffer;
 export const segment: ArrayBuffer = new memory.SharedMemory({ create: true, size: 1 }).buf.buffer;
 
 export const [left, right] = mp.Pipe();
