@@ -24,6 +24,12 @@ export default {
       'packages',
       packages.map((name) => `packages/${name}`),
     ),
+    ...packages.map((name) => ({
+      name: `${name}: by its own name`,
+      severity: 'error',
+      from: { path: `^packages/${name}/src/` },
+      to: { path: `^packages/${name}/dist/` },
+    })),
     ...Object.entries(rooms).flatMap(([name, list]) => [
       ...upwards(
         name,

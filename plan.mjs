@@ -92,16 +92,69 @@ function diagram(imports) {
   return [...lines, '```'];
 }
 
-/** What the main files do not say. */
+/** What house.mjs does not know, and what it knows and is not there. */
+function unknown() {
+  const known = Object.fromEntries(packages.map((name) => [name, rooms[name] ?? []]));
+  const folders = (path) =>
+    readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const faults = differences(
+    'packages',
+    packages,
+    folders('packages').map(({ name }) => name),
+  );
+  for (const [name, list] of Object.entries(known)) {
+    const src = `packages/${name}/src`;
+    const there = folders(src).map((entry) => entry.name);
+    faults.push(
+      ...differences(
+        src,
+        list.map(({ room }) => room),
+        there,
+      ),
+    );
+    for (const room of there)
+      faults.push(
+        ...differences(
+          `${src}/${room}`,
+          [],
+          folders(`${src}/${room}`).map((entry) => entry.name),
+        ),
+      );
+    if (list.length === 0) continue;
+    for (const file of listFiles(name, '.')) {
+      if (file !== 'index.ts') faults.push(`${src}/${file} is in no room`);
+    }
+  }
+  return faults;
+}
+
+function differences(place, known, there) {
+  return [
+    ...there
+      .filter((name) => !known.includes(name))
+      .map((name) => `house.mjs does not know ${place}/${name}`),
+    ...known.filter((name) => !there.includes(name)).map((name) => `${place}/${name} is not there`),
+  ];
+}
+
+/** What the main files do not say, and what they say of files that are not there. */
 function unsaid() {
   return Object.entries(rooms).flatMap(([name, list]) =>
     list.flatMap(({ room, main = room }) => {
       const path = join(`packages/${name}/src`, room, `${main}.ts`);
       if (!existsSync(path)) return [`${path} is not there: a room has a main file`];
       const [head] = readFileSync(path, 'utf8').split('*/');
-      return listFiles(name, room)
-        .filter((file) => join(dirname(path), file) !== path && !head.includes(file))
-        .map((file) => `${path} does not say what ${room}/${file} is for`);
+      const files = listFiles(name, room);
+      const said = new Set(head.match(/(?<![\w/])\w+\.ts\b/g));
+      const listed = [...head.matchAll(/^ \* {5}(\w+\.ts) /gm)].map((line) => line[1]);
+      return [
+        ...files
+          .filter((file) => join(dirname(path), file) !== path && !said.has(file))
+          .map((file) => `${path} does not say what ${room}/${file} is for`),
+        ...listed
+          .filter((file) => !main.startsWith('..') && !files.includes(file))
+          .map((file) => `${path} says what ${file} is for, which is not there`),
+      ];
     }),
   );
 }
@@ -110,7 +163,7 @@ const imports = await importsOfRooms();
 const plan = [BEGIN, '', ...diagram(imports), '', ...text(imports), END].join('\n');
 const page = readFileSync(PAGE, 'utf8');
 const drawn = page.slice(page.indexOf(BEGIN), page.indexOf(END) + END.length);
-const faults = unsaid();
+const faults = [...unknown(), ...unsaid()];
 if (process.argv.includes('--update'))
   writeFileSync(
     PAGE,

@@ -42,7 +42,12 @@ export async function rollTypes(names, outdir) {
       writeFileSync(join(outdir, fileName), code);
     }
     for (const name of names) {
-      writeFileSync(join(outdir, `${name}.d.ts`), `export * from './${name}.cjs';\n`);
+      // The others are part of the program then: what a user's declarations need to name is exported by one of them.
+      const others = names
+        .filter((other) => other !== name)
+        .map((other) => `import './${other}.js';\n`);
+      const own = `export * from './${name}.cjs';\n`;
+      writeFileSync(join(outdir, `${name}.d.ts`), others.join('') + own);
     }
   } finally {
     rmSync(scratch, { recursive: true });
@@ -117,7 +122,7 @@ function portable(text, isFace) {
   let done = 0;
   const visit = (node) => {
     const standIn = ts.isTypeReferenceNode(node) ? STANDS_FOR[node.typeName.getText()] : undefined;
-    const by = isLeftOut(node, isFace) ? '' : (standIn ?? withoutBuffer(node));
+    const by = isLeftOut(node, isFace) ? leftIn(node) : (standIn ?? withoutBuffer(node));
     if (by === undefined) {
       ts.forEachChild(node, visit);
       return;
@@ -138,6 +143,11 @@ function isLeftOut(node, isFace) {
   if (ts.isFunctionDeclaration(node)) return isFace && isInternal(node);
   if (!ts.isClassElement(node) && !ts.isTypeElement(node)) return false;
   return node.name?.getText() === '[inspect.custom]' || isInternal(node);
+}
+
+/** A class without a constructor could be made by anybody. */
+function leftIn(node) {
+  return ts.isConstructorDeclaration(node) ? '\n  protected constructor();' : '';
 }
 
 function isInternal(node) {

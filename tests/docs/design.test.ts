@@ -3,7 +3,7 @@
  * watches the order of the rooms does see an import that runs up.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -21,7 +21,8 @@ test('the files that the page links to are there, at least twenty behaviours amo
 });
 
 test('the files that the pages name in their text are there', () => {
-  const text = ['design', 'locks', 'queues', 'connections', 'shared-memory', 'start-methods']
+  const text = readdirSync(join(root, 'docs'))
+    .map((name) => name.replace(/\.md$/, ''))
     .map((name) => readFileSync(join(root, 'docs', `${name}.md`), 'utf8'))
     .join('\n');
   const named = text.match(/(?<![\w./-])(?:[a-z_]+\/)+[a-z_]+\.ts\b/g) ?? [];
@@ -78,6 +79,12 @@ describe('the order of the rooms', () => {
       'posix/src/ffi/a.ts',
       '../../../core/src/base/b.ts',
       'core/src/base/b.ts',
+    ],
+    [
+      'a package that imports itself by name',
+      'core/src/base/a.ts',
+      '../../dist/b.js',
+      'core/dist/b.js',
     ],
     [
       'a room that the plan does not know',

@@ -37,6 +37,14 @@ const settings: Readonly<Record<string, Setting>> = {
     options: { module: 'preserve', types: [] },
     files: modules,
   },
+  'what factories make, inferred': {
+    options: { module: 'nodenext', lib: ['es2022'], types: [] },
+    files: ['inferred.mts'],
+  },
+  'what factories make, inferred, for a bundler': {
+    options: { module: 'preserve', types: [] },
+    files: ['inferred.mts'],
+  },
   '@types/node': {
     options: { module: 'nodenext', lib: ['es2022'], types: ['node'] },
     files: [...modules, 'node.mts'],

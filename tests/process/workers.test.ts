@@ -1,3 +1,6 @@
+/**
+ * This library in worker threads, and objects that they share with processes.
+ */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';

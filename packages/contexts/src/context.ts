@@ -281,7 +281,7 @@ export abstract class BaseContext {
    */
   setForkserverPreload(
     moduleNames: readonly string[],
-    options: { onError?: OnPreloadError } = {},
+    options: { onError?: OnPreloadError | undefined } = {},
   ): void {
     _forkserver.setForkserverPreload(moduleNames, options);
   }
@@ -304,7 +304,7 @@ export abstract class BaseContext {
   }
 
   /** Python's `get_start_method`. */
-  getStartMethod(_options: { allowNone?: boolean } = {}): StartMethod | undefined {
+  getStartMethod(_options: { allowNone?: boolean | undefined } = {}): StartMethod | undefined {
     return this._name;
   }
 
@@ -345,6 +345,7 @@ export abstract class BaseContext {
 
 /** Python's `ForkContext`. */
 export class ForkContext extends BaseContext {
+  /** @internal */
   override readonly _name = 'fork';
   override readonly Process = ForkProcess;
 
@@ -363,15 +364,18 @@ export class ForkContext extends BaseContext {
 
 /** Python's `SpawnContext`. */
 export class SpawnContext extends BaseContext {
+  /** @internal */
   override readonly _name = 'spawn';
   override readonly Process = SpawnProcess;
 }
 
 /** Python's `ForkServerContext`. */
 export class ForkServerContext extends BaseContext {
+  /** @internal */
   override readonly _name = 'forkserver';
   override readonly Process = ForkServerProcess;
 
+  /** @internal */
   override _checkAvailable(): void {
     checkForkserverAvailable();
   }

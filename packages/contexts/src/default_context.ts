@@ -29,6 +29,7 @@ export class Process<T extends Target = () => unknown> extends BaseProcess<T> {
     }
   }
 
+  /** @internal */
   override _Popen(options: LaunchOptions): Popen {
     try {
       return this._concrete()._Popen.call(this, options);
@@ -38,6 +39,7 @@ export class Process<T extends Target = () => unknown> extends BaseProcess<T> {
     }
   }
 
+  /** @internal */
   override _afterFork(): void {
     this._concrete()._afterFork.call(this);
   }

@@ -29,17 +29,19 @@ export const closuresAllowed = new Set<StartMethod | undefined>(['fork']);
 
 /** A process that is a copy of this one, or stands in for it (`ForkContext.emulated`); Python's `ForkProcess`. */
 export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T> {
-  /** A turn of the event loop, so that the child's copy of the stack holds nothing of the caller's. */
+  /** A turn of the event loop, so that the child's copy of the stack holds nothing of the caller's. @internal */
   override _beforeLaunch(): Promise<void> {
     if (!forkAvailable().available) return prepareEmulatedFork();
     return new Promise((resolve) => setImmediate(resolve));
   }
 
+  /** @internal */
   override _Popen(options: LaunchOptions): Popen {
     const self = this as unknown as BaseProcess;
     return forkAvailable().available ? new PopenFork(self, options) : emulateFork(self, options);
   }
 
+  /** @internal */
   override _afterFork(): void {
     const { emulatedBy } = startMethodState;
     startMethodState.actual = 'fork';
@@ -53,11 +55,13 @@ export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T
 
 /** A process that is a fresh node; Python's `SpawnProcess`. */
 export class SpawnProcess<T extends Target = () => unknown> extends BaseProcess<T> {
+  /** @internal */
   override _Popen(options: LaunchOptions): Popen {
     const allowClosures = closuresAllowed.has('spawn');
     return new PopenSpawn(this as unknown as BaseProcess, { ...options, allowClosures });
   }
 
+  /** @internal */
   override _afterFork(): void {
     startMethodState.actual = 'spawn';
   }
@@ -65,15 +69,18 @@ export class SpawnProcess<T extends Target = () => unknown> extends BaseProcess<
 
 /** A process forked by a server that has imported the main module; Python's `ForkServerProcess`. */
 export class ForkServerProcess<T extends Target = () => unknown> extends BaseProcess<T> {
+  /** @internal */
   override _beforeLaunch(): Promise<void> {
     return _forkserver.ready();
   }
 
+  /** @internal */
   override _Popen(options: LaunchOptions): Popen {
     const allowClosures = closuresAllowed.has('forkserver');
     return new PopenForkServer(this as unknown as BaseProcess, { ...options, allowClosures });
   }
 
+  /** @internal */
   override _afterFork(): void {
     startMethodState.actual = 'forkserver';
     resetExit();

@@ -1,5 +1,15 @@
 /** `multiprocessing/context`: the contexts, their Process classes, and the errors of context.py. */
-export * from '@multiprocessing/contexts';
+export {
+  BaseContext,
+  DefaultContext,
+  ForkContext,
+  ForkProcess,
+  ForkServerContext,
+  ForkServerProcess,
+  Process,
+  SpawnContext,
+  SpawnProcess,
+} from '@multiprocessing/contexts';
 export {
   AuthenticationError,
   assertSpawning,

@@ -5,6 +5,7 @@ export {
   _exit,
   close,
   dup,
+  ForkUnavailableError,
   fork,
   forkAvailable,
   getpid,

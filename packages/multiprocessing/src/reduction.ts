@@ -6,6 +6,7 @@ export {
   ForkingPickler,
   nameOf,
   type Reduced,
+  type Reducer,
   recvfds,
   recvfdsSync,
   recvHandle,

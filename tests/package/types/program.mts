@@ -58,3 +58,28 @@ export const ready = await connection.wait([left, right, 3]);
 os.kill(os.getpid(), 'SIGTERM');
 // @ts-expect-error: no signal
 os.kill(os.getpid(), 'TERM');
+
+export async function consume(queue: queues.Queue<{ a: number }>): Promise<void> {
+  for await (const { a } of queue) a.toFixed();
+  // @ts-expect-error: what comes is no string
+  for await (const text of queue) text.padEnd(3);
+}
+
+export class Telling extends queues.Queue<number> {
+  override _onQueueFeederError(error: unknown, item: unknown): void {
+    super._onQueueFeederError(error, item);
+  }
+}
+
+export function named(a: number, b: string, options: { readonly deep: boolean }): void {
+  void [a, b, options];
+}
+new mp.Process({ target: named, args: [1, 'b', { deep: true }] });
+new mp.Process({ target: named, args: [1, 'b'], kwargs: { deep: true } });
+// @ts-expect-error: the others are missing
+new mp.Process({ target: named, kwargs: { deep: true } });
+// @ts-expect-error: it has no such option
+new mp.Process({ target: named, args: [1, 'b'], kwargs: { deep: true, wide: 1 } });
+// @ts-expect-error: locks are made by a context
+new synchronize.SemLock();
+mp.setForkserverPreload(['fs'], { onError: undefined });

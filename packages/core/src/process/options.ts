@@ -10,14 +10,24 @@ export type Target = (...args: never[]) => unknown;
 
 type Init<A extends readonly unknown[]> = A extends readonly [...infer I, infer _Last] ? I : A;
 
+/** What kwargs may be: the last argument, if that is an object. */
+type Last<A extends readonly unknown[]> = A extends readonly [
+  ...infer _Init,
+  infer L extends object,
+]
+  ? L
+  : object;
+
 /** Arguments for a target: a tuple of what it takes, or all but the last with kwargs as the last. */
 type Arguments<T extends Target> =
   | (Parameters<T> extends []
-      ? { args?: readonly []; kwargs?: Record<string, never> }
+      ? { args?: readonly [] | undefined; kwargs?: Record<string, never> | undefined }
       : [] extends Parameters<T>
-        ? { args?: Readonly<Parameters<T>>; kwargs?: Record<string, never> }
-        : { args: Readonly<Parameters<T>>; kwargs?: Record<string, never> })
-  | { args?: Readonly<Init<Parameters<T>>>; kwargs: object };
+        ? { args?: Readonly<Parameters<T>> | undefined; kwargs?: Record<string, never> | undefined }
+        : { args: Readonly<Parameters<T>>; kwargs?: Record<string, never> | undefined })
+  | ([] extends Init<Parameters<T>>
+      ? { args?: Readonly<Init<Parameters<T>>> | undefined; kwargs: Last<Parameters<T>> }
+      : { args: Readonly<Init<Parameters<T>>>; kwargs: Last<Parameters<T>> });
 
 /** What `new Process(...)` takes. */
 export type ProcessOptions<T extends Target = () => unknown> = {

@@ -42,7 +42,7 @@ let idle: PythonPickler | undefined;
 /** How an object is written. */
 export interface DumpsOptions {
   /** 2 to 5; 4 unless given. Python 2 reads 2. */
-  readonly protocol?: number;
+  readonly protocol?: number | undefined;
   /** Levels of nesting; 1000 unless given. */
   readonly maxDepth?: number;
 }

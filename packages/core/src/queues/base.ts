@@ -24,7 +24,7 @@ interface QueueState {
 }
 
 /** @internal */
-export abstract class QueueBase {
+export abstract class QueueBase<T = unknown> {
   /** @internal */ _maxsize: number;
   /** @internal */ _ctx: SynchronizeOptions['ctx'];
   /** @internal */ _fd!: number;
@@ -99,13 +99,13 @@ export abstract class QueueBase {
   }
 
   /** Gets what comes until no other process that has the queue lives and it is empty. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<never> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     for (;;) {
       const { items, hasItems } = this._channel;
       await items.wait(() => hasItems() || this._closed || !this.othersLive(), Infinity);
       if (this._closed) return;
       try {
-        yield (await this._reader.get(false, 0)) as never;
+        yield (await this._reader.get(false, 0)) as T;
       } catch (error) {
         if (!(error instanceof Empty)) throw error;
         if (!this.othersLive() && !hasItems()) return;

@@ -19,7 +19,7 @@ function patience(block: boolean, timeout: number | undefined): number {
 }
 
 /** A queue that any number of processes put to and get from; Python's `multiprocessing.Queue`. */
-export class Queue<T = unknown> extends QueueBase {
+export class Queue<T = unknown> extends QueueBase<T> {
   /** Whether this process has put anything. @internal */
   _used!: boolean;
 
@@ -159,10 +159,7 @@ export class Queue<T = unknown> extends QueueBase {
     this._feeder.cancelJoin();
   }
 
-  /**
-   * Is told of an item that cannot be pickled; to be overridden. Prints it. Python's `_on_queue_feeder_error`.
-   * @internal
-   */
+  /** Is told of an item that cannot be pickled; to be overridden. Prints it. Python's `_on_queue_feeder_error`. */
   _onQueueFeederError(error: unknown, _obj: unknown): void {
     writeStderr(`${inspect(error)}\n`);
   }

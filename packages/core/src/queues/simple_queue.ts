@@ -8,7 +8,7 @@ import type { SynchronizeOptions } from '../synchronize/locks.ts';
 import { QueueBase } from './base.ts';
 
 /** A queue of the fewest parts; Python's `multiprocessing.SimpleQueue`. */
-export class SimpleQueue<T = unknown> extends QueueBase {
+export class SimpleQueue<T = unknown> extends QueueBase<T> {
   constructor(options: SynchronizeOptions = {}) {
     super(0, options);
   }

@@ -16,11 +16,11 @@ const registry = processWide('finalizers', () => ({
 
 /** Options of a Finalize. */
 export interface FinalizeOptions<A extends unknown[]> {
-  args?: A;
+  args?: A | undefined;
   /** Handed to the callback as one last object argument, unless empty. */
-  kwargs?: Record<string, unknown>;
+  kwargs?: Record<string, unknown> | undefined;
   /** At exit higher priorities run first; without one it does not run at exit. */
-  exitpriority?: number;
+  exitpriority?: number | undefined;
 }
 
 /** A callback bound to an object's life; Python's `multiprocessing.util.Finalize`. */

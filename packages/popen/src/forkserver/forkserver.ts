@@ -96,7 +96,7 @@ class ForkServer {
    */
   setForkserverPreload(
     moduleNames: readonly string[],
-    { onError = 'ignore' }: { onError?: OnPreloadError } = {},
+    { onError = 'ignore' }: { onError?: OnPreloadError | undefined } = {},
   ): void {
     if (!Array.isArray(moduleNames) || !moduleNames.every((name) => typeof name === 'string')) {
       throw typeError('module_names must be a list of strings');
