@@ -2,6 +2,13 @@
  * multiprocessing: the names of Python's `multiprocessing/__init__.py`, bound to the default context.
  */
 import { defaultContext } from '@multiprocessing/contexts';
+import type { sharedctypes } from '@multiprocessing/core';
+import type {
+  CType,
+  Initial,
+  LockOption,
+  SharedOptions,
+} from '@multiprocessing/core/sharedctypes/sharedctypes';
 import type * as queues from './queues.ts';
 import { enableTracing } from './tracing.ts';
 
@@ -56,6 +63,34 @@ type QueueFactory<K extends keyof Queues<unknown>> = Context[K] &
     ...args: Parameters<Context[K]>
   ) => Queues<T>[K]);
 
+/** And for those whose result depends on a type code. */
+interface NewValue {
+  new <T extends CType, L extends LockOption = true>(
+    typecode: T,
+    initial?: Initial<T>,
+    options?: SharedOptions<L>,
+  ): ReturnType<typeof sharedctypes.Value<T, L>>;
+}
+interface NewArray {
+  new <T extends CType, L extends LockOption = true>(
+    typecode: T,
+    sizeOrItems: number | Iterable<Initial<T>>,
+    options?: SharedOptions<L>,
+  ): ReturnType<typeof sharedctypes.SharedArray<T, L>>;
+}
+interface NewRawValue {
+  new <T extends CType>(
+    typecode: T,
+    initial?: Initial<T>,
+  ): ReturnType<typeof sharedctypes.RawValue<T>>;
+}
+interface NewRawArray {
+  new <T extends CType>(
+    typecode: T,
+    sizeOrItems: number | Iterable<Initial<T>>,
+  ): ReturnType<typeof sharedctypes.RawArray<T>>;
+}
+
 /** Binds a method of the default context, so that it works as a plain function, with and without `new`. */
 function bound<K extends keyof Context>(name: K): Factory<Context[K]> {
   const method = defaultContext[name] as (...args: never[]) => unknown;
@@ -82,7 +117,7 @@ export const setExecutable = bound('setExecutable');
 export const setForkserverPreload = bound('setForkserverPreload');
 export const setStartMethod = bound('setStartMethod');
 
-const SharedArray = bound('Array');
+const SharedArray = bound('Array') as Context['Array'] & NewArray;
 
 export { SharedArray as Array }; // the name alone: this module goes on to have JavaScript's
 export const Barrier = bound('Barrier');
@@ -95,12 +130,12 @@ export const Manager = bound('Manager');
 export const Pipe = bound('Pipe');
 export const Pool = bound('Pool');
 export const Queue = bound('Queue') as QueueFactory<'Queue'>;
-export const RawArray = bound('RawArray');
-export const RawValue = bound('RawValue');
+export const RawArray = bound('RawArray') as Context['RawArray'] & NewRawArray;
+export const RawValue = bound('RawValue') as Context['RawValue'] & NewRawValue;
 export const RLock = bound('RLock');
 export const Semaphore = bound('Semaphore');
 export const SimpleQueue = bound('SimpleQueue') as QueueFactory<'SimpleQueue'>;
-export const Value = bound('Value');
+export const Value = bound('Value') as Context['Value'] & NewValue;
 
 export * as reducer from './reduction.ts';
 

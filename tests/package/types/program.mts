@@ -46,6 +46,8 @@ export const guard: { [Symbol.dispose](): void } = lock.guardSync();
 await p[Symbol.asyncDispose]();
 
 export const number: number = mp.Value('d', 0).value;
+export const constructedNumber: number = new mp.Value('d', 0).value;
+export const constructedArray: Int32Array = new mp.RawArray('i', 3);
 export const bigint: bigint = mp.Value('q', 0n).value;
 export const array = mp.RawArray('i', 3);
 export const buffer: ArrayBuffer = array.buffer;
