@@ -10,6 +10,7 @@ export const packages = ['posix', 'core', 'popen', 'contexts', 'multiprocessing'
 export const rooms = {
   posix: [
     { room: 'ffi' },
+    { room: 'node', main: 'program' },
     { room: 'fds', main: 'fd' },
     { room: 'memory' },
     { room: 'process' },

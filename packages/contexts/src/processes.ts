@@ -19,7 +19,12 @@ import {
   PopenSpawn,
   prepareEmulatedFork,
 } from '@multiprocessing/popen';
-import { calledByChildren, forkAvailable, replaceExitHandlers } from '@multiprocessing/posix';
+import {
+  calledByChildren,
+  forkAvailable,
+  replaceExitHandlers,
+  setImmediate,
+} from '@multiprocessing/posix';
 
 // The getters of a namespace are functions that each forked child would have to compile.
 const { _exitFunction, _runAfterForkers, resetExit } = util;

@@ -2,6 +2,7 @@
  * @multiprocessing/posix: the kernel, typed. It knows nothing of Process. Its rooms, from the ground up:
  *
  *     ffi      the foreign function interface, the C headers' numbers, OSError
+ *     node     timers, clocks, flags and directory, as they were when this library was loaded
  *     fds      pipe, read, write, dup, poll
  *     memory   mmap, futex, named segments
  *     process  waitpid, kill, posix_spawn, and a fork that works in Node
@@ -75,6 +76,25 @@ export {
   shmUnlink,
 } from './memory/shm.ts';
 export { copyBytes } from './memory/streaming_copy.ts';
+export {
+  clearInterval,
+  clearTimeout,
+  hrtime,
+  now,
+  setImmediate,
+  setInterval,
+  setTimeout,
+} from './node/clocks.ts';
+export {
+  argv,
+  execArgv,
+  hasFlag,
+  nodeOptions,
+  scriptAsGiven,
+  setStartDirectory,
+  startDirectory,
+  workingDirectory,
+} from './node/program.ts';
 export { fork, forkAvailable, forkStatistics } from './process/fork.ts';
 export { atFork, replaceExitHandlers } from './process/forked_child.ts';
 export {

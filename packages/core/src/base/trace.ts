@@ -3,7 +3,7 @@
  * `multiprocessing trace` prints. Nothing is built when nobody listens.
  */
 import { channel } from 'node:diagnostics_channel';
-import { calledByChildren } from '@multiprocessing/posix';
+import { calledByChildren, hrtime } from '@multiprocessing/posix';
 
 /** One step in a process's life. */
 export interface TraceEvent {
@@ -31,7 +31,7 @@ export function trace(
   detail?: () => Record<string, unknown>,
 ): void {
   if (!events.hasSubscribers) return;
-  const time = Number(process.hrtime.bigint()) / 1e6;
+  const time = Number(hrtime.bigint()) / 1e6;
   events.publish({ layer, event, pid: process.pid, name, time, detail: detail?.() ?? {} });
 }
 

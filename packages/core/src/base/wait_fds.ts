@@ -3,7 +3,7 @@
  */
 import type { Server, Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { onReady, poll } from '@multiprocessing/posix';
+import { clearTimeout, now, onReady, poll, setTimeout } from '@multiprocessing/posix';
 import { checkTimeout } from './arguments.ts';
 import { typeError, ValueError } from './errors.ts';
 
@@ -57,10 +57,10 @@ export async function wait<T extends Waitable>(
 ): Promise<T[]> {
   checkTimeout(timeout);
   const list = [...new Set(objects)];
-  const deadline = timeout === undefined ? Infinity : performance.now() + timeout * 1000;
+  const deadline = timeout === undefined ? Infinity : now() + timeout * 1000;
   for (;;) {
     const ready = waitSync(list, 0);
-    const left = deadline - performance.now();
+    const left = deadline - now();
     if (ready.length > 0 || left <= 0) return ready;
     const served = await oneIsReady(list, left);
     if (served !== undefined) return [...new Set([...waitSync(list, 0), served])];

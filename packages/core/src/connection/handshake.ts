@@ -2,7 +2,15 @@
  * The handshake of a new connection, which is closed unless it succeeds, and which can have a time limit.
  * CPython has none on POSIX. Deviations: D-085.
  */
-import { POLLIN, POLLOUT, poll, Stream } from '@multiprocessing/posix';
+import {
+  clearTimeout,
+  now,
+  POLLIN,
+  POLLOUT,
+  poll,
+  Stream,
+  setTimeout,
+} from '@multiprocessing/posix';
 import { TimeoutError } from '../base/errors.ts';
 import { drive, type Handshake, MAX_HANDSHAKE_MESSAGE } from './authentication.ts';
 import type { Connection } from './connection.ts';
@@ -102,9 +110,9 @@ export class Exchange {
  */
 export function exchangeSync(fd: number, handshake: Handshake, timeout: number): void {
   const exchange = new Exchange(fd, handshake);
-  const deadline = performance.now() + Math.max(timeout, 0) * 1000;
+  const deadline = now() + Math.max(timeout, 0) * 1000;
   for (let events = exchange.advance(); events !== 0; events = exchange.advance()) {
-    const left = (deadline - performance.now()) / 1000;
+    const left = (deadline - now()) / 1000;
     const ready = poll([fd], left === Infinity ? undefined : left, events);
     if (ready.length === 0) throw tooLate(timeout);
   }

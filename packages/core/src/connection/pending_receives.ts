@@ -1,7 +1,14 @@
 /**
  * What a Connection has been asked to receive, in the order of the calls, and has not received yet.
  */
-import { poll, type Stream, type StreamWatch } from '@multiprocessing/posix';
+import {
+  clearTimeout,
+  now,
+  poll,
+  type Stream,
+  type StreamWatch,
+  setTimeout,
+} from '@multiprocessing/posix';
 import { SpinHope } from '../base/spin.ts';
 import { LoopTurns } from '../wait/loop_turns.ts';
 import { FrameReader, type Wish } from './frames.ts';
@@ -68,10 +75,10 @@ export class PendingReceives {
 
   /** The blocking twin of `look`. */
   lookSync(timeout: number | undefined): boolean {
-    const deadline = performance.now() + (timeout ?? Infinity) * 1000;
+    const deadline = now() + (timeout ?? Infinity) * 1000;
     for (;;) {
       if (this.#queue.length > 0) this.#serve();
-      const left = Math.max(deadline - performance.now(), 0) / 1000;
+      const left = Math.max(deadline - now(), 0) / 1000;
       const ready = poll([this.#stream.fd], left === Infinity ? undefined : left).length > 0;
       if (!ready || this.#queue.length === 0) return ready;
     }

@@ -7,6 +7,7 @@
 import {
   acceptStream,
   atFork,
+  clearTimeout,
   close,
   closeRaw,
   connectStreamSync,
@@ -19,6 +20,7 @@ import {
   StreamWatch,
   sendmsg,
   setBackground,
+  setTimeout,
   unixAddress,
   urandom,
   watchReadable,

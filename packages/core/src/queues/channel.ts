@@ -7,7 +7,7 @@
  * changed nothing, and who waits for its lock gets it: see docs/queues.md.
  */
 
-import { roundup } from '@multiprocessing/posix';
+import { now, roundup } from '@multiprocessing/posix';
 import { spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
 import type { Pickled, Piece } from '../pickle/message.ts';
@@ -223,7 +223,7 @@ export class QueueChannel {
   /** A reader that is at work makes room in less time than the file would take. */
   #waitForWindow(end: number, size: number): boolean {
     if (size > WINDOW_BYTES / 2) return false;
-    const deadline = performance.now() + size / FILE_BYTES_PER_MS;
+    const deadline = now() + size / FILE_BYTES_PER_MS;
     const fits = () => end - this.#takes.read(WINDOW_HEAD) <= WINDOW_BYTES;
     return this.room.waitSync(fits, deadline);
   }

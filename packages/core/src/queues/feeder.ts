@@ -2,6 +2,7 @@
  * The half of a queue that puts: from the buffer to the channel. Python's `Queue._feed`, which is a thread there.
  */
 
+import { clearTimeout, setTimeout } from '@multiprocessing/posix';
 import { Full } from '../base/errors.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { Finalize } from '../util/finalize.ts';
@@ -74,7 +75,7 @@ export class Feeder {
     return this.#channel.room.waitSync(() => !this.isFull(), deadline);
   }
 
-  /** Feeds the whole buffer. @param deadline as performance.now() tells the time @returns false when the time was over first */
+  /** Feeds the whole buffer. @param deadline as now() tells the time @returns false when the time was over first */
   #flush(deadline: number): boolean {
     for (;;) {
       this.#channel.putLock.acquireSync(true, Infinity);

@@ -2,7 +2,7 @@
  * `JoinableQueue` of multiprocessing/queues.py: a queue that counts what was put and is not done. CPython counts in a
  * semaphore; here it is the difference of what was put and what is done. Deviations: D-092.
  */
-import { tidOf } from '@multiprocessing/posix';
+import { now, tidOf } from '@multiprocessing/posix';
 import { ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { limit } from '../synchronize/locks.ts';
@@ -63,7 +63,7 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
 
   /** The blocking twin of `join`: sleeps in the kernel. */
   joinSync(timeout?: number): boolean {
-    const deadline = performance.now() + limit(timeout) * 1000;
+    const deadline = now() + limit(timeout) * 1000;
     this._feeder.joinSync();
     return this._channel.done.waitSync(
       () => this._isDone(),

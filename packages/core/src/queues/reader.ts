@@ -1,6 +1,7 @@
 /**
  * The half of a queue that gets: from the channel to objects.
  */
+import { now } from '@multiprocessing/posix';
 import { Empty } from '../base/errors.ts';
 import { SpinHope } from '../base/spin.ts';
 import { loadsBeside, type Received } from '../pickle/reduction.ts';
@@ -44,8 +45,7 @@ export class QueueReader {
     const channel = this.#channel;
     const deadline = deadlineOf(block ? timeout : 0);
     for (;;) {
-      const left =
-        deadline > 0 && deadline < Infinity ? (deadline - performance.now()) / 1000 : Infinity;
+      const left = deadline > 0 && deadline < Infinity ? (deadline - now()) / 1000 : Infinity;
       if (!channel.getLock.acquireSync(true, left)) throw empty();
       const taken = this.#takeAndRelease(true);
       if (taken !== undefined && typeof taken !== 'symbol') return this.#unpickle(taken, true);
@@ -79,7 +79,7 @@ export class QueueReader {
   }
 
   #waitForItems(deadline: number): Promise<boolean> | boolean {
-    const left = deadline < Infinity ? (deadline - performance.now()) / 1000 : Infinity;
+    const left = deadline < Infinity ? (deadline - now()) / 1000 : Infinity;
     if (left <= 0) return false;
     const { hasItems, items } = this.#channel;
     if (this.#hope.spin(hasItems, RARELY)) return true;
@@ -159,8 +159,8 @@ function empty(): Empty {
   return new Empty('there was nothing to get from the queue');
 }
 
-/** When a wait of so many seconds ends, as performance.now() tells the time; 0 for none. @internal */
+/** When a wait of so many seconds ends, as now() tells the time; 0 for none. @internal */
 export function deadlineOf(timeout: number): number {
   if (timeout === Infinity) return Infinity;
-  return timeout > 0 ? performance.now() + timeout * 1000 : 0;
+  return timeout > 0 ? now() + timeout * 1000 : 0;
 }

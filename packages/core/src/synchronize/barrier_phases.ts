@@ -5,7 +5,7 @@
  * finds out from a ring of bits how that phase ended. Nobody has to leave before the next phase can begin, so that
  * one who was killed on its way out keeps nobody.
  */
-import { ALL, futexWait, futexWake, isAlive, myToken } from '@multiprocessing/posix';
+import { ALL, futexWait, futexWake, isAlive, myToken, now } from '@multiprocessing/posix';
 import { load, spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
 import { AsyncWaits } from '../wait/async_waits.ts';
@@ -124,9 +124,9 @@ export class BarrierPhases {
   /** The blocking twin of `wait`. */
   waitSync(phase: number, timeout: number): boolean {
     if (spin(() => this.phase !== phase)) return true;
-    const deadline = performance.now() + timeout * 1000;
+    const deadline = now() + timeout * 1000;
     while (this.phase === phase) {
-      const left = (deadline - performance.now()) / 1000;
+      const left = (deadline - now()) / 1000;
       if (left <= 0) return false;
       futexWait(this.#memory.address + PHASE * 4, phase, Math.min(left, LOOK));
     }

@@ -1,7 +1,9 @@
 /**
  * `Condition` of multiprocessing/synchronize.py. Deviations: D-042, D-043, D-046.
  */
+
 import { inspect } from 'node:util';
+import { now } from '@multiprocessing/posix';
 import { assert, typeError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { getStateSymbol, setStateSymbol } from '../pickle/codes.ts';
@@ -98,10 +100,10 @@ export class Condition {
    * @throws as `wait`
    */
   async waitFor<T>(predicate: () => T | Promise<T>, timeout?: number): Promise<T> {
-    const deadline = performance.now() + limit(timeout) * 1000;
+    const deadline = now() + limit(timeout) * 1000;
     for (;;) {
       const result = await predicate();
-      const left = (deadline - performance.now()) / 1000;
+      const left = (deadline - now()) / 1000;
       if (result || left <= 0) return result;
       await this.wait(left === Infinity ? undefined : left);
     }
@@ -109,10 +111,10 @@ export class Condition {
 
   /** The blocking twin of `waitFor`. @param predicate synchronous */
   waitForSync<T>(predicate: () => T, timeout?: number): T {
-    const deadline = performance.now() + limit(timeout) * 1000;
+    const deadline = now() + limit(timeout) * 1000;
     for (;;) {
       const result = predicate();
-      const left = (deadline - performance.now()) / 1000;
+      const left = (deadline - now()) / 1000;
       if (result || left <= 0) return result;
       this.waitSync(left === Infinity ? undefined : left);
     }

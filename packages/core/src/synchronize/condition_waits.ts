@@ -6,7 +6,7 @@
  * CPython counts sleepers and the woken in two semaphores; a notify() then waits for the woken to say so, and one that
  * was killed never does. Here a notification that nobody is there for goes to the next.
  */
-import { ALL, futexWait, futexWake, isAlive, myToken } from '@multiprocessing/posix';
+import { ALL, futexWait, futexWake, isAlive, myToken, now } from '@multiprocessing/posix';
 import { RuntimeError } from '../base/errors.ts';
 import { load, spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
@@ -94,11 +94,11 @@ export class ConditionWaits {
   /** Sleeps until a notification is there, and takes it. @param timeout seconds @returns whether it took one */
   sleep(entry: number, timeout: number): boolean {
     if (timeout > 0 && spin(() => this.#take(entry))) return true;
-    const deadline = performance.now() + timeout * 1000;
+    const deadline = now() + timeout * 1000;
     const address = this.#memory.address + (entry + NOTIFIED) * 4;
     for (;;) {
       if (this.#take(entry)) return true;
-      const left = (deadline - performance.now()) / 1000;
+      const left = (deadline - now()) / 1000;
       if (left <= 0) return false;
       futexWait(address, 0, Math.min(left, LOOK));
     }

@@ -3,7 +3,7 @@
  * shared memory, which nobody can be killed with a lock on. Deviations: D-043, D-045.
  */
 import { inspect } from 'node:util';
-import { ALL, futexWait, futexWake } from '@multiprocessing/posix';
+import { ALL, futexWait, futexWake, now } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
 import { nameExports } from '../base/names.ts';
 import { load, spin } from '../base/spin.ts';
@@ -98,11 +98,11 @@ export class Event {
     const changes = Atomics.load(this._words, CHANGES);
     if (isOdd(changes)) return true;
     if (timeout !== undefined && timeout <= 0) return false;
-    const deadline = performance.now() + (timeout ?? Infinity) * 1000;
+    const deadline = now() + (timeout ?? Infinity) * 1000;
     const done = () => load(this._words, CHANGES) !== changes;
     if (spin(done)) return true;
     for (;;) {
-      const left = (deadline - performance.now()) / 1000;
+      const left = (deadline - now()) / 1000;
       if (left <= 0) return false;
       futexWait(this._memory.address, changes, Math.min(left, LOOK));
       if (done()) return true;

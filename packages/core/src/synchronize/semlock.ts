@@ -19,6 +19,7 @@ import {
   futexWake,
   isAlive,
   myToken,
+  now,
   self,
 } from '@multiprocessing/posix';
 import { AssertionError, ValueError } from '../base/errors.ts';
@@ -241,7 +242,7 @@ export class NativeSemLock {
   #acquireSlowly(block: boolean, timeout: number): boolean {
     if (this.takeInTurn(NOT_WAITING)) return true;
     if (!block || timeout <= 0) return this.#takeFromTheDead(true);
-    const deadline = performance.now() + timeout * 1000;
+    const deadline = now() + timeout * 1000;
     const begun = this.turns;
     const place = { now: this.enter(NOT_WAITING, begun) };
     try {
@@ -260,7 +261,7 @@ export class NativeSemLock {
       if (this.takeBeforeSleep(place.now)) return true;
       passedOn = !passedOn && this.passOn();
       if (passedOn) continue;
-      const left = (deadline - performance.now()) / 1000;
+      const left = (deadline - now()) / 1000;
       if (left <= 0) return false;
       if (futexWait(this.#seqAddress, seq, Math.min(left, look), mask)) continue;
       if (this.lookAfter(place.now)) return true;
@@ -359,9 +360,9 @@ export class NativeSemLock {
   #takeFromTheDead(seldom: boolean): boolean {
     if (this.kind === SEMAPHORE) return false;
     if (seldom) {
-      const now = performance.now();
-      if (now - this.#lastLook < 100) return false;
-      this.#lastLook = now;
+      const time = now();
+      if (time - this.#lastLook < 100) return false;
+      this.#lastLook = time;
     }
     const words = this.#words;
     const owner = Atomics.load(words, WORD);

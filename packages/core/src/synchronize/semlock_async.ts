@@ -2,7 +2,16 @@
  * The waits of one thread for one lock that do not block its event loop: one after the other, and all of them behind
  * one place in the lock's own set of waiters.
  */
-import { close, inWorker, onReady, pidfdOpen, tidOf } from '@multiprocessing/posix';
+import {
+  clearTimeout,
+  close,
+  inWorker,
+  onReady,
+  pidfdOpen,
+  setImmediate,
+  setTimeout,
+  tidOf,
+} from '@multiprocessing/posix';
 import { addWaiter, removeWaiter, type Waiter } from '../wait/hub.ts';
 import { NOT_WAITING } from './turns.ts';
 

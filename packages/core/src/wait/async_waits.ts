@@ -1,6 +1,13 @@
 /**
  * Waits of one thread, without blocking its event loop, for what a look at shared memory tells.
  */
+import {
+  clearInterval,
+  clearTimeout,
+  setImmediate,
+  setInterval,
+  setTimeout,
+} from '@multiprocessing/posix';
 import { addWaiter, generation, removeWaiter, updateKeepAlive, type Waiter } from './hub.ts';
 
 interface Wait {

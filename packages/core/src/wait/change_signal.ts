@@ -2,7 +2,7 @@
  * "Look again": how processes learn that shared memory has changed. Who waits looks at the memory itself; nothing is
  * handed over, so nothing is lost with a process that was woken and killed.
  */
-import { ALL, fenceAll, futexWait, futexWake } from '@multiprocessing/posix';
+import { ALL, fenceAll, futexWait, futexWake, now } from '@multiprocessing/posix';
 import { IS_STRONGLY_ORDERED, load, spin } from '../base/spin.ts';
 import { AsyncWaits } from './async_waits.ts';
 import { MEMBER_SET_WORDS, MemberSet, type MemberTable } from './hub.ts';
@@ -67,7 +67,7 @@ export class ChangeSignal {
 
   /**
    * Sleeps until `done`, which looks at the memory, and has to say yes when it cannot be seen for a moment.
-   * @param deadline as performance.now() tells the time
+   * @param deadline as now() tells the time
    * @param look is called after each half second without a signal
    * @returns false when the time was over first
    */
@@ -80,7 +80,7 @@ export class ChangeSignal {
       Atomics.store(words, SLEEPING, 1);
       fenceBeforeLook();
       if (done()) return true;
-      const left = (deadline - performance.now()) / 1000;
+      const left = (deadline - now()) / 1000;
       if (left <= 0) return false;
       if (!futexWait(this.#address, seq, Math.min(left, LOOK))) look?.();
     }

@@ -26,6 +26,7 @@ import {
 } from '../ffi/constants.ts';
 import { osError } from '../ffi/errors.ts';
 import { errno, native, syscall } from '../ffi/ffi.ts';
+import { now } from '../node/clocks.ts';
 import { type Background, getBackground } from './background.ts';
 
 const cPipe2 = syscall('int pipe2(_Out_ int *fds, int flags)');
@@ -293,9 +294,9 @@ function pollAndServe(
   events: number,
   background: Background,
 ): number[] {
-  const deadline = performance.now() + (timeout ?? Infinity) * 1000;
+  const deadline = now() + (timeout ?? Infinity) * 1000;
   for (;;) {
-    const left = (deadline - performance.now()) / 1000;
+    const left = (deadline - now()) / 1000;
     const others = background.fds();
     const ready = pollOnly(fds, left === Infinity ? undefined : left, events, others);
     const own = ready.filter((fd) => !others.includes(fd));
@@ -317,14 +318,14 @@ function pollOnly(
     buffer.writeInt32LE(fd, i * 8);
     buffer.writeInt16LE(i < first.length ? events : POLLIN, i * 8 + 4);
   });
-  const deadline = timeout === undefined ? Infinity : performance.now() + timeout * 1000;
+  const deadline = timeout === undefined ? Infinity : now() + timeout * 1000;
   for (;;) {
     // A wait longer than an int of milliseconds is made in slices.
-    const left = Math.min(Math.max(Math.ceil(deadline - performance.now()), 0), 0x7fffffff);
+    const left = Math.min(Math.max(Math.ceil(deadline - now()), 0), 0x7fffffff);
     const count = cPoll(buffer, fds.length, deadline === Infinity ? -1 : left);
     if (count > 0) break;
     if (count === 0) {
-      if (performance.now() >= deadline) return [];
+      if (now() >= deadline) return [];
     } else if (errno() !== 4 /* EINTR */) {
       throw osError(errno(), 'poll');
     }

@@ -8,6 +8,7 @@ import { fstatSync } from 'node:fs';
 import { close, dup, getStatusFlags, inWorker, setStatusFlags } from '../fds/fd.ts';
 import { osError } from '../ffi/errors.ts';
 import { closePoll, uvPoll } from '../ffi/ffi.ts';
+import { setImmediate } from '../node/clocks.ts';
 import { onReadableInWorker } from './worker_readiness.ts';
 
 /**

@@ -7,6 +7,7 @@ import { close, dup, getStatusFlags, inWorker, setStatusFlags } from '../fds/fd.
 import { closeRaw } from '../fds/raw_fd.ts';
 import { calledByChildren } from '../ffi/compiled.ts';
 import { closePoll, type PollHandle, startPoll, uvPoll } from '../ffi/ffi.ts';
+import { setImmediate } from '../node/clocks.ts';
 import { atFork } from '../process/forked_child.ts';
 import { onReady } from './readiness.ts';
 import { writeOneByte } from './worker_readiness.ts';

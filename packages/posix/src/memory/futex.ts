@@ -4,6 +4,7 @@
 import { syscallNumbers } from '../ffi/constants.ts';
 import { osError } from '../ffi/errors.ts';
 import { errno, native } from '../ffi/ffi.ts';
+import { monotonic } from '../node/clocks.ts';
 
 const cFutex = native(
   'long syscall(long number, uintptr_t word, int operation, uint32_t value, void *timeout, uintptr_t word2, uint32_t value3)',
@@ -53,7 +54,7 @@ export function futexWait(
 
 /** The end of a wait, by CLOCK_MONOTONIC. */
 function setDeadline(timeout: number): void {
-  const [seconds, nanoseconds] = process.hrtime();
+  const [seconds, nanoseconds] = monotonic();
   const end = nanoseconds + (timeout % 1) * 1e9;
   timespec[0] = seconds + Math.floor(timeout) + Math.floor(end / 1e9);
   timespec[2] = Math.floor(end % 1e9);

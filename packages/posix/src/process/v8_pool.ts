@@ -17,6 +17,7 @@ import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { closeRaw, openRaw, readRaw } from '../fds/raw_fd.ts';
 import { calledByChildren } from '../ffi/compiled.ts';
 import { direct, type NativeFunction, native, symbolAddress } from '../ffi/ffi.ts';
+import { now } from '../node/clocks.ts';
 
 const clockGettime = native('int clock_gettime(int clock, void *time)');
 const threadClock = native('int pthread_getcpuclockid(uintptr_t thread, _Out_ int *clock)');
@@ -81,8 +82,8 @@ const never = new Int32Array(new SharedArrayBuffer(4));
  * each millisecond, and gets this thread's processor meanwhile.
  */
 export function waitForPool(milliseconds: number): void {
-  const end = performance.now() + milliseconds;
-  while (!(pool?.tids ?? []).every(isAsleep) && performance.now() < end) {
+  const end = now() + milliseconds;
+  while (!(pool?.tids ?? []).every(isAsleep) && now() < end) {
     Atomics.wait(never, 0, 0, 1);
   }
 }

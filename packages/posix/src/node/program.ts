@@ -1,0 +1,87 @@
+/**
+ * How this program was started, taken when this library is loaded: what relative paths among its flags are relative to is the
+ * working directory of that time, and a program may change that, its arguments and its environment.
+ *
+ *     clocks.ts  Node's timers and clocks, taken at the same time
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { isAbsolute, normalize, resolve, sep } from 'node:path';
+
+/** The working directory; undefined if it is gone. @internal */
+export function workingDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
+  }
+}
+
+const atLoad = workingDirectory();
+
+/** The flags of Node. @internal */
+export const execArgv: readonly string[] = [...process.execArgv];
+
+/** The arguments: what was run, the main module's path, and the program's own. @internal */
+export const argv: readonly string[] = [...process.argv];
+
+/** NODE_OPTIONS. @internal */
+export const nodeOptions: string = process.env.NODE_OPTIONS ?? '';
+
+/** Whether a flag of Node's without a value is on. @internal */
+export function hasFlag(flag: RegExp): boolean {
+  return (
+    execArgv.some((arg) => flag.test(arg)) || nodeOptions.split(/\s+/).some((arg) => flag.test(arg))
+  );
+}
+
+let given: string | null | undefined;
+
+/**
+ * The main module as it stands on the command line, which process.argv need not show any more; undefined where that cannot be
+ * read, or not be told from the flags.
+ * @internal
+ */
+export function scriptAsGiven(): string | undefined {
+  given ??= findScript() ?? null;
+  return given ?? undefined;
+}
+
+function findScript(): string | undefined {
+  let words: string[];
+  try {
+    words = readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(1, -1);
+  } catch {
+    return undefined; // not Linux
+  }
+  // A process that has set its title has written over its arguments.
+  if (!execArgv.every((flag, i) => words[i] === flag)) return undefined;
+  const [first, second] = words.slice(execArgv.length);
+  return first === '--' ? second : first;
+}
+
+let start: string | undefined;
+
+/**
+ * The directory in which this program was started. One that has changed it before it loaded this library is found out by the
+ * path of its main module, which Node made absolute.
+ * @returns undefined if it was gone
+ * @internal
+ */
+export function startDirectory(): string | undefined {
+  start ??= directoryOf(argv[1], scriptAsGiven()) ?? atLoad;
+  return start;
+}
+
+function directoryOf(path = '', script = '/'): string | undefined {
+  if (isAbsolute(script)) return undefined;
+  const end = sep + normalize(script);
+  if (path.endsWith(end)) return path.slice(0, -end.length) || sep;
+  // In a worker thread, or with the path edited or full of `..`: where the shell was.
+  const directories = [atLoad, process.env.PWD].filter((directory) => directory !== undefined);
+  return directories.find((directory) => existsSync(resolve(directory, script)));
+}
+
+/** In a child, whose program was started by somebody else. @internal */
+export function setStartDirectory(directory: string | undefined): void {
+  start = directory;
+}
