@@ -1,19 +1,22 @@
 /**
  * `import 'multiprocessing/forkable'` as a program's first line: starts the program again, once, in place, as
  * one that can fork: same pid, arguments, environment, standard streams. Where that cannot be done
- * (not Linux, a worker thread, a module loader with threads) it does nothing, and `fork` says why.
+ * (not Linux, a worker thread, a module loader with threads, a program on stdin) it does nothing, and `fork` says why.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { isChildProcess, loadedBundle, trace } from '@multiprocessing/core';
+import { isChildProcess, isOnStdin, loadedBundle, trace } from '@multiprocessing/core';
 import { forkSafeExecArgv, isForkSafeProcess, loaderOf } from '@multiprocessing/popen';
 import {
+  argv,
   ChildProcessError,
   execve,
   forkAvailable,
   kill,
   ProcessLookupError,
   setCloexec,
+  startDirectory,
   waitpid,
+  workingDirectory,
 } from '@multiprocessing/posix';
 
 /** Set in the new program, so that it cannot start itself for ever. */
@@ -24,7 +27,8 @@ export function reexecute(): void {
   const again = process.env[ONCE] === String(process.pid);
   delete process.env[ONCE];
   const { isMainThread } = process.getBuiltinModule('node:worker_threads');
-  if (again || process.platform !== 'linux' || !isMainThread || isChildProcess()) return;
+  if (again || process.platform !== 'linux' || !isMainThread || isChildProcess() || isOnStdin())
+    return;
   const loader = loaderOf();
   if (!loader.forkSafe) return;
   // Under tsx, a program that can fork already may still load its modules by a thread.
@@ -32,8 +36,10 @@ export function reexecute(): void {
   const env: NodeJS.ProcessEnv = { ...process.env, [ONCE]: String(process.pid), ...ipcChannel() };
   endChildren();
   trace('forkable', 'execve', 'MainProcess');
-  const argv = [process.argv0, ...forkSafeExecArgv(), ...process.argv.slice(1)];
-  execve(process.execPath, argv, env);
+  const flags = forkSafeExecArgv();
+  const directory = startDirectory();
+  if (directory !== undefined && directory !== workingDirectory()) process.chdir(directory);
+  execve(process.execPath, [process.argv0, ...flags, ...argv.slice(1)], env);
 }
 
 /**

@@ -2,8 +2,8 @@
  * Loads the bundle, once per process. V8 takes 5 ms to parse it in each new process; with the code cache that a
  * spawned child gets from its parent it takes none.
  */
-import { closeSync, readFileSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, readFileSync, readSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 import { BUNDLE, type LoadedBundle } from '@multiprocessing/core/base/bundle';
 
@@ -44,7 +44,8 @@ export function loadBundle({
 } = {}): LoadedBundle {
   const holder = globalThis as { [BUNDLE]?: LoadedBundle };
   if (holder[BUNDLE] !== undefined) return holder[BUNDLE];
-  const filename = join(__dirname, 'bundle.cjs');
+  // Node may have been told to preserve links: what is sent names this file, and a child need not come to it by the same one.
+  const filename = realpathSync.native(join(__dirname, 'bundle.cjs'));
   const source = readFileSync(filename, 'utf8');
   let cachedData: Buffer | undefined;
   if (cacheFd) {
@@ -61,7 +62,7 @@ export function loadBundle({
     script,
     require,
     importModule: (url) => import(url) as Promise<object>,
-    folder: __dirname,
+    folder: dirname(filename),
     get resolve() {
       resolve ??= resolveOfEsModule();
       return resolve;

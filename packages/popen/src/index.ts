@@ -2,7 +2,8 @@
  * @multiprocessing/popen: how a child is launched (parent side) and what it does first (child side). Its rooms, from the
  * ground up:
  *
- *     base        entries.ts (where the programs of children are), owned_fds.ts (the fds of a launch), launch_options.ts
+ *     base        entries.ts (where the programs of children are), start_node.ts (a node in the directory of the start),
+ *                 owned_fds.ts (the fds of a launch), launch_options.ts
  *     loader      how a process that forks loads the program's modules
  *     spawn       what a child without its parent's memory is told and does first
  *     forkserver  the server that forks children, and its clients

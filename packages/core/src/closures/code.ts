@@ -3,7 +3,9 @@
  * makes it again. It is compiled as a script whose file is that of the original, so that errors show it and import()
  * starts there.
  */
+import { join } from 'node:path';
 import type { Script } from 'node:vm';
+import { startDirectory } from '@multiprocessing/posix';
 import { UnpicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { type Name, nameExports, remember } from '../base/names.ts';
@@ -185,7 +187,9 @@ function ownVariables({ own, url }: FunctionCode): Record<string, unknown> {
 }
 
 function requireOf(url: string): NodeJS.Require {
-  return process.getBuiltinModule('node:module').createRequire(url || process.cwd());
+  return process
+    .getBuiltinModule('node:module')
+    .createRequire(url || join(startDirectory() ?? '/', '[eval]'));
 }
 
 /** `import.meta` of a module that was not imported here. @internal */

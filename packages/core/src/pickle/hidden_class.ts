@@ -7,6 +7,8 @@
  * name. So it is told to while a function of one line is compiled, and no longer. Where that cannot be, nothing is
  * alike, and every object is looked through. The parts of V8: src/runtime/runtime-test.cc, docs: v8.dev/docs/hidden-classes.
  */
+import { execArgv } from '@multiprocessing/posix';
+
 type Compare = (a: object, b: object, isFast: boolean) => boolean;
 
 /** With isFast false also asks whether they are no dictionaries, which share hidden classes whatever keys they have. */
@@ -40,7 +42,7 @@ function compile(): Compare {
 
 function findComparison(): Compare | null {
   // To set an option would end the process then.
-  if (process.execArgv.some((option) => /^--freeze.flags/.test(option))) return null;
+  if (execArgv.some((option) => /^--freeze.flags/.test(option))) return null;
   const { setFlagsFromString } = process.getBuiltinModule('node:v8');
   try {
     return compile(); // whoever allows them for himself keeps them

@@ -1,10 +1,20 @@
 /**
  * The main module: which file it is, and whether this is the process that runs it as such.
+ *
+ * It is the file that process.argv named when this library was loaded: a tool that runs other programs puts their names there. A
+ * program that has given itself another name before that is known by its command line.
  */
 import { existsSync, realpathSync } from 'node:fs';
-import { resolve, sep } from 'node:path';
+import { isAbsolute, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { OSError } from '@multiprocessing/posix';
+import {
+  argv,
+  hasFlag,
+  inWorker,
+  OSError,
+  scriptAsGiven,
+  startDirectory,
+} from '@multiprocessing/posix';
 import { processWide } from '../base/state.ts';
 
 const state = processWide('main', () => ({
@@ -30,7 +40,7 @@ export function carryModule<T extends object>(module: T): T {
  * @internal
  */
 export function mainPath(): string | undefined {
-  state.path ??= findMain(process.argv[1]) ?? null;
+  state.path ??= findMain() ?? null;
   return state.path ?? undefined;
 }
 
@@ -63,20 +73,49 @@ export function isChildProcess(): boolean {
   return state.reimported;
 }
 
-/** Node finds `node main` and `node folder` as CommonJS does, and follows links. */
-function findMain(script: string | undefined): string | undefined {
-  if (
-    script === undefined ||
-    process.execArgv.some((arg) => /^(-e|--eval|-p|--print|-pe)$/.test(arg))
-  ) {
-    return undefined;
-  }
-  const path = resolve(script);
+/** Whether the program came on stdin, where nobody can read it once more. @internal */
+export function isOnStdin(): boolean {
+  return (
+    mainPath() === undefined &&
+    !hasFlag(EVALUATES) &&
+    (process as { _eval?: unknown })._eval !== undefined
+  );
+}
+
+const EVALUATES = /^(-e|--eval|-p|--print|-pe)(=|$)/;
+
+/** Whether the program is no file: what `node -e`, the REPL, and a program on stdin are. */
+function isNoFile(): boolean {
+  // Node keeps here what it has been given, or has read from stdin; `-` stands for that.
+  if ((process as { _eval?: unknown })._eval !== undefined || argv[1] === '-') return true;
+  return argv[1] === undefined || hasFlag(EVALUATES);
+}
+
+function findMain(): string | undefined {
+  if (isNoFile()) return undefined;
+  const named = argv[1] as string;
+  return (isAbsolute(named) ? findFile(named) : undefined) ?? mainAsGiven() ?? resolve(named);
+}
+
+/** What the command line says, whatever process.argv does. */
+function mainAsGiven(): string | undefined {
+  const script = scriptAsGiven();
+  const directory = startDirectory();
+  if (script === undefined || (directory === undefined && !isAbsolute(script))) return undefined;
+  return findFile(resolve(directory ?? '', script));
+}
+
+/** Node finds `node main` and `node folder` as CommonJS does, and follows links unless told not to. */
+function findFile(path: string): string | undefined {
+  const keepsLinks =
+    process.env.NODE_PRESERVE_SYMLINKS_MAIN === '1' || hasFlag(/^--preserve-symlinks-main$/);
+  const follow = keepsLinks ? (file: string) => file : realpathSync;
   try {
     const { createRequire } = process.getBuiltinModule('node:module');
-    return realpathSync(createRequire(path + sep).resolve(path));
+    const found = createRequire(path + sep).resolve(path);
+    return keepsLinks && realpathSync(path) === found ? path : follow(found);
   } catch {
-    return existsSync(path) ? realpathSync(path) : path;
+    return existsSync(path) ? follow(path) : undefined;
   }
 }
 
@@ -100,5 +139,10 @@ export function checkMainPath(): void {
 export function isMain(module: { url?: string; filename?: string }): boolean {
   if (state.reimported && !(state.emulated && carried.has(module))) return false;
   const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
-  return path !== undefined && path === mainPath();
+  if (path === undefined) return false;
+  if (path === mainPath()) return true;
+  if (state.reimported || inWorker || isNoFile() || path !== mainAsGiven()) return false;
+  // process.argv named another file before this library was loaded, and the one that was started asks.
+  state.path = path;
+  return true;
 }

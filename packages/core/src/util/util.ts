@@ -295,6 +295,7 @@ export async function _flushStdStreams(): Promise<void> {
 /**
  * Starts a program with only stdin, stdout, stderr and these fds; it finds them as 3, 4, 5 ... in their order.
  * Python's `util.spawnv_passfds`.
+ * @param directory where it starts, if not in this process's working directory
  * @returns the pid
  * @throws OSError when the program cannot be started
  */
@@ -302,8 +303,9 @@ export function spawnvPassfds(
   path: string,
   args: readonly string[],
   passfds: readonly number[],
+  directory?: string,
 ): number {
-  return posixSpawn(path, args, { passFds: passfds });
+  return posixSpawn(path, args, { passFds: passfds, directory });
 }
 
 /** Closes each fd; Python's `util.close_fds`. @internal */

@@ -18,7 +18,6 @@ import {
   RuntimeError,
   trace,
   typeError,
-  util,
   ValueError,
   wait,
   waitSync,
@@ -35,10 +34,13 @@ import {
   read,
   sendmsg,
   socketpair,
+  startDirectory,
   waitpid,
+  workingDirectory,
 } from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
 import { OwnedFds } from '../base/owned_fds.ts';
+import { startNode } from '../base/start_node.ts';
 import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
 import { argsFromInterpreterFlags, checkNotImportingMain, getExecutable } from '../spawn/spawn.ts';
 
@@ -53,6 +55,10 @@ export interface ServerSettings {
   emulates: boolean;
   mainPath: string | undefined;
   argv: string[];
+  /** The working directory; undefined where it is gone. */
+  dir: string | undefined;
+  /** The directory in which the program was started. */
+  startDir: string | undefined;
 }
 
 const preload = processWide('forkserver.preload', () => ({
@@ -130,14 +136,11 @@ class ForkServer {
         emulates: this.#emulates,
         mainPath: mainPath(),
         argv: process.argv,
+        dir: workingDirectory(),
+        startDir: startDirectory(),
       };
-      const argv = [
-        executable,
-        ...execArgv,
-        entryPath('forkserver_main'),
-        JSON.stringify(settings),
-      ];
-      this._forkserverPid = util.spawnvPassfds(executable, argv, [server, reportW]);
+      const args = [entryPath('forkserver_main'), JSON.stringify(settings)];
+      this._forkserverPid = startNode(executable, execArgv, args, [server, reportW]);
       this._pidfd = pidfdOpen(this._forkserverPid);
       fds.close(server, reportW);
       this._socket = client;

@@ -31,7 +31,7 @@ import {
   writeStderr,
 } from '@multiprocessing/posix';
 import { exitWithoutWork, reportAndExit } from '../spawn/forked.ts';
-import { _main, importMainPath, leave, rehearse } from '../spawn/spawn.ts';
+import { _main, enterDirectory, importMainPath, leave, rehearse } from '../spawn/spawn.ts';
 import { _emulatingServer, _forkserver, type ServerSettings } from './forkserver.ts';
 import { writeSigned } from './status.ts';
 
@@ -57,6 +57,7 @@ export function forkserverMain(argument: string): void {
 
 async function main(settings: ServerSettings): Promise<void> {
   process.argv = settings.argv;
+  enterDirectory(settings.dir, settings.startDir);
   try {
     await preload(settings);
   } catch (error) {

@@ -1,16 +1,11 @@
 /**
  * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node.
  */
-import {
-  type BaseProcess,
-  type EmulatedBy,
-  resourceTracker,
-  trace,
-  util,
-} from '@multiprocessing/core';
+import { type BaseProcess, type EmulatedBy, resourceTracker, trace } from '@multiprocessing/core';
 import { FIRST_PASSED_FD, pipe } from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
 import type { LaunchOptions } from '../base/launch_options.ts';
+import { startNode } from '../base/start_node.ts';
 import { codeCacheFd } from '../spawn/code_cache.ts';
 import { argsFromInterpreterFlags, getExecutable, pickleForChild } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
@@ -46,14 +41,13 @@ export class Popen extends popen_fork.Popen {
     const executable = getExecutable();
     const passed = this.passed ?? [];
     const fds = [childR, childW, data, ...passed];
-    const argv = [executable, ...argsFromInterpreterFlags(), entryPath('spawn_main'), FLAG];
-    argv.push(String(passed.length));
+    const args = [entryPath('spawn_main'), FLAG, String(passed.length)];
     const codeCache = codeCacheFd();
     if (codeCache !== undefined) {
-      argv.push(String(FIRST_PASSED_FD + fds.push(codeCache.fd) - 1));
-      if (codeCache.adds) argv.push('1');
+      args.push(String(FIRST_PASSED_FD + fds.push(codeCache.fd) - 1));
+      if (codeCache.adds) args.push('1');
     }
-    this.pid = util.spawnvPassfds(executable, argv, fds);
+    this.pid = startNode(executable, argsFromInterpreterFlags(), args, fds);
     this.sentinelFd = parentR;
     this.fds.close(childR, childW, data);
     resourceTracker._resourceTracker._startReserved();

@@ -14,6 +14,7 @@
  */
 import type { Worker } from 'node:worker_threads';
 import { loadedBundle } from '@multiprocessing/core';
+import { execArgv as ownFlags, nodeOptions as ownOptions } from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
 import { ForkUnsafeLoaderError } from './errors.ts';
 
@@ -53,8 +54,8 @@ export function isForkSafeProcess(): boolean {
  * @param nodeOptions its NODE_OPTIONS
  */
 export function loaderOf(
-  execArgv: readonly string[] = process.execArgv,
-  nodeOptions: string = process.env.NODE_OPTIONS ?? '',
+  execArgv: readonly string[] = ownFlags,
+  nodeOptions: string = ownOptions,
 ): ModuleLoader {
   const { loaderFlag, preloads, tsx } = optionsOf(execArgv, nodeOptions);
   if (loaderFlag !== undefined) return offThread(`--loader ${loaderFlag}`);
@@ -109,7 +110,7 @@ function offThread(what: string): ModuleLoader {
  * @throws ForkUnsafeLoaderError if its modules cannot be loaded without a thread
  */
 export function forkSafeExecArgv(
-  execArgv: readonly string[] = process.execArgv,
+  execArgv: readonly string[] = ownFlags,
   loader: ModuleLoader = loaderOf(execArgv),
 ): string[] {
   if (!loader.forkSafe) throw new ForkUnsafeLoaderError(loader.reason);

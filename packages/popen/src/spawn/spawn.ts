@@ -8,6 +8,7 @@
  *     forked.ts          the way out of a forked child
  *     spawn_main.ts      the program of a spawned child
  */
+import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   type AuthenticationString,
@@ -40,7 +41,14 @@ import {
   typeError,
   util,
 } from '@multiprocessing/core';
-import { _exit, close } from '@multiprocessing/posix';
+import {
+  _exit,
+  close,
+  execArgv,
+  setStartDirectory,
+  startDirectory,
+  workingDirectory,
+} from '@multiprocessing/posix';
 import type { LaunchOptions } from '../base/launch_options.ts';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 import { addCodeCache } from './code_cache.ts';
@@ -67,7 +75,7 @@ export function setExecutable(path: string | Uint8Array | URL | undefined): void
   if (text !== undefined && (typeof text !== 'string' || text === '')) {
     throw typeError('executable must be the path of a node program');
   }
-  executable = text;
+  executable = text === undefined ? undefined : resolve(text);
 }
 
 /** Python's `get_executable`. @throws RuntimeError when nobody knows it */
@@ -84,7 +92,7 @@ const NOT_INHERITED =
 const TAKES_ANY_VALUE = /^(-e|--eval|-p|--print|-pe)$/;
 
 /** The options of this node that its children get; Python's `_args_from_interpreter_flags`. */
-export function argsFromInterpreterFlags(execArgv: readonly string[] = process.execArgv): string[] {
+export function argsFromInterpreterFlags(): string[] {
   const kept: string[] = [];
   for (let i = 0; i < execArgv.length; i++) {
     const arg = execArgv[i] as string;
@@ -106,7 +114,10 @@ export interface PreparationData {
   logToStderr: boolean;
   logLevel: number | undefined;
   argv: string[];
-  dir: string;
+  /** The working directory; undefined where it is gone. */
+  dir: string | undefined;
+  /** The directory in which the program was started; Python's `orig_dir`. */
+  startDir: string | undefined;
   startMethod: StartMethod | undefined;
   executable: string | undefined;
   mainPath: string | undefined;
@@ -144,7 +155,8 @@ export function getPreparationData(name: string, popen: SpawningPopen): Preparat
     logToStderr: toStderr,
     logLevel: level,
     argv: process.argv,
-    dir: process.cwd(),
+    dir: workingDirectory(),
+    startDir: startDirectory(),
     startMethod: startMethodState.actual,
     executable,
     mainPath: mainPath(),
@@ -288,7 +300,7 @@ async function prepare(data: PreparationData): Promise<void> {
   if (data.logToStderr) util.logToStderr();
   if (data.logLevel !== undefined) util.getLogger().setLevel(data.logLevel);
   process.argv = data.argv;
-  if (process.cwd() !== data.dir) process.chdir(data.dir);
+  enterDirectory(data.dir, data.startDir);
   executable = data.executable;
   startMethodState.actual = data.startMethod;
   const tracker = getInheritedFds()?.[data.tracker ?? -1];
@@ -297,6 +309,12 @@ async function prepare(data: PreparationData): Promise<void> {
   leavesAtOnce = data.emulatedBy !== undefined;
   if (data.emulatedBy === undefined) await importMainPath(data.mainPath);
   else setMainPath(data.mainPath, true);
+}
+
+/** Goes where the parent is, and remembers where the program was started. @internal */
+export function enterDirectory(directory: string | undefined, start: string | undefined): void {
+  setStartDirectory(start);
+  if (directory !== undefined && directory !== workingDirectory()) process.chdir(directory);
 }
 
 let leavesAtOnce = false;

@@ -12,6 +12,7 @@ import { closeRaw, readRaw, writeRaw } from '../fds/raw_fd.ts';
 import { calledByChildren, prepareForChildren, writtenByChildren } from '../ffi/compiled.ts';
 import { ForkUnavailableError, osError } from '../ffi/errors.ts';
 import { errno, native, resolveNatives } from '../ffi/ffi.ts';
+import { execArgv, nodeOptions } from '../node/program.ts';
 import { adoptForkedProcess, prepareToAdopt } from './forked_child.ts';
 import { holdFinishedWork, releaseFinishedWork } from './inherited_loop.ts';
 import { isWhole, makeForkable } from './memory_map.ts';
@@ -35,10 +36,7 @@ export function forkAvailable(): { available: boolean; reason?: string } {
   // Asked for here, not imported: it takes 2 ms to load in every process.
   const { isMainThread } = process.getBuiltinModule('node:worker_threads');
   if (!isMainThread) return no('fork() works in the main thread only, this is a worker thread');
-  if (
-    !process.execArgv.some((arg) => FLAG.test(arg)) &&
-    !FLAG.test(process.env.NODE_OPTIONS ?? '')
-  ) {
+  if (!execArgv.some((arg) => FLAG.test(arg)) && !FLAG.test(nodeOptions)) {
     return no(
       "this process has V8's threads, which do not survive a fork:" +
         " start it with `node --single-threaded`, or make `import 'multiprocessing/forkable'` the program's first line",

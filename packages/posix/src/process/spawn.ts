@@ -1,7 +1,7 @@
 /**
  * Starting another program: posix_spawn(3) with passed fds, and execve(2) in place.
  */
-import { fstatSync } from 'node:fs';
+import { existsSync, fstatSync } from 'node:fs';
 import { close, dupAbove, setCloexec } from '../fds/fd.ts';
 import { POSIX_SPAWN_SETPGROUP, platform } from '../ffi/constants.ts';
 import { osError } from '../ffi/errors.ts';
@@ -19,6 +19,9 @@ const actionsDup2 = native(
 );
 const actionsCloseFrom = native(
   'int posix_spawn_file_actions_addclosefrom_np(void *actions, int from)',
+);
+const actionsChdir = native(
+  'int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)',
 );
 const attributesInit = native('int posix_spawnattr_init(void *attributes)');
 const attributesDestroy = native('int posix_spawnattr_destroy(void *attributes)');
@@ -39,6 +42,8 @@ export interface SpawnOptions {
   blocked?: readonly number[];
   /** Whether it gets a process group of its own, which the signals of a terminal do not reach. */
   ownGroup?: boolean;
+  /** Where it starts; undefined: in this process's working directory. */
+  directory?: string | undefined;
 }
 
 /** The first number that passed fds get in the child: after stdin, stdout and stderr. */
@@ -77,7 +82,29 @@ function check(errno: number, call: string, detail: string): void {
 export function posixSpawn(
   path: string,
   argv: readonly string[],
-  { env = process.env, passFds = [], blocked = [], ownGroup = false }: SpawnOptions = {},
+  options: SpawnOptions = {},
+): number {
+  const { directory, ...rest } = options;
+  if (directory === undefined) return spawn(path, argv, rest);
+  try {
+    if (hasSymbol('posix_spawn_file_actions_addchdir_np')) return spawn(path, argv, options);
+    // glibc before 2.29
+    const script = 'cd -- "$0" && exec "$@"';
+    return spawn('/bin/sh', ['sh', '-c', script, directory, path, ...argv.slice(1)], rest);
+  } catch (error) {
+    if (existsSync(directory)) throw error;
+    throw osError(
+      2 /* ENOENT */,
+      'chdir',
+      `the directory in which to start a program is gone, ${directory}`,
+    );
+  }
+}
+
+function spawn(
+  path: string,
+  argv: readonly string[],
+  { env = process.env, passFds = [], blocked = [], ownGroup = false, directory }: SpawnOptions,
 ): number {
   const end = FIRST_PASSED_FD + passFds.length;
   const actions = Buffer.alloc(platform.sizeofFileActions);
@@ -100,6 +127,9 @@ export function posixSpawn(
     for (const fd of STANDARD_STREAMS.filter(isOpen)) actionsDup2(actions, fd, fd);
     if (platform.POSIX_SPAWN_CLOEXEC_DEFAULT === 0 && hasCloseFrom()) {
       check(actionsCloseFrom(actions, end), 'posix_spawn_file_actions_addclosefrom_np', path);
+    }
+    if (directory !== undefined) {
+      check(actionsChdir(actions, directory), 'posix_spawn_file_actions_addchdir_np', directory);
     }
     setSignals(attributes, blocked);
     setFlags(
