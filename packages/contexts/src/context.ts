@@ -11,6 +11,7 @@ import {
   type BaseProcess,
   BufferTooShort,
   type Connection,
+  checkMayStart,
   currentProcess,
   getReducer,
   NotImplementedError,
@@ -47,8 +48,9 @@ import {
 import { forkAvailable } from '@multiprocessing/posix';
 import { closuresAllowed, ForkProcess, ForkServerProcess, SpawnProcess } from './processes.ts';
 
-/** Until the package that brings it lands. */
+/** Until the package that brings it lands. @throws RuntimeError where no process may be started */
 function later(name: string): never {
+  checkMayStart();
   throw new NotImplementedError(`${name} is not part of this release yet`);
 }
 

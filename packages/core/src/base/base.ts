@@ -2,8 +2,10 @@
  * The ground floor: what every other room may use, and what needs none of them.
  *
  *     arguments.ts      checks of what callers give, before anything is made from it
+ *     bootstrapping.ts  which code may start processes
  *     bundle.ts         how this library is loaded when it is one script; import() from there
  *     errors.ts         the exceptions of multiprocessing/context.py, and Python's own that the API promises
+ *     import_leftovers.ts  what the import of a module has left going
  *     names.ts          what a name stands for, and under which name an object can be sent
  *     process_table.ts  who this process is, its parent and children; what of a Process other rooms need
  *     require.ts        the `require` of this library
@@ -13,6 +15,12 @@
  *     wait_fds.ts       `wait` of multiprocessing/connection.py: several fds at once
  */
 export * from './arguments.ts';
+export {
+  beginBootstrapping,
+  checkMayStart,
+  endImports,
+  importing,
+} from './bootstrapping.ts';
 export { importModule, loadedBundle } from './bundle.ts';
 export * from './errors.ts';
 export { table } from './process_table.ts';

@@ -33,6 +33,8 @@ export interface ProcessConfig {
   semprefix?: string;
   daemon?: boolean;
   tempdir?: string;
+  /** How many processes have started each other since a target began. */
+  depth?: number;
 }
 
 /** A Process object, as far as the lower rooms have to do with it. @internal */
@@ -58,8 +60,6 @@ export const table = processWide('process', () => ({
   counter: 0,
   /** How many children have been started: what was made before one of them can be told from what came after. */
   launches: 0,
-  /** True while a child imports the main module: it must not start processes then. */
-  inheriting: false,
 }));
 
 /** @internal */

@@ -8,6 +8,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { calledByChildren } from '@multiprocessing/posix';
+import { importing } from '../base/bootstrapping.ts';
 import { importModule, loadedBundle } from '../base/bundle.ts';
 import { UnpicklingError } from '../base/errors.ts';
 import { type Name, rememberedValue, rememberValue } from '../base/names.ts';
@@ -80,10 +81,14 @@ export async function ensureLoaded(name: Name): Promise<void> {
   if (findLoaded(name) !== undefined || state.namespaces.has(name.module)) return;
   checkImportable(name);
   try {
-    rememberModule(name.module, await state.importer(checkedUrl(name.module)));
+    rememberModule(name.module, await load(checkedUrl(name.module)));
   } catch (error) {
     throw cannotImport(name, error);
   }
+}
+
+function load(url: string): Promise<object> {
+  return importing(() => state.importer(url));
 }
 
 /** ensureLoaded without waiting: by `require`, which loads ES modules too unless they await. @internal */

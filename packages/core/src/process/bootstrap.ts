@@ -12,6 +12,7 @@ import {
   writeStderr,
   writtenByChildren,
 } from '@multiprocessing/posix';
+import { beginTarget } from '../base/bootstrapping.ts';
 import { SystemExit } from '../base/errors.ts';
 import { table } from '../base/process_table.ts';
 import { trace } from '../base/trace.ts';
@@ -42,6 +43,7 @@ export function bootstrap(self: BaseProcess, parentSentinel: number): number | P
     trace('process', 'bootstrap', self.name, () => ({ parentSentinel }));
     info('child process calling run()');
     trace('process', 'run', self.name);
+    beginTarget();
     result = self.run();
   } catch (error) {
     return leaveChild(self, exitcodeOf(self, error));

@@ -16,6 +16,7 @@ import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { calledByChildren } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
+import { checkMayStart } from '../base/bootstrapping.ts';
 import { assert, ValueError } from '../base/errors.ts';
 import * as entries from '../base/process_table.ts';
 import { _cleanup, type Popen, type ProcessConfig, table } from '../base/process_table.ts';
@@ -141,6 +142,7 @@ export class BaseProcess<T extends Target = Target> {
       'can only start a process object created by current process',
     );
     assert(!table.current?._config.daemon, 'daemonic processes are not allowed to have children');
+    this._config.depth = checkMayStart();
     _cleanup();
     trace('process', 'start', this._name);
   }

@@ -4,6 +4,7 @@
  */
 import { inspect } from 'node:util';
 import { calledByChildren, writtenByChildren } from '@multiprocessing/posix';
+import { callAsImported, isImported } from '../base/bootstrapping.ts';
 import { typeError, ValueError } from '../base/errors.ts';
 import { processWide } from '../base/state.ts';
 import { subDebug } from './logging.ts';
@@ -28,6 +29,7 @@ export class Finalize<A extends unknown[] = unknown[]> {
   #work: { callback: (...args: A) => unknown; args: unknown[] } | undefined;
   readonly #object: WeakRef<object> | undefined;
   readonly #pid = process.pid;
+  readonly #isImported = isImported();
   /** @internal */
   readonly _exitpriority: number | undefined;
   /** @internal */
@@ -73,7 +75,8 @@ export class Finalize<A extends unknown[] = unknown[]> {
       return undefined;
     }
     subDebug('finalizer calling %s with args %j', work.callback.name, work.args);
-    return work.callback(...(work.args as A));
+    const run = () => work.callback(...(work.args as A));
+    return this.#isImported ? callAsImported(run) : run();
   }
 
   /** Takes the request back; Python's `Finalize.cancel`. */

@@ -42,7 +42,7 @@ import { entryPath } from '../base/entries.ts';
 import { OwnedFds } from '../base/owned_fds.ts';
 import { startNode } from '../base/start_node.ts';
 import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
-import { argsFromInterpreterFlags, checkNotImportingMain, getExecutable } from '../spawn/spawn.ts';
+import { argsFromInterpreterFlags, getExecutable } from '../spawn/spawn.ts';
 
 /** What a preload that fails does: nothing, a warning on stderr, or the end of the server. */
 export type OnPreloadError = 'ignore' | 'warn' | 'fail';
@@ -117,12 +117,11 @@ class ForkServer {
   /**
    * Makes sure that a server runs; Python's `ensure_running`. A process that the server forked uses the same
    * server.
-   * @throws ForkServerUnavailableError (a ValueError); RuntimeError from a main module without guard
+   * @throws ForkServerUnavailableError (a ValueError)
    */
   ensureRunning(): void {
     if (this.#isAlive()) return;
     this.#forget();
-    checkNotImportingMain(); // a server that preloads a main module without guard must not start another
     checkForkserverAvailable();
     const fds = new OwnedFds();
     try {

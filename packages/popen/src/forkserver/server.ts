@@ -8,10 +8,12 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import {
+  beginBootstrapping,
+  endImports,
+  importing,
   importModule,
   rememberModule,
   setInheritedFds,
-  table,
   util,
   watchThreads,
 } from '@multiprocessing/core';
@@ -22,9 +24,11 @@ import {
   compile,
   fork,
   ignoreSignal,
+  now,
   pidfdOpen,
   poll,
   recvmsg,
+  setImmediate,
   waitpid,
   waitstatusToExitcode,
   write,
@@ -56,8 +60,10 @@ export function forkserverMain(argument: string): void {
 }
 
 async function main(settings: ServerSettings): Promise<void> {
+  beginBootstrapping();
   process.argv = settings.argv;
   enterDirectory(settings.dir, settings.startDir);
+  if (settings.onError !== 'fail') toldErrors('on');
   try {
     await preload(settings);
   } catch (error) {
@@ -70,30 +76,42 @@ async function main(settings: ServerSettings): Promise<void> {
   watchThreads(); // here and not in each child, as all of these
   exitWithoutWork();
   await rehearse(settings.emulates).catch(() => {}); // children are slower then
+  // What the imports have begun has its turn, and its errors are this process's and not those of each child.
+  await new Promise((resolve) => setImmediate(resolve));
+  toldErrors('off');
+  endImports();
+  now(); // loads the clock, for all children
   write(REPORT, 'ready');
   close(REPORT);
   const request = serve(settings.emulates ? _emulatingServer : _forkserver);
   leave(await _main(request.data, request.parentSentinel));
 }
 
+/** An import that fails does not end the server; no more does what it has begun. */
+function toldErrors(change: 'on' | 'off'): void {
+  process[change]('uncaughtException', tellError);
+  process[change]('unhandledRejection', tellError);
+}
+
+function tellError(error: unknown): void {
+  writeStderr(`forkserver: ${inspect(error)}\n`);
+}
+
 /** Imports the modules to be shared by all children. */
 async function preload({ preload, onError, mainPath }: ServerSettings): Promise<void> {
   for (const name of preload) {
-    table.inheriting = name === '__main__';
     try {
       if (name === '__main__') {
         // What the main module exports is what children are most likely to be told to call.
         for (const value of Object.values((await importMainPath(mainPath)) ?? {})) compile(value);
       } else {
         const url = /^\.{0,2}\//.test(name) ? pathToFileURL(resolve(name)).href : name;
-        rememberModule(url, await importModule(url));
+        rememberModule(url, await importing(() => importModule(url)));
       }
     } catch (error) {
       if (onError === 'fail') throw error;
       if (onError === 'warn')
         writeStderr(`forkserver: cannot preload ${name}: ${inspect(error)}\n`);
-    } finally {
-      table.inheriting = false;
     }
   }
 }

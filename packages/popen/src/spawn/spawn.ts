@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   type AuthenticationString,
   BaseProcess,
+  beginBootstrapping,
   bootstrap,
   checkMainPath,
   closures,
@@ -23,6 +24,7 @@ import {
   getReducer,
   getSpawningPopen,
   getSpawningProcess,
+  importing,
   importModule,
   loadsFromParent,
   mainPath,
@@ -127,26 +129,8 @@ export interface PreparationData {
   tracker: number | undefined;
 }
 
-/** @throws RuntimeError while this process itself imports its main module, which lacks a guard @internal */
-export function checkNotImportingMain(): void {
-  if (!table.inheriting) return;
-  throw new RuntimeError(
-    `An attempt has been made to start a new process before the current process has finished its
-bootstrapping phase.
-
-This probably means that you are not using fork to start your child processes and you have forgotten
-to use the proper idiom in the main module:
-
-    if (mp.isMain(import.meta)) {
-      ...
-    }
-`,
-  );
-}
-
-/** Python's `get_preparation_data`. @throws RuntimeError, OSError (ENOENT: the main file) @internal */
+/** Python's `get_preparation_data`. @throws OSError (ENOENT: the main file) @internal */
 export function getPreparationData(name: string, popen: SpawningPopen): PreparationData {
-  checkNotImportingMain();
   if (popen.emulatedBy === undefined) checkMainPath();
   const { toStderr, level } = util.loggingState();
   return {
@@ -208,6 +192,7 @@ const FIRST_INHERITED = 6;
  */
 export function spawnMain(inheritedFds: number, codeCache?: number): void {
   setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
+  beginBootstrapping();
   exitWithoutWork();
   _main(DATA, PARENT_SENTINEL).then((code) => {
     try {
@@ -236,12 +221,10 @@ export async function _main(dataFd: number, parentSentinel: number): Promise<num
 /** Prepares this process and makes the process object that its parent has pickled. */
 async function readProcess(dataFd: number): Promise<BaseProcess> {
   const chunks = readAnonymousFile(dataFd);
-  table.inheriting = true;
   try {
     await prepare((await unpickleNext(chunks)) as PreparationData);
     return (await unpickleNext(chunks)) as BaseProcess;
   } finally {
-    table.inheriting = false;
     close(dataFd);
   }
 }
@@ -331,7 +314,7 @@ export async function importMainPath(path: string | undefined): Promise<object |
   setMainPath(path);
   if (path === undefined) return undefined;
   const url = pathToFileURL(path).href;
-  const namespace = await importModule(url);
+  const namespace = await importing(() => importModule(url));
   rememberModule(url, namespace);
   imported = path;
   return namespace;
