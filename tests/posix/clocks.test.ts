@@ -1,0 +1,36 @@
+/**
+ * Timers and clocks, and what else is the program's own: taken once.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { runProgram } from '../support/programs.ts';
+import { forEachStartMethod } from '../support/start_methods.ts';
+
+forEachStartMethod((_ctx, method) => {
+  describe.each(['node:test', 'globals'])('with the timers of %s replaced', (kind) => {
+    test.each(['before', 'after'])('%s the library is loaded, all waits end', async (when) => {
+      const { code, stdout } = await runProgram('fake_timers', [method, kind, when], { method });
+      expect({ code, stdout }).toEqual({ code: 0, stdout: '0 0 false,false,Empty\n' });
+    });
+  });
+});
+
+/** The linter looks after globals; these are properties of `process`. */
+test('no other file asks for what a program may replace', () => {
+  const packages = fileURLToPath(new URL('../../packages/', import.meta.url));
+  const files = readdirSync(packages, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /^\w+\/src\/.*\.ts$/.test(file),
+  );
+  const asking = files.filter((file) =>
+    /process\.(hrtime|nextTick|cwd|execArgv|env\.NODE_OPTIONS)\b/.test(
+      readFileSync(packages + file, 'utf8').replaceAll(/^ *(\/\*)?\*.*$|\/\/.*$/gm, ''),
+    ),
+  );
+  expect(asking.sort()).toEqual([
+    'popen/src/base/start_node.ts', // the environment that a child gets
+    'popen/src/loader/tsx_in_thread.ts', // runs before everything
+    'posix/src/node/clocks.ts',
+    'posix/src/node/program.ts',
+  ]);
+});
