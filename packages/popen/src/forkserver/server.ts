@@ -76,10 +76,11 @@ async function main(settings: ServerSettings): Promise<void> {
   watchThreads(); // here and not in each child, as all of these
   exitWithoutWork();
   await rehearse(settings.emulates).catch(() => {}); // children are slower then
-  // What the imports have begun has its turn, and its errors are this process's and not those of each child.
+  endImports();
+  // What the imports have begun has its turn, and its errors are this process's and not those of each child. Node ends its
+  // hooks for promises then, too, if nothing is left that needs them.
   await new Promise((resolve) => setImmediate(resolve));
   toldErrors('off');
-  endImports();
   now(); // loads the clock, for all children
   write(REPORT, 'ready');
   close(REPORT);
