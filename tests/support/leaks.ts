@@ -91,7 +91,6 @@ async function libraryState(): Promise<{ ownPids: Set<string>; ownFds: Set<strin
   const pids = [server?._forkserverPid, tracker?._pid];
   const fds = [
     server?._socket,
-    server?._pidfd,
     tracker?._fd,
     sharer?.fd,
     ...shared,

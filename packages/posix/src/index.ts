@@ -24,6 +24,8 @@ export {
   inWorker,
   makeBlocking,
   memfdCreate,
+  noSignalOnChange,
+  orClose,
   POLLIN,
   POLLOUT,
   pipe,
@@ -47,6 +49,7 @@ export {
   BrokenPipeError,
   ChildProcessError,
   ForkUnavailableError,
+  byNode,
   OSError,
   osError,
   ProcessLookupError,
@@ -108,6 +111,7 @@ export {
   _exit,
   getpid,
   getppid,
+  hasPidfd,
   ignoreSignal,
   kill,
   pidExists,
@@ -132,6 +136,8 @@ export {
 export { type Doorbell, makeDoorbell, Ringer } from './sockets/doorbell.ts';
 export {
   MAX_FDS_PER_MESSAGE,
+  type Message,
+  receive,
   recvmsg,
   sendmsg,
   socketpair,

@@ -14,6 +14,7 @@ import {
   dup,
   inWorker,
   listenStream,
+  orClose,
   POLLIN,
   peerPid,
   replaceByNeverReady,
@@ -158,7 +159,7 @@ function listen(): Listening {
   const address = `\0multiprocessing-sharer-${urandom(16).toString('hex')}`;
   const fd = listenStream(unixAddress(address), BACKLOG);
   if (inWorker) return { address, fd, close: listenInWorker(fd) };
-  const watch = watchReadable(fd, () => serve);
+  const watch = orClose(fd, () => watchReadable(fd, () => serve));
   watch.unref();
   const stop = () => {
     watch.close();
@@ -185,12 +186,12 @@ function listenInWorker(fd: number): () => void {
 }
 
 function visit(fd: number): void {
-  const guest: Visit = {
+  const guest: Visit = orClose(fd, () => ({
     fd,
     exchange: new Exchange(fd, answer(fd)),
     watch: StreamWatch(fd),
     timer: setTimeout(() => end(guest), REQUEST_LIMIT * 1000).unref(),
-  };
+  }));
   sharer.visits.add(guest);
   serveWhileBlocked();
   goOn(guest);

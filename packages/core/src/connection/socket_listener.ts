@@ -6,6 +6,7 @@ import { statSync, unlinkSync } from 'node:fs';
 import { resolve as resolvePath } from 'node:path';
 import {
   acceptStream,
+  byNode,
   close,
   listenStream,
   onReady,
@@ -161,12 +162,14 @@ function cleanUp(leftover: Leftover, unlink = true): void {
 function socketFile(address: Address): SocketFile | undefined {
   if (typeof address !== 'string' || address.startsWith('\0')) return undefined;
   const path = resolvePath(address);
-  const { dev, ino } = statSync(path);
+  const { dev, ino } = byNode(() => statSync(path));
   return { path, dev, ino };
 }
 
 /** Removes the name, unless somebody has done that or given it to another socket. */
 function removeFile({ path, dev, ino }: SocketFile): void {
-  const now = statSync(path, { throwIfNoEntry: false });
-  if (now?.dev === dev && now.ino === ino) unlinkSync(path);
+  byNode(() => {
+    const now = statSync(path, { throwIfNoEntry: false });
+    if (now?.dev === dev && now.ino === ino) unlinkSync(path);
+  });
 }

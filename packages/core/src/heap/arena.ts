@@ -6,7 +6,16 @@ import { constants } from 'node:buffer';
 import { fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { close, mapShared, osError, sealedMemfd, unmap, urandom } from '@multiprocessing/posix';
+import {
+  byNode,
+  close,
+  mapShared,
+  orClose,
+  osError,
+  sealedMemfd,
+  unmap,
+  urandom,
+} from '@multiprocessing/posix';
 import { UnpicklingError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
@@ -45,14 +54,10 @@ export class Arena {
    */
   constructor(size: number, received?: Received) {
     this.size = size;
-    this.fd = received?.fd ?? openMemory(size);
-    try {
-      this.address = mapShared(this.fd, size);
-    } catch (error) {
-      close(this.fd);
-      throw error;
-    }
     this.#key = received?.key ?? Buffer.from(urandom(16)).toString('hex');
+    const fd = received?.fd ?? openMemory(size);
+    this.fd = fd;
+    this.address = orClose(fd, () => mapShared(fd, size));
     arenas.set(this.#key, { fd: this.fd, arena: new WeakRef(this) });
     this.#release = new Finalize(this, release, {
       args: [this.#key, this.fd, this.address, size],
@@ -103,7 +108,8 @@ export function rebuildArena(key: string, size: number, dupFd: DupFd): Arena {
   const fd = dupFd.detach();
   const known = arenas.get(key)?.arena.deref();
   if (known === undefined) {
-    if (fstatSync(fd).size !== size) throw new UnpicklingError('an arena has lost its file');
+    const found = orClose(fd, () => byNode(() => fstatSync(fd))).size;
+    if (found !== size) throw new UnpicklingError('an arena has lost its file');
     return new Arena(size, { key, fd });
   }
   if (known.fd !== fd) close(fd);

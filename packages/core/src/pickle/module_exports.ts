@@ -70,12 +70,12 @@ export function importStatements(source: string): { specifier: string; statement
 }
 
 function parse(source: string): ReturnType<Parse> {
+  lexer ??= (require('es-module-lexer/minimal') as { parse: Parse }).parse;
   try {
-    lexer ??= (require('es-module-lexer/minimal') as { parse: Parse }).parse;
     return lexer(source);
-  } catch (error) {
-    if ('WebAssembly' in globalThis) throw error;
-    // Without WebAssembly (--jitless) the lexer's JavaScript build does the same.
+  } catch {
+    // Without WebAssembly (--jitless), or without the 10 GB of addresses that V8 wants for its memory (ulimit -v), the lexer's
+    // JavaScript build does the same. It takes 10 ms to load.
     lexer = (require('es-module-lexer/minimal/js') as { parse: Parse }).parse;
     return lexer(source);
   }

@@ -148,15 +148,9 @@ export class AsyncAcquires implements Waiter {
 
   #watch(owner: number): void {
     // In a worker that is being terminated the watch of an fd would end the process (posix/sockets/doorbell.ts).
-    const fd = inWorker ? undefined : pidfdOf(owner);
-    if (fd === undefined) {
+    if (!inWorker) this.#stopWatch = whenEnded(owner, () => this.#lookAfter());
+    if (this.#stopWatch === undefined) {
       this.#quiet = setTimeout(() => this.#lookAfter(), QUIET_LONGER);
-      return;
-    }
-    try {
-      this.#stopWatch = onReady(fd, () => this.#lookAfter());
-    } finally {
-      close(fd); // the watch is on a duplicate
     }
   }
 
@@ -167,10 +161,18 @@ export class AsyncAcquires implements Waiter {
   }
 }
 
-/** Undefined for a thread that is no process, or has ended this very moment. */
-function pidfdOf(owner: number): number | undefined {
+/**
+ * Watches the end of a process. Undefined for a thread that is none, or has ended this very moment, and where the kernel has no
+ * pidfds or no fd is left.
+ */
+function whenEnded(owner: number, callback: () => void): (() => void) | undefined {
   try {
-    return pidfdOpen(tidOf(owner));
+    const fd = pidfdOpen(tidOf(owner));
+    try {
+      return onReady(fd, callback);
+    } finally {
+      close(fd); // the watch is on a duplicate
+    }
   } catch {
     return undefined;
   }

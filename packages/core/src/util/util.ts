@@ -8,6 +8,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  byNode,
   calledByChildren,
   close,
   closeRaw,
@@ -56,7 +57,7 @@ const state = processWide('util', () => ({
 export function getTempDir(): string {
   const config = currentProcess()._config;
   if (config.tempdir === undefined) {
-    const tempdir = mkdtempSync(join(tmpdir(), 'pymp-'));
+    const tempdir = byNode(() => mkdtempSync(join(tmpdir(), 'pymp-')));
     info('created temp directory %s', tempdir);
     new Finalize(null, removeTempDir, { args: [tempdir], exitpriority: -100 });
     config.tempdir = tempdir;

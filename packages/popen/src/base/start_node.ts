@@ -5,6 +5,7 @@
  */
 import { util } from '@multiprocessing/core';
 import { startDirectory, workingDirectory } from '@multiprocessing/posix';
+import { SMALL_POOL } from './start_watch.ts';
 
 /**
  * @param executable the path of a node
@@ -21,7 +22,7 @@ export function startNode(
   args: readonly string[],
   fds: readonly number[],
 ): number {
-  const flagged = flags.length > 0 || Boolean(process.env.NODE_OPTIONS);
+  const flagged = flags.some((flag) => flag !== SMALL_POOL) || Boolean(process.env.NODE_OPTIONS);
   const directory = flagged ? startDirectory() : undefined;
   const elsewhere = directory === workingDirectory() ? undefined : directory;
   return util.spawnvPassfds(executable, [executable, ...flags, ...args], fds, elsewhere);

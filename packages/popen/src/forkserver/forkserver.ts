@@ -1,16 +1,18 @@
 /**
  * Counterpart of multiprocessing/forkserver.py, the side of the processes that use the server (the server
  * itself is server.ts). Deviations: D-015, D-016, D-017, D-025, D-034,
- * D-039.
+ * D-039, D-120, D-122.
  *
  * All processes of a family hold one end of a socketpair whose other end the server reads. There is no
  * address that a stranger could connect to, a request is one message, and when the last holder is gone
  * the server reads the end of file and goes too.
  *
  *     forkserver_main.ts  the server's program
+ *     served.ts           the server's children, and how it learns of their end
  *     server.ts           the server
  *     status.ts           numbers on the pipe between server and client
  */
+import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import {
   mainPath,
@@ -27,20 +29,22 @@ import {
   ChildProcessError,
   close,
   dup,
+  kill,
   MAX_FDS_PER_MESSAGE,
-  pidfdOpen,
   pipe,
   poll,
   read,
   sendmsg,
   socketpair,
   startDirectory,
+  WNOHANG,
   waitpid,
   workingDirectory,
 } from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
 import { OwnedFds } from '../base/owned_fds.ts';
 import { startNode } from '../base/start_node.ts';
+import { dieWith, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
 import { argsFromInterpreterFlags, getExecutable } from '../spawn/spawn.ts';
 
@@ -75,10 +79,9 @@ class ForkServer {
   _socket: number | undefined;
   /** The server, when this process has started it. @internal */
   _forkserverPid: number | undefined;
-  /** A pidfd of that server. @internal */
-  _pidfd: number | undefined;
   /** Where the server says that it is ready, or why it is not; undefined once read. */
   #report: number | undefined;
+  #startWatch: StartWatch | undefined;
   readonly #emulates: boolean;
 
   constructor(emulates: boolean) {
@@ -123,24 +126,26 @@ class ForkServer {
     if (this.#isAlive()) return;
     this.#forget();
     checkForkserverAvailable();
+    const executable = getExecutable();
+    const execArgv = forkSafeExecArgv(argsFromInterpreterFlags());
+    const settings: ServerSettings = {
+      preload: preload.names.filter((name) => name !== '__main__' || !this.#emulates),
+      onError: preload.onError,
+      emulates: this.#emulates,
+      mainPath: mainPath(),
+      argv: process.argv,
+      dir: workingDirectory(),
+      startDir: startDirectory(),
+    };
+    const args = [entryPath('forkserver_main'), JSON.stringify(settings)];
     const fds = new OwnedFds();
     try {
       const [client, server] = fds.addPair(socketpair());
       const [reportR, reportW] = fds.addPair(pipe());
-      const executable = getExecutable();
-      const execArgv = forkSafeExecArgv(argsFromInterpreterFlags());
-      const settings: ServerSettings = {
-        preload: preload.names.filter((name) => name !== '__main__' || !this.#emulates),
-        onError: preload.onError,
-        emulates: this.#emulates,
-        mainPath: mainPath(),
-        argv: process.argv,
-        dir: workingDirectory(),
-        startDir: startDirectory(),
-      };
-      const args = [entryPath('forkserver_main'), JSON.stringify(settings)];
-      this._forkserverPid = startNode(executable, execArgv, args, [server, reportW]);
-      this._pidfd = pidfdOpen(this._forkserverPid);
+      const pid = startNode(executable, execArgv, args, [server, reportW]);
+      this._forkserverPid = pid;
+      this.#startWatch = new StartWatch(pid, execArgv, () => poll([reportR], 0).length > 0);
+      dieWith(pid, reportW);
       fds.close(server, reportW);
       this._socket = client;
       this.#report = reportR;
@@ -152,13 +157,16 @@ class ForkServer {
     trace('forkserver', 'ensureRunning', 'forkserver', () => ({ server: this._forkserverPid }));
   }
 
-  /** Waits until the server is ready to fork. @throws ForkServerUnavailableError with its reason */
+  /**
+   * Waits until the server is ready to fork.
+   * @throws ForkServerUnavailableError with its reason; OSError EAGAIN when it cannot start for want of threads
+   */
   async ready(): Promise<void> {
     this.ensureRunning();
     if (this.#report !== undefined) {
       const copy = dup(this.#report); // of several starts the first to hear of it closes the report
       try {
-        await wait([copy]);
+        while ((await wait([copy], START_LIMIT)).length === 0) this.#checkStart();
       } finally {
         close(copy);
       }
@@ -168,8 +176,19 @@ class ForkServer {
 
   readySync(): void {
     this.ensureRunning();
-    if (this.#report !== undefined) waitSync([this.#report]);
+    while (this.#report !== undefined && waitSync([this.#report], START_LIMIT).length === 0) {
+      this.#checkStart();
+    }
     this.#readReport();
+  }
+
+  /** Ends a server that sleeps in its start. */
+  #checkStart(): void {
+    const error = this.#startWatch?.look();
+    if (error === undefined || this._forkserverPid === undefined) return;
+    kill(this._forkserverPid, constants.signals.SIGKILL);
+    this.#forget();
+    throw error;
   }
 
   /** The report is one JSON object with an error, or nothing. */
@@ -193,15 +212,16 @@ class ForkServer {
 
   /**
    * Asks the server for a new process.
-   * @param fds what the child gets: parent sentinel, status, data, and the passed ones
+   * @param status where the server answers: it goes first, so that it arrives where not all can
+   * @param fds what the child gets: parent sentinel, data, and the passed ones
    * @throws ValueError for too many fds
    */
-  connectToNewProcess(fds: readonly number[]): void {
+  connectToNewProcess(status: number, fds: readonly number[]): void {
     this.readySync();
     const socket = this._socket as number;
-    if (fds.length + 1 > MAX_FDS_PER_MESSAGE) throw new ValueError('too many fds');
+    if (fds.length + 2 > MAX_FDS_PER_MESSAGE) throw new ValueError('too many fds');
     try {
-      sendmsg(socket, Buffer.from('fork'), [socket, ...fds]);
+      sendmsg(socket, Buffer.from('fork'), [status, socket, ...fds]);
     } catch (error) {
       if (!(error instanceof BrokenPipeError)) throw error;
       throw new RuntimeError('the forkserver died: start the process again', { cause: error });
@@ -210,33 +230,32 @@ class ForkServer {
 
   /**
    * The server never writes to the socket: it is readable when the server is gone. A child that the server was
-   * forking when it was killed holds the other end a moment longer; whoever started the server has a pidfd, too.
+   * forking when it was killed holds the other end a moment longer; whoever started the server can ask the kernel, too.
    */
   #isAlive(): boolean {
-    if (this._socket === undefined) return false;
-    const fds = this._pidfd === undefined ? [this._socket] : [this._socket, this._pidfd];
-    return poll(fds, 0).length === 0;
+    if (this._socket === undefined || poll([this._socket], 0).length > 0) return false;
+    return this._forkserverPid === undefined || !reap(this._forkserverPid, WNOHANG);
   }
 
   #forget(): void {
     if (this._socket !== undefined) close(this._socket);
     if (this.#report !== undefined) close(this.#report);
-    if (this._pidfd !== undefined) close(this._pidfd);
     const pid = this._forkserverPid;
     this._socket = undefined;
     this.#report = undefined;
-    this._pidfd = undefined;
     this._forkserverPid = undefined;
     // It has closed its fds, and so has ended or is about to.
     if (pid !== undefined) reap(pid);
   }
 }
 
-function reap(pid: number): void {
+/** Whether a child of this process has ended. */
+function reap(pid: number, options = 0): boolean {
   try {
-    waitpid(pid, 0);
+    return waitpid(pid, options)[0] === pid;
   } catch (error) {
     if (!(error instanceof ChildProcessError)) throw error;
+    return false; // of a forked child the server is no child
   }
 }
 

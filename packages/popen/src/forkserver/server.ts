@@ -22,22 +22,27 @@ import {
   close,
   closeRaw,
   compile,
+  dup,
   fork,
+  forkAvailable,
+  hasPidfd,
   ignoreSignal,
+  type Message,
+  noSignalOnChange,
   now,
-  pidfdOpen,
-  poll,
-  recvmsg,
+  OSError,
+  pipe,
+  receive,
   setImmediate,
-  waitpid,
-  waitstatusToExitcode,
   write,
   writeStderr,
 } from '@multiprocessing/posix';
+import { OwnedFds } from '../base/owned_fds.ts';
 import { exitWithoutWork, reportAndExit } from '../spawn/forked.ts';
 import { _main, enterDirectory, importMainPath, leave, rehearse } from '../spawn/spawn.ts';
 import { _emulatingServer, _forkserver, type ServerSettings } from './forkserver.ts';
-import { writeSigned } from './status.ts';
+import { isPassing, rest, ServedChildren } from './served.ts';
+import { writeFailure, writeSigned } from './status.ts';
 
 const SOCKET = 3;
 const REPORT = 4;
@@ -61,10 +66,12 @@ export function forkserverMain(argument: string): void {
 
 async function main(settings: ServerSettings): Promise<void> {
   beginBootstrapping();
+  noSignalOnChange(REPORT); // from here on it learns by itself that nobody is left
   process.argv = settings.argv;
   enterDirectory(settings.dir, settings.startDir);
   if (settings.onError !== 'fail') toldErrors('on');
   try {
+    checkServable();
     await preload(settings);
   } catch (error) {
     write(REPORT, inspect(error));
@@ -98,6 +105,17 @@ function tellError(error: unknown): void {
   writeStderr(`forkserver: ${inspect(error)}\n`);
 }
 
+/** Throws what would fail at the first request, so that it is known before it is too late for another start method. */
+function checkServable(): void {
+  const { available, reason } = forkAvailable();
+  if (!available) throw new Error(reason);
+  try {
+    receive(SOCKET, 1, false);
+  } catch (error) {
+    if (!isPassing(error)) throw error; // EAGAIN: nobody has asked yet
+  }
+}
+
 /** Imports the modules to be shared by all children. */
 async function preload({ preload, onError, mainPath }: ServerSettings): Promise<void> {
   for (const name of preload) {
@@ -117,67 +135,70 @@ async function preload({ preload, onError, mainPath }: ServerSettings): Promise<
   }
 }
 
-/** A child that runs: the fd that tells its end, and where its exit code goes. */
-interface Served {
-  pid: number;
-  pidfd: number;
-  status: number;
-}
-
 /** Serves until the last client is gone. Returns only in a child. */
 function serve(server: typeof _forkserver): Request {
-  const children = new Map<number, Served>();
+  const children = new ServedChildren();
+  // A number that is free whenever a request comes: where there are not enough for all of its fds, one can still be told.
+  let reserve = spare();
   for (;;) {
-    for (const fd of poll([SOCKET, ...children.keys()])) {
-      const child = children.get(fd);
-      if (child !== undefined) {
-        children.delete(fd);
-        reap(child);
-        continue;
-      }
-      const { data, fds } = recvmsg(SOCKET, 64);
-      if (data.length === 0) process.exit(0); // nobody is left who could ask
-      const request = forkChild(server, fds, children);
-      if (request !== undefined) return request;
-    }
+    if (!children.waitFor(SOCKET)) continue;
+    if (reserve !== undefined) close(reserve);
+    const message = receiveRequest();
+    const request = message && forkChild(server, message, children);
+    if (request !== undefined) return request;
+    reserve = spare();
   }
 }
 
-function reap({ pid, pidfd, status }: Served): void {
-  const [, waitStatus] = waitpid(pid, 0);
-  writeSigned(status, waitstatusToExitcode(waitStatus));
-  close(status);
-  close(pidfd);
+function spare(): number | undefined {
+  try {
+    return dup(SOCKET);
+  } catch {
+    return undefined;
+  }
 }
 
-/** Forks once. In the parent the child is noted; in the child the request is returned. */
+function receiveRequest(): ReturnType<typeof receive> | undefined {
+  try {
+    const message = receive(SOCKET, 64);
+    if (message.data.length === 0) process.exit(0); // nobody is left who could ask
+    return message;
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+    rest();
+    return undefined;
+  }
+}
+
+/** Forks once. In the parent the child is noted, or why there is none is told; in the child the request is returned. */
 function forkChild(
   server: typeof _forkserver,
-  fds: number[],
-  children: Map<number, Served>,
+  { fds, lost }: Message & { lost: OSError | undefined },
+  children: ServedChildren,
 ): Request | undefined {
-  const [client, parentSentinel, status, data, ...inherited] = fds as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [status = -1, client = -1, parentSentinel = -1, data = -1, ...inherited] = fds;
+  const [, ...others] = fds;
+  let life: [number, number] | undefined;
   let pid: number;
   try {
+    if (lost !== undefined) throw lost;
+    if (!hasPidfd()) life = pipe();
     pid = fork();
   } catch (error) {
-    writeStderr(`forkserver: ${inspect(error)}\n`);
-    for (const fd of fds) close(fd); // the client reads the end of file instead of a pid
+    // What is no error of the kernel the client cannot be told: it reads the end of file.
+    if (!(error instanceof OSError)) writeStderr(`forkserver: ${inspect(error)}\n`);
+    writeFailure(status, error);
+    for (const fd of [...fds, ...(life ?? [])]) close(fd);
     return undefined;
   }
   if (pid !== 0) {
-    const pidfd = pidfdOpen(pid);
-    children.set(pidfd, { pid, pidfd, status });
+    for (const fd of others) close(fd);
+    if (life !== undefined) close(life[1]);
+    children.add(pid, status, life?.[0]);
     writeSigned(status, pid);
-    for (const fd of [client, parentSentinel, data, ...inherited]) close(fd);
     return undefined;
   }
-  inChild(status, children);
+  inChild(status, children, life);
   ignoreSignal(SIGINT, false);
   server._socket = client;
   setInheritedFds(inherited);
@@ -185,13 +206,17 @@ function forkChild(
 }
 
 /** Closes what is the server's. */
-function inChild(status: number, siblings: Map<number, Served>): void {
+function inChild(
+  status: number,
+  siblings: ServedChildren,
+  life: [number, number] | undefined,
+): void {
   closeRaw(SOCKET);
   closeRaw(status);
-  for (const sibling of siblings.values()) {
-    closeRaw(sibling.pidfd);
-    closeRaw(sibling.status);
-  }
+  siblings.closeInChild();
+  if (life === undefined) return;
+  closeRaw(life[0]);
+  new OwnedFds().add(life[1]); // children that this one forks close it
 }
 
 calledByChildren(inChild, setInheritedFds, _main, leave, process.exit);

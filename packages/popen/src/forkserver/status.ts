@@ -1,9 +1,10 @@
 /**
  * Numbers on the status pipe between the server and a client: the child's pid, later its exit code. The
- * counterparts of forkserver.py's `read_signed` and `write_signed`.
+ * counterparts of forkserver.py's `read_signed` and `write_signed`. Where there is a pid a negative number is the errno of
+ * why there is no child, and the name of the call that failed follows it. Deviations: D-120.
  */
 import { EOFError } from '@multiprocessing/core';
-import { BrokenPipeError, read, writeAll } from '@multiprocessing/posix';
+import { OSError, osError, read, writeAll } from '@multiprocessing/posix';
 
 const SIZE = 8;
 
@@ -19,13 +20,32 @@ export function readSigned(fd: number): number {
   return Number(bytes.readBigInt64LE());
 }
 
-/** Writes one number; a client that has vanished is nobody's error. @internal */
+/** Reads the pid of the new child. @throws OSError of the server, EOFError when it is gone @internal */
+export function readPid(fd: number): number {
+  const pid = readSigned(fd);
+  if (pid >= 0) return pid;
+  const name: Uint8Array[] = [];
+  for (let part = read(fd, 64); part.length > 0; part = read(fd, 64)) name.push(part);
+  throw osError(-pid, Buffer.concat(name).toString(), 'in the forkserver, which goes on');
+}
+
+/** Writes one number; a client that has vanished, or cannot be told, is no reason to end. @internal */
 export function writeSigned(fd: number, value: number): void {
-  const bytes = Buffer.alloc(SIZE);
+  writeNumber(fd, value, '');
+}
+
+/** Writes why there is no child; anything but an OSError is one of the server itself. @internal */
+export function writeFailure(fd: number, error: unknown): void {
+  if (error instanceof OSError) writeNumber(fd, -error.errno, error.syscall ?? 'fork');
+}
+
+function writeNumber(fd: number, value: number, text: string): void {
+  const bytes = Buffer.alloc(SIZE + text.length);
   bytes.writeBigInt64LE(BigInt(value));
+  bytes.write(text, SIZE, 'latin1');
   try {
     writeAll(fd, bytes);
   } catch (error) {
-    if (!(error instanceof BrokenPipeError)) throw error;
+    if (!(error instanceof OSError)) throw error;
   }
 }

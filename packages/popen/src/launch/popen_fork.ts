@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/popen_fork.py: a child by fork(2), and what all start methods share once
  * the child is there: waiting, signals, closing. Deviations: D-006, D-007, D-008,
- * D-022, D-023, D-024, D-033.
+ * D-022, D-023, D-024, D-033, D-121.
  *
  *     popen_fork_emulated.ts  what stands in for it where this process cannot fork(2)
  *     popen_forkserver.ts     a child that a prepared server forks
@@ -34,6 +34,7 @@ import {
   ProcessLookupError,
   pidfdOpen,
   pipe,
+  poll,
   prepareToQuiet,
   WNOHANG,
   waitpid,
@@ -43,6 +44,33 @@ import type { LaunchOptions } from '../base/launch_options.ts';
 import { closeInheritedFds, OwnedFds } from '../base/owned_fds.ts';
 import { failOffThreadImports, isForkSafeProcess, loaderOf } from '../loader/loader.ts';
 import { type ForkedOptions, leaveForked, reportAndExit } from '../spawn/forked.ts';
+
+/** What a wait for the end of a child waits for before it looks whether the child has ended. */
+export interface WaitedFor {
+  readonly fds: readonly number[];
+  /** At most so many. */
+  readonly seconds: number;
+  readonly done: () => void;
+}
+
+/** Seconds between looks where no pidfd tells the end of a child. */
+const LOOK = 0.05;
+const LOOK_AGAIN = 0.01;
+
+const nothing = () => {};
+
+/** @param timeout seconds */
+function deadlineOf(timeout: number | undefined): number {
+  return timeout === undefined ? Infinity : performance.now() + timeout * 1000;
+}
+
+function secondsUntil(deadline: number): number {
+  return (deadline - performance.now()) / 1000;
+}
+
+function finite(seconds: number): number | undefined {
+  return seconds === Infinity ? undefined : seconds;
+}
 
 /** Launches a child by fork(2); Python's `popen_fork.Popen`. */
 export class Popen implements PopenInterface {
@@ -140,40 +168,50 @@ export class Popen implements PopenInterface {
   }
 
   async wait(timeout?: number): Promise<number | undefined> {
-    if (this.poll() !== undefined || (timeout !== undefined && timeout <= 0))
-      return this.returncode;
-    const { fd, done } = this.waitFd();
-    try {
-      await wait([fd], timeout);
-    } finally {
-      done();
+    const deadline = deadlineOf(timeout);
+    while (this.poll() === undefined) {
+      const left = secondsUntil(deadline);
+      if (left <= 0) break;
+      const { fds, seconds, done } = this.waitFor();
+      try {
+        await wait(fds, finite(Math.min(left, seconds)));
+      } finally {
+        done();
+      }
     }
-    return this.poll();
+    return this.returncode;
   }
 
   waitSync(timeout?: number): number | undefined {
-    if (this.poll() !== undefined || (timeout !== undefined && timeout <= 0))
-      return this.returncode;
-    const { fd, done } = this.waitFd();
-    try {
-      waitSync([fd], timeout);
-    } finally {
-      done();
+    const deadline = deadlineOf(timeout);
+    while (this.poll() === undefined) {
+      const left = secondsUntil(deadline);
+      if (left <= 0) break;
+      const { fds, seconds, done } = this.waitFor();
+      try {
+        waitSync(fds, finite(Math.min(left, seconds)));
+      } finally {
+        done();
+      }
     }
-    return this.poll();
+    return this.returncode;
   }
 
   /**
    * What tells that the child has ended and can be reaped: a pidfd. Unlike the sentinel it cannot be
-   * held open by somebody who inherited the child's fds. An old kernel has only the sentinel.
+   * held open by somebody who inherited the child's fds. Where there is none (Linux before 5.3, some sandboxes, the limit of
+   * open files) the sentinel tells, and a look now and then whether somebody holds it.
    */
-  protected waitFd(): { fd: number; done: () => void } {
+  protected waitFor(): WaitedFor {
     try {
       const fd = pidfdOpen(this.pid as number);
-      return { fd, done: () => close(fd) };
+      return { fds: [fd], seconds: Infinity, done: () => close(fd) };
     } catch (error) {
       if (!(error instanceof OSError)) throw error;
-      return { fd: this.sentinel, done: () => this.reap(0) };
+      // A child that has closed its end lives on, and its sentinel would be ready at once for ever.
+      const fds = this.sentinelFd === -1 ? [] : [this.sentinelFd];
+      const isOver = poll(fds, 0).length === fds.length;
+      return { fds: isOver ? [] : fds, seconds: isOver ? LOOK_AGAIN : LOOK, done: nothing };
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks.
+ * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks. Deviations: D-120.
  */
 import {
   type BaseProcess,
@@ -9,12 +9,11 @@ import {
   resourceTracker,
   trace,
   wait,
-  waitSync,
 } from '@multiprocessing/core';
-import { close, dup, pipe, poll } from '@multiprocessing/posix';
+import { close, dup, OSError, pipe, poll } from '@multiprocessing/posix';
 import type { LaunchOptions } from '../base/launch_options.ts';
 import { _forkserver as server } from '../forkserver/forkserver.ts';
-import { readSigned } from '../forkserver/status.ts';
+import { readPid, readSigned } from '../forkserver/status.ts';
 import { pickleForChild } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
 
@@ -47,26 +46,27 @@ export class Popen extends popen_fork.Popen {
     const [statusR, statusW] = this.fds.addPair(pipe());
     const [childR, parentW] = this.fds.addPair(pipe());
     trace('popen_forkserver', 'pipes', this.name, () => ({ statusR, statusW, childR, parentW }));
-    this.server.connectToNewProcess([childR, statusW, data, ...(this.passed ?? [])]);
+    this.server.connectToNewProcess(statusW, [childR, data, ...(this.passed ?? [])]);
     this.sentinelFd = statusR;
     this.fds.close(childR, statusW, data);
     resourceTracker._resourceTracker._startReserved();
   }
 
-  /** The server writes the pid once it has forked. */
+  /** The server writes the pid once it has forked, or why it cannot. */
   override async launched(): Promise<void> {
-    await wait([this.sentinelFd]);
-    this.readPid();
-  }
-
-  override launchedSync(): void {
-    waitSync([this.sentinelFd]);
-    this.readPid();
-  }
-
-  private readPid(): void {
     try {
-      this.pid = readSigned(this.sentinelFd);
+      await wait([this.sentinelFd]);
+    } catch (error) {
+      if (!(error instanceof OSError)) throw error;
+      // The request is out: whoever cannot wait for the answer in the event loop blocks.
+    }
+    this.launchedSync();
+  }
+
+  /** @throws OSError of the server's fork, EAGAIN among others; RuntimeError when the server is gone */
+  override launchedSync(): void {
+    try {
+      this.pid = readPid(this.sentinelFd);
     } catch (error) {
       this.close();
       if (!(error instanceof EOFError)) throw error;
@@ -96,8 +96,8 @@ export class Popen extends popen_fork.Popen {
   }
 
   /** A duplicate: while somebody waits, a poll() elsewhere (start() reaps) may close the sentinel. */
-  protected override waitFd(): { fd: number; done: () => void } {
+  protected override waitFor(): popen_fork.WaitedFor {
     const fd = dup(this.sentinelFd);
-    return { fd, done: () => close(fd) };
+    return { fds: [fd], seconds: Infinity, done: () => close(fd) };
   }
 }

@@ -1,13 +1,24 @@
 /**
- * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node.
+ * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node. Deviations: D-122.
  */
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { inspect } from 'node:util';
 import { type BaseProcess, type EmulatedBy, resourceTracker, trace } from '@multiprocessing/core';
-import { FIRST_PASSED_FD, pipe } from '@multiprocessing/posix';
+import { FIRST_PASSED_FD, pipe, setTimeout, writeStderr } from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
 import type { LaunchOptions } from '../base/launch_options.ts';
 import { startNode } from '../base/start_node.ts';
+import {
+  dieWith,
+  mayChoosePool,
+  openAgain,
+  SMALL_POOL,
+  START_LIMIT,
+  StartWatch,
+} from '../base/start_watch.ts';
 import { codeCacheFd } from '../spawn/code_cache.ts';
-import { argsFromInterpreterFlags, getExecutable, pickleForChild } from '../spawn/spawn.ts';
+import { argsFromInterpreterFlags, DATA, getExecutable, pickleForChild } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
 
 /** How a child knows that it is one. Behind it stand the number of passed fds, the fd of the code cache, and 1 if the child adds to that. */
@@ -17,6 +28,7 @@ const FLAG = '--multiprocessing-fork';
 export class Popen extends popen_fork.Popen {
   // Declared without a value: it is filled while the base class's constructor pickles.
   declare private passed: number[] | undefined;
+  declare private startWatch: StartWatch | undefined;
 
   override get method(): string {
     return 'spawn';
@@ -40,16 +52,69 @@ export class Popen extends popen_fork.Popen {
     trace('popen_spawn', 'pipes', this.name, () => ({ parentR, childW, childR, parentW }));
     const executable = getExecutable();
     const passed = this.passed ?? [];
-    const fds = [childR, childW, data, ...passed];
+    const again = openAgain(childR);
+    const guard = again === undefined ? childR : this.fds.add(again);
+    const fds = [childR, childW, data, guard, ...passed];
+    const flags = [...(mayChoosePool() ? [SMALL_POOL] : []), ...argsFromInterpreterFlags()];
     const args = [entryPath('spawn_main'), FLAG, String(passed.length)];
     const codeCache = codeCacheFd();
     if (codeCache !== undefined) {
       args.push(String(FIRST_PASSED_FD + fds.push(codeCache.fd) - 1));
       if (codeCache.adds) args.push('1');
     }
-    this.pid = startNode(executable, argsFromInterpreterFlags(), args, fds);
+    const pid = startNode(executable, flags, args, fds);
+    this.pid = pid;
     this.sentinelFd = parentR;
-    this.fds.close(childR, childW, data);
+    if (again !== undefined) dieWith(pid, again);
+    this.startWatch = new StartWatch(pid, flags, () => hasRead(pid));
+    lookLater(new WeakRef(this));
+    this.fds.close(childR, childW, data, guard);
     resourceTracker._resourceTracker._startReserved();
   }
+
+  override poll(): number | undefined {
+    if (super.poll() === undefined) this.endIfAsleep();
+    return this.returncode;
+  }
+
+  /** Whether nobody knows yet that it has begun. @internal */
+  get isStarting(): boolean {
+    return this.startWatch !== undefined && this.startWatch.next !== Infinity;
+  }
+
+  /** A child that will never come to its first line is ended, and says why as one that fails. */
+  private endIfAsleep(): void {
+    const error = this.startWatch?.look();
+    if (error === undefined) return;
+    this.startWatch = undefined;
+    writeStderr(`Process ${this.name}:\n${inspect(error)}\n`);
+    this.sendSignal(constants.signals.SIGKILL);
+    this.reap(0);
+  }
+
+  protected override waitFor(): popen_fork.WaitedFor {
+    const waited = super.waitFor();
+    return { ...waited, seconds: Math.min(waited.seconds, this.startWatch?.next ?? Infinity) };
+  }
+}
+
+/** Whether a child has begun to read what its parent has pickled: it does so through the open file that both know. */
+function hasRead(pid: number): boolean {
+  try {
+    return !/^pos:\s*0$/m.test(readFileSync(`/proc/${pid}/fdinfo/${DATA}`, 'latin1'));
+  } catch {
+    return true; // it has closed that file, or it cannot be told
+  }
+}
+
+/** Milliseconds; timers count from when their loop turned last. */
+const LATER = (START_LIMIT + 1) * 1000;
+
+/** Looks also for those that nobody waits for. */
+function lookLater(ref: WeakRef<Popen>): void {
+  setTimeout(() => {
+    const popen = ref.deref();
+    if (popen === undefined || popen.poll() !== undefined) return;
+    if (popen.isStarting) lookLater(ref);
+  }, LATER).unref();
 }

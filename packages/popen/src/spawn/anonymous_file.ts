@@ -2,42 +2,38 @@
  * How the pickled process gets to the child: in a file without a name. Unlike a pipe it never fills, so
  * that a launch waits for nobody, however large the arguments are.
  */
-import { mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { memfdCreate } from '@multiprocessing/posix';
+import { memfdCreate, orClose, writeAt } from '@multiprocessing/posix';
 
 /** Makes such a file with these chunks in it, each behind its length, and returns its fd. */
 export function writeAnonymousFile(chunks: readonly Uint8Array[]): number {
   const fd = process.platform === 'linux' ? memfdCreate('multiprocessing') : openUnlinked();
-  let position = 0;
-  const put = (bytes: Uint8Array) => {
-    for (let done = 0; done < bytes.length; ) {
-      done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  return orClose(fd, () => {
+    let position = 0;
+    for (const chunk of chunks) {
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(chunk.length));
+      for (const bytes of [length, chunk]) {
+        writeAt(fd, bytes, position); // the file's own position stays where its reader begins
+        position += bytes.length;
+      }
     }
-    position += bytes.length;
-  };
-  for (const chunk of chunks) {
-    const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(BigInt(chunk.length));
-    put(length);
-    put(chunk);
-  }
-  return fd;
+    return fd;
+  });
 }
 
-/** Reads the chunks one by one. */
+/** Reads the chunks one by one, and moves the file's position on: its writer can see that somebody reads. */
 export function* readAnonymousFile(fd: number): Generator<Uint8Array> {
-  let position = 0;
   const take = (size: number) => {
     const bytes = Buffer.allocUnsafeSlow(size);
     let done = 0;
     while (done < size) {
-      const count = readSync(fd, bytes, done, size - done, position + done);
+      const count = readSync(fd, bytes, done, size - done, null);
       if (count === 0) return bytes.subarray(0, done);
       done += count;
     }
-    position += size;
     return bytes;
   };
   for (;;) {

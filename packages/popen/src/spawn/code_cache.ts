@@ -8,7 +8,7 @@
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { loadedBundle, processWide } from '@multiprocessing/core';
-import { memfdCreate } from '@multiprocessing/posix';
+import { memfdCreate, orClose } from '@multiprocessing/posix';
 
 const cache = processWide('codeCache', () => ({ fd: undefined as number | undefined }));
 
@@ -23,11 +23,20 @@ const HEADER = 16;
 export function codeCacheFd(): { fd: number; adds: boolean } | undefined {
   if (loadedBundle() === undefined || process.platform !== 'linux') return undefined;
   const adds = cache.fd === undefined;
-  if (cache.fd === undefined) {
-    cache.fd = memfdCreate('multiprocessing-code');
-    addCodeCache(cache.fd);
+  try {
+    cache.fd ??= makeCodeCache();
+    return { fd: cache.fd, adds };
+  } catch {
+    return undefined; // no memory for it, or no fd: children parse
   }
-  return { fd: cache.fd, adds };
+}
+
+function makeCodeCache(): number {
+  const fd = memfdCreate('multiprocessing-code');
+  return orClose(fd, () => {
+    addCodeCache(fd);
+    return fd;
+  });
 }
 
 /** Puts what this process has compiled of the library behind what is there, and then says that it is there. @internal */

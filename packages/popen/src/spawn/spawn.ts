@@ -52,6 +52,7 @@ import {
   workingDirectory,
 } from '@multiprocessing/posix';
 import type { LaunchOptions } from '../base/launch_options.ts';
+import { SMALL_POOL } from '../base/start_watch.ts';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 import { addCodeCache } from './code_cache.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
@@ -93,10 +94,13 @@ const NOT_INHERITED =
 /** Those whose value may look like an option. */
 const TAKES_ANY_VALUE = /^(-e|--eval|-p|--print|-pe)$/;
 
+/** How many of this node's options its parent has put before the program's own. */
+let givenByParent = 0;
+
 /** The options of this node that its children get; Python's `_args_from_interpreter_flags`. */
 export function argsFromInterpreterFlags(): string[] {
   const kept: string[] = [];
-  for (let i = 0; i < execArgv.length; i++) {
+  for (let i = givenByParent; i < execArgv.length; i++) {
     const arg = execArgv[i] as string;
     if (!NOT_INHERITED.test(arg)) kept.push(arg);
     // Among the options of node, what does not look like one is the value of the one before it.
@@ -179,10 +183,13 @@ export function pickleForChild(
 //
 
 // A spawned child's fds: 3, the parent's sentinel; 4, the end of its own sentinel, which it only holds;
-// 5, the pickled process; 6 and up, what duplicateForChild passed.
+// 5, the pickled process; 6, by which the kernel kills it with its parent until it is closed (base/start_watch.ts); 7 and up,
+// what duplicateForChild passed.
 const PARENT_SENTINEL = 3;
-const DATA = 5;
-const FIRST_INHERITED = 6;
+/** @internal */
+export const DATA = 5;
+const GUARD = 6;
+const FIRST_INHERITED = 7;
 
 /**
  * The program of a spawned child; Python's `spawn_main`.
@@ -191,6 +198,11 @@ const FIRST_INHERITED = 6;
  * @internal
  */
 export function spawnMain(inheritedFds: number, codeCache?: number): void {
+  close(GUARD);
+  if (process.execArgv[0] === SMALL_POOL) {
+    process.execArgv.shift(); // no business of what this process starts
+    givenByParent = 1;
+  }
   setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
   beginBootstrapping();
   exitWithoutWork();

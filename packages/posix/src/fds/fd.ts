@@ -4,8 +4,7 @@
  *     background.ts  what a thread does for others while it sleeps in poll(2)
  *     raw_fd.ts      open, read and close for both sides of a fork
  */
-import { closeSync, ftruncateSync, readSync, writeSync } from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { calledByChildren } from '../ffi/compiled.ts';
 import {
   F_ADD_SEALS,
@@ -24,7 +23,7 @@ import {
   O_ASYNC,
   platform,
 } from '../ffi/constants.ts';
-import { osError } from '../ffi/errors.ts';
+import { osError, rethrow } from '../ffi/errors.ts';
 import { errno, native, syscall } from '../ffi/ffi.ts';
 import { now } from '../node/clocks.ts';
 import { type Background, getBackground } from './background.ts';
@@ -37,15 +36,8 @@ const cPoll = native('int poll(void *fds, unsigned long nfds, int timeout)');
 const cFallocate = syscall('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 const cEpollCreate = syscall('int epoll_create1(int flags)');
 const cDup3 = syscall('int dup3(int fd, int number, int flags)');
+const cFtruncate = syscall('int ftruncate(int fd, int64_t length)');
 const cMemfd = syscall('int memfd_create(const char *name, unsigned int flags)');
-
-/** Turns an error of node:fs into the OSError that it stands for. */
-function rethrow(error: unknown, name: string): never {
-  const errnoOfNode = (error as { errno?: unknown } | null)?.errno;
-  if (typeof errnoOfNode !== 'number') throw error;
-  const detail = getSystemErrorMap().get(errnoOfNode)?.[1];
-  throw osError(-errnoOfNode, name, detail);
-}
 
 /**
  * Makes a pipe whose ends do not survive exec; Python's `os.pipe`.
@@ -60,7 +52,7 @@ export function pipe(): [number, number] {
   } else {
     cPipe2(fds, platform.O_CLOEXEC);
   }
-  return fds.map(aboveStandardStreams) as [number, number];
+  return pairAboveStandardStreams(fds);
 }
 
 /**
@@ -138,16 +130,38 @@ export function dupAbove(fd: number, least: number): number {
  */
 export function aboveStandardStreams(fd: number): number {
   if (fd > 2) return fd;
-  const moved = dupAbove(fd, 3);
-  close(fd);
-  return moved;
+  try {
+    return dupAbove(fd, 3);
+  } finally {
+    close(fd);
+  }
+}
+
+/** The same for two that belong together: without one of them the other is closed. @internal */
+export function pairAboveStandardStreams([a, b]: [number, number]): [number, number] {
+  if (a > 2 && b > 2) return [a, b];
+  const first = orClose(b, () => aboveStandardStreams(a));
+  return [first, orClose(first, () => aboveStandardStreams(b))];
+}
+
+/** What is made with an fd, which is closed if that fails. @internal */
+export function orClose<T>(fd: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
 }
 
 /** Puts something that is never ready in the place of an fd, which keeps its number. Linux only. @throws OSError */
 export function replaceByNeverReady(fd: number): void {
   const never = cEpollCreate(platform.O_CLOEXEC);
-  cDup3(never, fd, platform.O_CLOEXEC);
-  close(never);
+  try {
+    cDup3(never, fd, platform.O_CLOEXEC);
+  } finally {
+    close(never);
+  }
 }
 
 /** Sets or clears FD_CLOEXEC. @throws OSError */
@@ -182,14 +196,19 @@ export function makeBlocking(fd: number): number | undefined {
 }
 
 /**
- * Has the kernel send this process a signal when the pipe's other end closes (or writes), however
- * busy the process is: F_SETOWN, F_SETSIG, O_ASYNC (fcntl(2)). Linux only.
+ * Has the kernel send a process a signal when the pipe's other end closes (or writes), however
+ * busy the process is: F_SETOWN, F_SETSIG, O_ASYNC (fcntl(2)). It belongs to the open file, and ends with it. Linux only.
  * @throws OSError
  */
-export function signalOnChange(fd: number, signal: number): void {
-  cFcntl(fd, F_SETOWN, 'int', process.pid);
+export function signalOnChange(fd: number, signal: number, pid = process.pid): void {
+  cFcntl(fd, F_SETOWN, 'int', pid);
   cFcntl(fd, F_SETSIG, 'int', signal);
   setStatusFlags(fd, getStatusFlags(fd) | O_ASYNC);
+}
+
+/** Takes that back. @throws OSError */
+export function noSignalOnChange(fd: number): void {
+  setStatusFlags(fd, getStatusFlags(fd) & ~O_ASYNC);
 }
 
 /**
@@ -214,15 +233,12 @@ export function sealedMemfd(
   { mayGrow = false }: { mayGrow?: boolean } = {},
 ): number {
   const fd = aboveStandardStreams(cMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  try {
-    ftruncateSync(fd, size);
+  return orClose(fd, () => {
+    cFtruncate(fd, size);
     const grow = mayGrow ? 0 : F_SEAL_GROW;
     cFcntl(fd, F_ADD_SEALS, 'int', F_SEAL_SEAL | F_SEAL_SHRINK | grow);
     return fd;
-  } catch (error) {
-    close(fd);
-    return rethrow(error, 'ftruncate');
-  }
+  });
 }
 
 /**

@@ -2,6 +2,7 @@
  * Errors of the kernel layer: the counterparts of Python's OSError and its subclasses.
  */
 import { constants } from 'node:os';
+import { getSystemErrorMap } from 'node:util';
 
 // Of two names for one number (EAGAIN and EWOULDBLOCK) the first is the one that Node and Python use.
 const errnoNames = new Map<number, string>(
@@ -61,6 +62,26 @@ export function osError(errno: number, syscall: string, detail?: string): OSErro
   const ErrorClass = subclasses.get(errno) ?? OSError;
   const code = errnoNames.get(errno) ?? `errno ${errno}`;
   return new ErrorClass(errno, `${syscall}: ${code}${detail ? `, ${detail}` : ''}`, syscall);
+}
+
+/**
+ * Throws an error of Node's that the kernel has caused as the OSError that it stands for, anything else as it is.
+ * @param name of the call, where Node's own name for it will not do
+ */
+export function rethrow(error: unknown, name?: string): never {
+  const { errno, syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (error instanceof OSError || typeof errno !== 'number') throw error;
+  const detail = path ?? getSystemErrorMap().get(errno)?.[1];
+  throw osError(-errno, name ?? syscall ?? 'unknown', detail);
+}
+
+/** Calls what throws Node's errors. @throws OSError in their place */
+export function byNode<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    return rethrow(error);
+  }
 }
 
 /** This process cannot fork; the message says why and what to do. */

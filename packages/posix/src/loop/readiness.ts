@@ -5,8 +5,8 @@
  *     worker_readiness.ts  the same in a worker thread
  */
 import { fstatSync } from 'node:fs';
-import { close, dup, getStatusFlags, inWorker, setStatusFlags } from '../fds/fd.ts';
-import { osError } from '../ffi/errors.ts';
+import { close, dup, getStatusFlags, inWorker, orClose, setStatusFlags } from '../fds/fd.ts';
+import { byNode, osError } from '../ffi/errors.ts';
 import { closePoll, uvPoll } from '../ffi/ffi.ts';
 import { setImmediate } from '../node/clocks.ts';
 import { onReadableInWorker } from './worker_readiness.ts';
@@ -27,9 +27,18 @@ export function onReady(
 ): () => void {
   if (inWorker && events === 'readable' && isStream(fd)) return onReadableInWorker(fd, callback);
   const copy = dup(fd);
-  const stat = fstatSync(copy);
+  return orClose(copy, () => watchOnce(copy, fd, callback, events));
+}
+
+/** @param copy of the fd, closed at the end of the watch */
+function watchOnce(
+  copy: number,
+  fd: number,
+  callback: () => void,
+  events: 'readable' | 'writable',
+): () => void {
+  const stat = byNode(() => fstatSync(copy));
   if (stat.isFile() || stat.isDirectory()) {
-    close(copy);
     throw osError(1 /* EPERM */, 'uv_poll', `fd ${fd} is a regular file`);
   }
   let done = false;

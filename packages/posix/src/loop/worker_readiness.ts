@@ -7,14 +7,21 @@
  * is writable, so one byte is written. Deviations: D-075.
  */
 import type { Socket } from 'node:net';
-import { dup, getStatusFlags, setStatusFlags } from '../fds/fd.ts';
-import { osError } from '../ffi/errors.ts';
+import { dup, getStatusFlags, orClose, setStatusFlags } from '../fds/fd.ts';
+import { byNode, osError } from '../ffi/errors.ts';
 
 const nothing = Buffer.alloc(0);
 
 /** node:net takes 3 ms to load: not before it is needed. */
 function net(): typeof import('node:net') {
   return process.getBuiltinModule('node:net');
+}
+
+type SocketOptions = ConstructorParameters<typeof Socket>[0];
+
+/** @param fd closed with the socket, and if there can be none */
+function socketOver(fd: number, options: object): Socket {
+  return orClose(fd, () => byNode(() => new (net().Socket)({ fd, ...options } as SocketOptions)));
 }
 
 /**
@@ -24,13 +31,12 @@ function net(): typeof import('node:net') {
  */
 export function onReadableInWorker(fd: number, callback: () => void): () => void {
   const copy = dup(fd);
-  const flags = getStatusFlags(copy);
-  const socket = new (net().Socket)({
-    fd: copy,
+  const flags = orClose(copy, () => getStatusFlags(copy));
+  const socket = socketOver(copy, {
     readable: true,
     writable: false,
     onread: { buffer: nothing, callback: () => false },
-  } as ConstructorParameters<typeof Socket>[0]);
+  });
   let done = false;
   const end = () => {
     done = true;
@@ -59,8 +65,8 @@ export function writeOneByte(
   callback: (error?: Error) => void,
 ): () => number {
   const copy = dup(fd);
-  const flags = getStatusFlags(copy);
-  const socket = new (net().Socket)({ fd: copy, readable: false, writable: true });
+  const flags = orClose(copy, () => getStatusFlags(copy));
+  const socket = socketOver(copy, { readable: false, writable: true });
   let done = false;
   const end = () => {
     if (done) return 0;

@@ -5,14 +5,15 @@
  * A segment gets its name last. Whoever can open it finds it whole, with all of its memory, and a process that is
  * killed before leaves nothing.
  */
-import { constants, fstatSync, ftruncateSync, lstatSync } from 'node:fs';
+import { constants, fstatSync, lstatSync } from 'node:fs';
 import { constants as os } from 'node:os';
-import { aboveStandardStreams, close } from '../fds/fd.ts';
+import { aboveStandardStreams, orClose } from '../fds/fd.ts';
 import { AT_FDCWD, AT_SYMLINK_FOLLOW, O_TMPFILE_ALONE, platform } from '../ffi/constants.ts';
-import { osError } from '../ffi/errors.ts';
+import { byNode, osError } from '../ffi/errors.ts';
 import { errno, native, syscall } from '../ffi/ffi.ts';
 
 const cOpen = native('int open(const char *path, int flags, ...)');
+const cFtruncate = syscall('int ftruncate(int fd, int64_t length)');
 const cFallocate = syscall('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 const cLinkat = native(
   'int linkat(int olddir, const char *oldpath, int newdir, const char *newpath, int flags)',
@@ -61,15 +62,6 @@ function open(path: string, flags: number): number {
   return aboveStandardStreams(fd);
 }
 
-function closeAfter<T>(fd: number, body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
-}
-
 /**
  * Makes a segment that has no name yet. Its memory is reserved: a full /dev/shm is told here, and does not kill whoever
  * writes later.
@@ -78,19 +70,19 @@ function closeAfter<T>(fd: number, body: () => T): T {
  */
 export function shmCreate(size: number): Segment {
   const fd = open(FOLDER, O_TMPFILE_ALONE | constants.O_DIRECTORY | constants.O_RDWR);
-  return closeAfter(fd, () => {
+  return orClose(fd, () => {
     reserve(fd, size);
-    return { fd, size, inode: fstatSync(fd, { bigint: true }).ino };
+    return { fd, size, inode: byNode(() => fstatSync(fd, { bigint: true }).ino) };
   });
 }
 
 function reserve(fd: number, size: number): void {
   try {
-    ftruncateSync(fd, size);
+    cFtruncate(fd, size);
     cFallocate(fd, 0, 0, size);
   } catch (error) {
     const { errno: number = 0, syscall: call = '' } = error as NodeJS.ErrnoException;
-    throw osError(Math.abs(number), call, `${size} bytes in ${FOLDER}`);
+    throw osError(number, call, `${size} bytes in ${FOLDER}`);
   }
 }
 
@@ -111,8 +103,8 @@ export function shmLink({ fd }: Segment, name: string): void {
 export function shmOpen(name: string): Segment {
   const path = pathOf(name);
   const fd = open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  return closeAfter(fd, () => {
-    const stat = fstatSync(fd, { bigint: true });
+  return orClose(fd, () => {
+    const stat = byNode(() => fstatSync(fd, { bigint: true }));
     if (!stat.isFile()) throw osError(os.errno.EINVAL, 'shm_open', `${path} is no segment`);
     return { fd, size: Number(stat.size), inode: stat.ino };
   });
@@ -120,7 +112,8 @@ export function shmOpen(name: string): Segment {
 
 /** The inode of the segment that has the name now. @throws OSError for an impossible name */
 export function shmInode(name: string): bigint | undefined {
-  return lstatSync(pathOf(name), { bigint: true, throwIfNoEntry: false })?.ino;
+  const path = pathOf(name);
+  return byNode(() => lstatSync(path, { bigint: true, throwIfNoEntry: false })?.ino);
 }
 
 /**

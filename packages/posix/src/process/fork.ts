@@ -7,16 +7,18 @@
  * started with V8's --single-threaded, so that V8 hands hardly any work to them; v8_pool.ts sees to the rest.
  */
 
+import { inspect } from 'node:util';
 import { pipe } from '../fds/fd.ts';
 import { closeRaw, readRaw, writeRaw } from '../fds/raw_fd.ts';
 import { calledByChildren, prepareForChildren, writtenByChildren } from '../ffi/compiled.ts';
-import { ForkUnavailableError, osError } from '../ffi/errors.ts';
+import { ForkUnavailableError, OSError, osError } from '../ffi/errors.ts';
 import { errno, native, resolveNatives } from '../ffi/ffi.ts';
 import { execArgv, nodeOptions } from '../node/program.ts';
 import { adoptForkedProcess, prepareToAdopt } from './forked_child.ts';
 import { holdFinishedWork, releaseFinishedWork } from './inherited_loop.ts';
 import { isWhole, makeForkable } from './memory_map.ts';
 import { _exit, kill, waitpid } from './process.ts';
+import { writeStderr } from './uncaught.ts';
 import { emptyPool, poolIsKnown, poolSlept, poolTime, waitForPool } from './v8_pool.ts';
 
 const cFork = native('int fork()');
@@ -28,6 +30,7 @@ let isAvailable = false;
 
 /**
  * Says whether this process can fork; `reason` tells why not and what to do.
+ * @throws OSError EMFILE among others, when that cannot be found out now
  */
 export function forkAvailable(): { available: boolean; reason?: string } {
   if (isAvailable) return { available: true };
@@ -42,14 +45,24 @@ export function forkAvailable(): { available: boolean; reason?: string } {
         " start it with `node --single-threaded`, or make `import 'multiprocessing/forkable'` the program's first line",
     );
   }
-  if (!poolIsKnown()) {
-    return no(
-      `this build of Node ${process.version} does not show its thread pool, without which no copy of it is safe`,
-    );
-  }
+  const missing = whatIsMissing();
+  if (missing !== undefined) return no(`${missing}, without which no copy of this process is safe`);
   isAvailable = true;
   return { available: true };
 }
+
+function whatIsMissing(): string | undefined {
+  try {
+    if (poolIsKnown()) return undefined;
+    return `this build of Node ${process.version} does not show its thread pool`;
+  } catch (error) {
+    if (!(error instanceof OSError) || !FOR_GOOD.has(error.code)) throw error;
+    return `/proc is not mounted, or does not show this process its own memory (${error.message})`;
+  }
+}
+
+/** What is the same the next time. */
+const FOR_GOOD = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ENOSYS']);
 
 /** How often a fork had to be made again because memory or threads had changed under it. @internal */
 export const forkStatistics = { forks: 0, retries: 0 };
@@ -87,37 +100,52 @@ const go = Buffer.alloc(1);
 /** Forks once. Undefined: memory or V8's threads did not rest meanwhile, and the child is gone again. */
 function tryFork(): number | undefined {
   const [goRead, goWrite] = pipe();
-  const ran = poolTime();
-  makeForkable();
-  const finishedWork = holdFinishedWork();
-  const pid = cFork();
-  if (pid === 0) {
-    inChild(goRead, goWrite, finishedWork);
-    return pid;
+  let pid = -1;
+  let whole = false;
+  try {
+    const ran = poolTime();
+    makeForkable();
+    const finishedWork = holdFinishedWork();
+    pid = cFork();
+    if (pid === 0) {
+      inChild(goRead, goWrite, finishedWork);
+      return pid;
+    }
+    const failed = pid < 0 ? errno() : 0;
+    releaseFinishedWork(finishedWork);
+    if (failed !== 0) throw osError(failed, 'fork');
+    whole = isWhole(pid) && poolSlept(ran);
+    if (whole) writeRaw(goWrite, go);
+  } finally {
+    if (pid !== 0) letGo(goRead, goWrite, whole ? 0 : pid);
   }
-  const failed = pid < 0 ? errno() : 0;
-  releaseFinishedWork(finishedWork);
-  const whole = failed === 0 && isWhole(pid) && poolSlept(ran);
-  if (whole) writeRaw(goWrite, go);
-  closeRaw(goRead);
-  closeRaw(goWrite);
-  if (failed !== 0) throw osError(failed, 'fork');
-  if (whole) {
-    forkStatistics.forks++;
-    return pid;
-  }
-  kill(pid, 9);
-  waitpid(pid, 0);
-  return undefined;
+  if (!whole) return undefined;
+  forkStatistics.forks++;
+  return pid;
 }
 
+/** Closes the pipe, and ends the child that is not whole, if there is one. */
+function letGo(goRead: number, goWrite: number, child: number): void {
+  closeRaw(goRead);
+  closeRaw(goWrite);
+  if (child <= 0) return;
+  kill(child, 9);
+  waitpid(child, 0);
+}
+
+/** An error in here must not be thrown on: it would run the parent's own code in the child. */
 function inChild(goRead: number, goWrite: number, finishedWork: bigint | undefined): void {
-  emptyPool(); // first of all: V8 may collect garbage at any time
-  releaseFinishedWork(finishedWork);
-  waitForGo(goRead, goWrite);
-  forkStatistics.forks = 0;
-  forkStatistics.retries = 0;
-  adoptForkedProcess();
+  try {
+    emptyPool(); // first of all: V8 may collect garbage at any time
+    releaseFinishedWork(finishedWork);
+    waitForGo(goRead, goWrite);
+    forkStatistics.forks = 0;
+    forkStatistics.retries = 0;
+    adoptForkedProcess();
+  } catch (error) {
+    writeStderr(`fork: ${inspect(error)}\n`);
+    _exit(1);
+  }
 }
 
 /** In the child: sleeps until the parent says that this copy is whole. */

@@ -10,10 +10,10 @@
  *   has it before and after this fork, and the child is as large as the checked one was. The kernel takes what it leaves
  *   out from the child's size (`dup_mmap`), so that a hole shows. It costs a tenth of the other.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { closeRaw, openRaw, readRaw } from '../fds/raw_fd.ts';
 import { MADV_DOFORK } from '../ffi/constants.ts';
-import { native } from '../ffi/ffi.ts';
+import { osError } from '../ffi/errors.ts';
+import { errno, native } from '../ffi/ffi.ts';
 
 const madvise = native('int madvise(uintptr_t address, size_t length, int advice)');
 
@@ -37,12 +37,18 @@ export function makeForkable(): void {
   }
   if (before.length === 0) [before, after] = [Buffer.alloc(1 << 18), Buffer.alloc(1 << 18)];
   // The advice itself may change the map (neighbours merge), so it is read again until it rests.
-  do {
+  for (let attempt = 1; ; attempt++) {
     length = readMaps('before');
-    adviseDoFork(before, length);
-  } while (!mapsAreStill());
+    const failed = adviseDoFork(before, length);
+    if (mapsAreStill() && failed === 0) break;
+    // What was unmapped meanwhile is no failure the next time. A child without some of its memory would crash.
+    if (failed !== 0 && attempt >= MAX_REFUSALS) throw osError(failed, 'madvise', 'MADV_DOFORK');
+  }
   size = sizeOf('self');
 }
+
+const MAX_REFUSALS = 10;
+const EINVAL = 22;
 
 /** Whether the child that was forked after `makeForkable` has all memory; it must not have done anything yet. */
 export function isWhole(child: number): boolean {
@@ -77,12 +83,18 @@ function mapsAreStill(): boolean {
 }
 
 function readMaps(into: 'before' | 'after'): number {
-  const fd = openSync('/proc/self/maps', 'r');
+  const fd = openRaw('/proc/self/maps');
+  if (fd === -1) throw osError(errno(), 'open', '/proc/self/maps');
   let buffer = into === 'before' ? before : after;
   let length = 0;
   for (;;) {
-    const count = readSync(fd, buffer, length, buffer.length - length, null);
-    if (count === 0) break;
+    const count = readRaw(fd, buffer.subarray(length));
+    if (count <= 0) {
+      const failed = count === 0 ? 0 : errno();
+      closeRaw(fd);
+      if (failed !== 0) throw osError(failed, 'read', '/proc/self/maps');
+      return length;
+    }
     length += count;
     if (length === buffer.length) {
       before = Buffer.concat([before], before.length * 2);
@@ -90,16 +102,16 @@ function readMaps(into: 'before' | 'after'): number {
       buffer = into === 'before' ? before : after;
     }
   }
-  closeSync(fd);
-  return length;
 }
 
 /**
  * Advises every private anonymous mapping in the text of /proc/self/maps. It parses bytes in place: no
  * strings, no arrays, so that the pass itself maps as little new memory as it can.
+ * @returns 0, or the errno of one that was refused. A device's memory (EINVAL) is none of V8's
  */
-function adviseDoFork(text: Buffer, length: number): void {
+function adviseDoFork(text: Buffer, length: number): number {
   const at = { i: 0 };
+  let failed = 0;
   while (at.i < length) {
     const start = parseHex(text, at);
     const end = parseHex(text, at);
@@ -107,9 +119,12 @@ function adviseDoFork(text: Buffer, length: number): void {
     let newline = at.i;
     while (text[newline] !== 0x0a) newline++;
     const isAnonymous = text[newline - 1] === 0x20; // no path follows
-    if (isPrivate && isAnonymous) madvise(start, end - start, MADV_DOFORK);
+    if (isPrivate && isAnonymous && madvise(start, end - start, MADV_DOFORK) !== 0) {
+      if (errno() !== EINVAL) failed = errno();
+    }
     at.i = newline + 1;
   }
+  return failed;
 }
 
 /** Parses a hexadecimal number and steps over the character behind it. */

@@ -10,12 +10,12 @@
  *     uncaught.ts        how a child reports an error that nobody catches
  *     v8_pool.ts         V8's pool of threads, which no fork copies
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { constants } from 'node:os';
+import { closeRaw } from '../fds/raw_fd.ts';
 import { calledByChildren } from '../ffi/compiled.ts';
 import { PR_SET_PDEATHSIG, syscallNumbers } from '../ffi/constants.ts';
-import { ProcessLookupError } from '../ffi/errors.ts';
-import { direct, type NativeFunction, native, syscall } from '../ffi/ffi.ts';
+import { osError, ProcessLookupError } from '../ffi/errors.ts';
+import { direct, errno, type NativeFunction, native, syscall } from '../ffi/ffi.ts';
 
 const cWaitpid = syscall('int waitpid(int pid, _Out_ int *status, int options)');
 const cKill = syscall('int kill(int pid, int sig)');
@@ -25,7 +25,8 @@ const cGetppid = native('int getppid()');
 const cPrctl = syscall(
   'int prctl(int option, unsigned long arg2, unsigned long, unsigned long, unsigned long)',
 );
-const cSyscall = syscall('long syscall(long number, long a, long b)');
+const cPidfdOpen = native('long syscall(long number, long pid, long flags)');
+const cGetentropy = syscall('int getentropy(void *buffer, size_t size)');
 const cSignal = native('intptr_t signal(int signum, intptr_t handler)');
 
 /** waitpid: return at once when no child has ended; Python's `os.WNOHANG`. */
@@ -107,11 +108,27 @@ export function setParentDeathSignal(signal: number): void {
 
 /**
  * An fd that becomes readable when a process ends (pidfd_open(2), Linux 5.3).
- * @throws OSError ESRCH, or ENOSYS on an older kernel
+ * @throws OSError ESRCH; ENOSYS on an older kernel; EPERM or ENOSYS in some sandboxes
  */
 export function pidfdOpen(pid: number): number {
-  const numbers = syscallNumbers[process.arch];
-  return numbers === undefined ? cSyscall(-1, 0, 0) : cSyscall(numbers.pidfd_open, pid, 0);
+  const fd = cPidfdOpen(syscallNumbers[process.arch]?.pidfd_open ?? -1, pid, 0);
+  if (fd === -1) throw osError(errno(), 'pidfd_open');
+  return fd;
+}
+
+let pidfds: boolean | undefined;
+
+/** Whether this system has them. Where it cannot be told now (EMFILE) it is taken to. */
+export function hasPidfd(): boolean {
+  if (pidfds !== undefined) return pidfds;
+  try {
+    closeRaw(pidfdOpen(process.pid));
+    pidfds = true;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === 'ENOSYS' || code === 'EPERM' || code === 'EACCES') pidfds = false;
+  }
+  return pidfds ?? true;
 }
 
 /** Sets a signal to be ignored (true) or to its default action (false). @param signal its number */
@@ -119,17 +136,18 @@ export function ignoreSignal(signal: number, ignore: boolean): void {
   cSignal(signal, ignore ? 1 : 0);
 }
 
-/** Random bytes from the kernel, fit for keys; Python's `os.urandom`. @param size bytes */
+/** The most bytes of one getentropy(3). */
+const ENTROPY = 256;
+
+/** Random bytes from the kernel, fit for keys; Python's `os.urandom`. It takes no fd. @param size bytes @throws OSError */
 export function urandom(size: number): Buffer {
   // node:crypto would do, but takes 3 ms to load in every process.
-  const fd = openSync('/dev/urandom', 'r');
-  try {
-    const bytes = Buffer.alloc(size);
-    for (let done = 0; done < size; ) done += readSync(fd, bytes, done, size - done, null);
-    return bytes;
-  } finally {
-    closeSync(fd);
+  const bytes = Buffer.alloc(size);
+  for (let done = 0; done < size; done += ENTROPY) {
+    const part = bytes.subarray(done, done + ENTROPY);
+    cGetentropy(part, part.length);
   }
+  return bytes;
 }
 
 calledByChildren(_exit, getpid);

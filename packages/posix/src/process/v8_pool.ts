@@ -16,6 +16,7 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
 import { closeRaw, openRaw, readRaw } from '../fds/raw_fd.ts';
 import { calledByChildren } from '../ffi/compiled.ts';
+import { byNode } from '../ffi/errors.ts';
 import { direct, type NativeFunction, native, symbolAddress } from '../ffi/ffi.ts';
 import { now } from '../node/clocks.ts';
 
@@ -45,7 +46,7 @@ let pool: Pool | undefined;
 let searched = false;
 const time = new BigInt64Array(2);
 
-/** Whether the pool of this process is known, so that a fork can deal with it. */
+/** Whether the pool of this process is known, so that a fork can deal with it. @throws OSError where /proc cannot be read */
 export function poolIsKnown(): boolean {
   if (!searched) pool = findPool();
   searched = true;
@@ -108,7 +109,7 @@ const WORD = 8n;
 
 /** node::per_process::v8_platform -> NodePlatform -> WorkerThreadsTaskRunner -> its std::vector of threads. */
 function findPool(): Pool | undefined {
-  const memory = openSync('/proc/self/mem', 'r');
+  const memory = byNode(() => openSync('/proc/self/mem', 'r'));
   const read = (address: bigint, count: number) => readWords(memory, address, count);
   try {
     const runner = findRunner(read);
@@ -133,7 +134,7 @@ function poolOf(read: Read, list: bigint, first: bigint, count: number): Pool | 
   const clocks = read(first, count).map((pointer) => clockOf(read, pointer));
   // pthread_getcpuclockid(3) makes such a clock of a thread's id: ~id << 3, and two flags.
   const tids = clocks.map((clock) => ~(clock >> 3));
-  const known = new Set(readdirSync('/proc/self/task').map(Number));
+  const known = new Set(byNode(() => readdirSync('/proc/self/task')).map(Number));
   if (tids.length < 2 || !tids.every((tid) => known.has(tid))) return undefined;
   // The first thread is the scheduler of delayed tasks, the others take jobs.
   return {

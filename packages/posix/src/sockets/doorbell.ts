@@ -9,7 +9,7 @@
  * worker that is being terminated.
  */
 
-import { aboveStandardStreams, close, inWorker, replaceByNeverReady } from '../fds/fd.ts';
+import { aboveStandardStreams, close, inWorker, orClose, replaceByNeverReady } from '../fds/fd.ts';
 import { AF_UNIX, platform, SOCK_STREAM } from '../ffi/constants.ts';
 import { osError } from '../ffi/errors.ts';
 import { errno, native, syscall } from '../ffi/ffi.ts';
@@ -148,20 +148,25 @@ function listenAtRandom(): { id: number; fd: number } {
 
 function datagramBell(heard: () => void): Doorbell {
   const fd = socket(platform.SOCK_DGRAM);
-  let id = randomId();
-  for (;;) {
-    const own = addressOfBell(id);
-    if (cBind(fd, own, own.length) === 0) break;
-    if (errno() !== EADDRINUSE) throw osError(errno(), 'bind');
-    id = randomId();
-  }
-  const watch = watchReadable(fd, () => {
-    while (cRecv(fd, message, 1, MSG_DONTWAIT) >= 0);
-    return heard;
-  });
+  const id = orClose(fd, () => bindAtRandom(fd));
+  const watch = orClose(fd, () =>
+    watchReadable(fd, () => {
+      while (cRecv(fd, message, 1, MSG_DONTWAIT) >= 0);
+      return heard;
+    }),
+  );
   watch.unref();
   datagramBells.add(fd);
   return { id, fd, keepAlive: (on) => (on ? watch.ref() : watch.unref()) };
+}
+
+function bindAtRandom(fd: number): number {
+  for (;;) {
+    const id = randomId();
+    const own = addressOfBell(id);
+    if (cBind(fd, own, own.length) === 0) return id;
+    if (errno() !== EADDRINUSE) throw osError(errno(), 'bind');
+  }
 }
 
 const datagramBells = new Set<number>();

@@ -2,9 +2,9 @@
  * Message sockets that carry fds: socketpair(2), sendmsg(2) and recvmsg(2) with SCM_RIGHTS.
  */
 
-import { aboveStandardStreams, close, setCloexec } from '../fds/fd.ts';
+import { close, pairAboveStandardStreams, setCloexec } from '../fds/fd.ts';
 import { AF_UNIX, platform, SCM_RIGHTS, SOCK_STREAM } from '../ffi/constants.ts';
-import { osError } from '../ffi/errors.ts';
+import { type OSError, osError } from '../ffi/errors.ts';
 import { addressOf, syscall } from '../ffi/ffi.ts';
 import { roundup } from '../memory/memory.ts';
 
@@ -22,6 +22,11 @@ export const MAX_FDS_PER_MESSAGE = 253;
 // struct msghdr and struct cmsghdr on 64-bit Linux: every member 8 bytes wide or padded to it.
 const MSGHDR = 56;
 const CMSGHDR = 16;
+
+const MSG_CTRUNC = 0x8;
+const MSG_TRUNC = 0x20;
+const EMFILE = 24;
+const EMSGSIZE = 90;
 
 /** A msghdr with its one iovec behind it, in one buffer. */
 function messageHeader(data: Uint8Array, control: Buffer): Buffer {
@@ -49,7 +54,7 @@ function pairOf(kind: number): [number, number] {
   const fds: [number, number] = [0, 0];
   cSocketpair(AF_UNIX, kind | platform.SOCK_CLOEXEC, 0, fds);
   if (platform.SOCK_CLOEXEC === 0) for (const fd of fds) setCloexec(fd, true);
-  return fds.map(aboveStandardStreams) as [number, number];
+  return pairAboveStandardStreams(fds);
 }
 
 const SHUT_WR = 1;
@@ -65,11 +70,16 @@ const bufferSize = new Int32Array([STREAM_BUFFER]);
  */
 export function streamPair(duplex: boolean): [number, number] {
   const fds = pairOf(SOCK_STREAM);
-  for (const fd of duplex ? fds : fds.slice(1)) {
-    cSetsockopt(fd, platform.SOL_SOCKET, platform.SO_SNDBUF, bufferSize, 4);
+  try {
+    for (const fd of duplex ? fds : fds.slice(1)) {
+      cSetsockopt(fd, platform.SOL_SOCKET, platform.SO_SNDBUF, bufferSize, 4);
+    }
+    if (!duplex) cShutdown(fds[0], SHUT_WR);
+    return fds;
+  } catch (error) {
+    for (const fd of fds) close(fd);
+    throw error;
   }
-  if (!duplex) cShutdown(fds[0], SHUT_WR);
-  return fds;
 }
 
 /**
@@ -97,18 +107,32 @@ export function sendmsg(
   cSendmsg(fd, header, platform.MSG_NOSIGNAL | (wait ? 0 : platform.MSG_DONTWAIT));
 }
 
+/** One message, and the fds that came with it. */
+export interface Message {
+  /** Empty at the end of file. */
+  readonly data: Uint8Array;
+  readonly fds: number[];
+}
+
 /**
  * Receives one message and its fds, which do not survive exec.
  * @param size the longest message, in bytes
  * @param wait whether to sleep until there is a message; otherwise EAGAIN is thrown when there is none
- * @returns the message (empty at the end of file) and the fds
- * @throws OSError; EMSGSIZE when the message or its fds did not fit (the fds are closed then)
+ * @throws OSError; EMSGSIZE when the message did not fit, EMFILE when its fds did not (those that came are closed then)
  */
-export function recvmsg(
+export function recvmsg(fd: number, size: number, wait = true): Message {
+  const { data, fds, lost } = receive(fd, size, wait);
+  if (lost === undefined) return { data, fds };
+  for (const passed of fds) close(passed);
+  throw lost;
+}
+
+/** As `recvmsg`, and keeps what has come when it is not all: `lost` says why then. @throws OSError */
+export function receive(
   fd: number,
   size: number,
   wait = true,
-): { data: Uint8Array; fds: number[] } {
+): Message & { lost: OSError | undefined } {
   const data = Buffer.alloc(size);
   const control = Buffer.alloc(CMSGHDR + MAX_FDS_PER_MESSAGE * 4 + 4);
   const header = messageHeader(data, control);
@@ -123,10 +147,11 @@ export function recvmsg(
     const end = Number(control.readBigUInt64LE(0));
     for (let i = CMSGHDR; i + 4 <= end; i += 4) fds.push(control.readInt32LE(i));
   }
-  if (header.readInt32LE(48) & 0x28 /* MSG_TRUNC | MSG_CTRUNC */) {
-    for (const passed of fds) close(passed);
-    throw osError(90 /* EMSGSIZE */, 'recvmsg');
-  }
   if (platform.MSG_CMSG_CLOEXEC === 0) for (const passed of fds) setCloexec(passed, true);
-  return { data: data.subarray(0, count), fds };
+  const flags = header.readInt32LE(48);
+  // There is room for as many fds as a message can have: what is missing has found no free number here.
+  const missing = flags & MSG_CTRUNC ? EMFILE : 0;
+  const failed = flags & MSG_TRUNC ? EMSGSIZE : missing;
+  const lost = failed === 0 ? undefined : osError(failed, 'recvmsg');
+  return { data: data.subarray(0, count), fds, lost };
 }

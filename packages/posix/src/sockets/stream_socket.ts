@@ -8,6 +8,7 @@ import {
   close,
   getStatusFlags,
   inWorker,
+  orClose,
   POLLOUT,
   poll,
   setStatusFlags,
@@ -52,15 +53,12 @@ const EINPROGRESS = 115;
  */
 export function listenStream(address: Buffer, backlog: number): number {
   const fd = makeSocket(address, platform.O_NONBLOCK);
-  try {
+  return orClose(fd, () => {
     setOption(fd, platform.SOL_SOCKET, SO_REUSEADDR, 1);
     cBind(fd, address, address.length);
     cListen(fd, backlog);
     return fd;
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
+  });
 }
 
 /** The address that a socket is bound to. @throws OSError */
@@ -90,7 +88,9 @@ export function acceptStream(fd: number): { fd: number; peer: SocketAddress } | 
     if (accepted >= 0) {
       const peer = readAddress(buffers);
       const moved = aboveStandardStreams(accepted);
-      if (typeof peer !== 'string') setOption(moved, IPPROTO_TCP, TCP_NODELAY, 1);
+      if (typeof peer !== 'string') {
+        orClose(moved, () => setOption(moved, IPPROTO_TCP, TCP_NODELAY, 1));
+      }
       return { fd: moved, peer };
     }
     const error = errno();
@@ -109,7 +109,7 @@ export function connectStreamSync(address: Buffer, limit?: number): number {
   // A connect that a signal interrupts goes on by itself: one that does not wait has no such state.
   const unix = isUnix(address);
   const fd = makeSocket(address, unix ? 0 : platform.O_NONBLOCK);
-  try {
+  return orClose(fd, () => {
     if (unix && limit !== undefined) setSendTimeout(fd, BigInt(limit) * 1_000_000n);
     let error = tryConnect(fd, address);
     if (error === EINPROGRESS) {
@@ -117,10 +117,7 @@ export function connectStreamSync(address: Buffer, limit?: number): number {
       error = socketError(fd);
     }
     return connected(fd, address, error);
-  } catch (failure) {
-    close(fd);
-    throw failure;
-  }
+  });
 }
 
 /** As `connectStreamSync`, and leaves the event loop free. */
