@@ -348,7 +348,7 @@ describe('processes', () => {
     expect(posix.poll([fd])).toEqual([fd]);
     expect(posix.waitstatusToExitcode(posix.waitpid(pid, 0)[1])).toBe(-9);
     expect(thrown(() => posix.pidfdOpen(pid))).toEqual(
-      osError('ESRCH', 'syscall', 'ProcessLookupError'),
+      osError('ESRCH', 'pidfd_open', 'ProcessLookupError'),
     );
   });
 

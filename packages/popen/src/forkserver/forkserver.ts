@@ -12,6 +12,7 @@
  *     server.ts           the server
  *     status.ts           numbers on the pipe between server and client
  */
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import {
@@ -267,6 +268,11 @@ export function checkForkserverAvailable(): void {
   if (process.platform !== 'linux') {
     throw new ForkServerUnavailableError(
       `start method 'forkserver' needs Linux, this is ${process.platform}: use 'spawn'`,
+    );
+  }
+  if (!existsSync('/proc/self/mem')) {
+    throw new ForkServerUnavailableError(
+      "start method 'forkserver' cannot be used here: /proc is not mounted, without which no copy of a process is safe",
     );
   }
   const { forkSafe, reason } = loaderOf();

@@ -68,10 +68,14 @@ async function main(settings: ServerSettings): Promise<void> {
   beginBootstrapping();
   noSignalOnChange(REPORT); // from here on it learns by itself that nobody is left
   process.argv = settings.argv;
+  const reason = whyNotServable();
+  if (reason !== undefined) {
+    write(REPORT, reason);
+    process.exit(1);
+  }
   enterDirectory(settings.dir, settings.startDir);
   if (settings.onError !== 'fail') toldErrors('on');
   try {
-    checkServable();
     await preload(settings);
   } catch (error) {
     write(REPORT, inspect(error));
@@ -105,14 +109,16 @@ function tellError(error: unknown): void {
   writeStderr(`forkserver: ${inspect(error)}\n`);
 }
 
-/** Throws what would fail at the first request, so that it is known before it is too late for another start method. */
-function checkServable(): void {
-  const { available, reason } = forkAvailable();
-  if (!available) throw new Error(reason);
+/** What would fail at the first request is told while another start method can be taken. */
+function whyNotServable(): string | undefined {
   try {
+    const { available, reason } = forkAvailable();
+    if (!available) return reason;
     receive(SOCKET, 1, false);
+    return undefined;
   } catch (error) {
-    if (!isPassing(error)) throw error; // EAGAIN: nobody has asked yet
+    // EAGAIN: nobody has asked yet
+    return isPassing(error) ? undefined : String(error);
   }
 }
 

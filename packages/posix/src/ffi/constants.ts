@@ -108,6 +108,7 @@ export const F_SEAL_GROW = 4;
 export const O_TMPFILE_ALONE = 0o20000000;
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_FOLLOW = 0x400;
+export const AT_EMPTY_PATH = 0x1000;
 
 /** posix_spawn(3), Linux and macOS. */
 export const POSIX_SPAWN_SETPGROUP = 0x02;

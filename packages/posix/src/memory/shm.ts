@@ -8,7 +8,7 @@
 import { constants, fstatSync, lstatSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { aboveStandardStreams, orClose } from '../fds/fd.ts';
-import { AT_FDCWD, AT_SYMLINK_FOLLOW, O_TMPFILE_ALONE, platform } from '../ffi/constants.ts';
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW, O_TMPFILE_ALONE, platform } from '../ffi/constants.ts';
 import { byNode, osError } from '../ffi/errors.ts';
 import { errno, native, syscall } from '../ffi/ffi.ts';
 
@@ -92,8 +92,13 @@ function reserve(fd: number, size: number): void {
  */
 export function shmLink({ fd }: Segment, name: string): void {
   const path = pathOf(name);
-  const result = cLinkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
-  if (result === -1) throw osError(errno(), 'shm_open', path);
+  if (cLinkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, path, AT_SYMLINK_FOLLOW) === 0) return;
+  const failed = errno();
+  if (failed !== os.errno.ENOENT) throw osError(failed, 'shm_open', path);
+  // There is no /proc. By the fd alone root may do it, from Linux 6.10 on everybody.
+  if (cLinkat(fd, '', AT_FDCWD, path, AT_EMPTY_PATH) === 0) return;
+  if (errno() === os.errno.EEXIST) throw osError(os.errno.EEXIST, 'shm_open', path);
+  throw osError(failed, 'linkat', `${path} cannot be given its name without /proc, which is not mounted`);
 }
 
 /**
