@@ -10,8 +10,6 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
-
 /** @param q 0.5 for the median; between two values it is in proportion */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -41,8 +39,9 @@ export function toMarkdown({ title, columns, rows }: Table): string {
   return [`**${title}**`, '', line(columns), rule, ...rows.map(line)].join('\n');
 }
 
-/** Replaces what stands between the marks `<!-- NAME -->` and `<!-- end of NAME -->` in docs/benchmarks.md. */
-export function updatePage(name: string, content: string): void {
+/** Replaces what stands between the marks `<!-- NAME -->` and `<!-- end of NAME -->` in a page of docs. */
+export function updatePage(name: string, content: string, file = 'benchmarks.md'): void {
+  const page = fileURLToPath(new URL(`../docs/${file}`, import.meta.url));
   const [begin, end] = [`<!-- ${name} -->\n`, `\n<!-- end of ${name} -->`];
   const text = readFileSync(page, 'utf8');
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
