@@ -3,7 +3,7 @@
  * ground up:
  *
  *     base        entries.ts (where the programs of children are), start_node.ts (a node in the directory of the start),
- *                 owned_fds.ts (the fds of a launch), launch_options.ts
+ *                 owned_fds.ts (the fds of a launch), launch_options.ts, start_watch.ts (a node that sleeps in its own start)
  *     loader      how a process that forks loads the program's modules
  *     spawn       what a child without its parent's memory is told and does first
  *     forkserver  the server that forks children, and its clients

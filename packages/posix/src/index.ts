@@ -47,9 +47,9 @@ export { closeRaw, openRaw } from './fds/raw_fd.ts';
 export { calledByChildren, compile, writtenByChildren } from './ffi/compiled.ts';
 export {
   BrokenPipeError,
+  byNode,
   ChildProcessError,
   ForkUnavailableError,
-  byNode,
   OSError,
   osError,
   ProcessLookupError,

@@ -2,6 +2,8 @@
  * The source of a function or class: what of it has to come along, and how it is written down to be made again. It is
  * parsed by acorn, which is loaded with the first function that travels by value.
  */
+
+import { byNode } from '@multiprocessing/posix';
 import type { AnyNode, Node, Options } from 'acorn';
 import { PicklingError } from '../base/errors.ts';
 import { require } from '../base/require.ts';
@@ -64,7 +66,7 @@ let parser: Parse | undefined;
 
 /** Parses a script or a part of it. @throws SyntaxError @internal */
 export function parse(text: string, sourceType: 'module' | 'script' = 'module'): Any {
-  parser ??= (require('acorn') as { parse: Parse }).parse;
+  parser ??= byNode(() => require('acorn') as { parse: Parse }).parse;
   const options: Options = {
     ecmaVersion: 'latest',
     sourceType,

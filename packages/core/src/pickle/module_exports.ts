@@ -2,6 +2,7 @@
  * What an ES module exports, read from its source as V8 holds it: the exported names and the variables
  * they stand for. The lexer is loaded when the first ES module is looked into.
  */
+import { byNode } from '@multiprocessing/posix';
 import { require } from '../base/require.ts';
 
 /** The exports of one module. */
@@ -70,13 +71,13 @@ export function importStatements(source: string): { specifier: string; statement
 }
 
 function parse(source: string): ReturnType<Parse> {
-  lexer ??= (require('es-module-lexer/minimal') as { parse: Parse }).parse;
+  lexer ??= byNode(() => require('es-module-lexer/minimal') as { parse: Parse }).parse;
   try {
     return lexer(source);
   } catch {
     // Without WebAssembly (--jitless), or without the 10 GB of addresses that V8 wants for its memory (ulimit -v), the lexer's
     // JavaScript build does the same. It takes 10 ms to load.
-    lexer = (require('es-module-lexer/minimal/js') as { parse: Parse }).parse;
+    lexer = byNode(() => require('es-module-lexer/minimal/js') as { parse: Parse }).parse;
     return lexer(source);
   }
 }

@@ -32,6 +32,7 @@ import {
   dup,
   kill,
   MAX_FDS_PER_MESSAGE,
+  type OSError,
   pipe,
   poll,
   read,
@@ -48,6 +49,7 @@ import { startNode } from '../base/start_node.ts';
 import { dieWith, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
 import { argsFromInterpreterFlags, getExecutable } from '../spawn/spawn.ts';
+import { readLastWord } from './status.ts';
 
 /** What a preload that fails does: nothing, a warning on stderr, or the end of the server. */
 export type OnPreloadError = 'ignore' | 'warn' | 'fail';
@@ -229,8 +231,14 @@ class ForkServer {
     }
   }
 
+  /** What the server has said before it ended, to the first who asks. @internal */
+  _lastWord(): OSError | undefined {
+    if (this._socket === undefined || this.#isAlive()) return undefined;
+    return readLastWord(this._socket);
+  }
+
   /**
-   * The server never writes to the socket: it is readable when the server is gone. A child that the server was
+   * The server writes nothing but its last word to the socket: it is readable when the server is gone. A child that the server was
    * forking when it was killed holds the other end a moment longer; whoever started the server can ask the kernel, too.
    */
   #isAlive(): boolean {

@@ -66,7 +66,6 @@ export function forkserverMain(argument: string): void {
 
 async function main(settings: ServerSettings): Promise<void> {
   beginBootstrapping();
-  noSignalOnChange(REPORT); // from here on it learns by itself that nobody is left
   process.argv = settings.argv;
   const reason = whyNotServable();
   if (reason !== undefined) {
@@ -112,6 +111,7 @@ function tellError(error: unknown): void {
 /** What would fail at the first request is told while another start method can be taken. */
 function whyNotServable(): string | undefined {
   try {
+    noSignalOnChange(REPORT); // from here on it learns by itself that nobody is left
     const { available, reason } = forkAvailable();
     if (!available) return reason;
     receive(SOCKET, 1, false);
@@ -170,7 +170,10 @@ function receiveRequest(): ReturnType<typeof receive> | undefined {
     if (message.data.length === 0) process.exit(0); // nobody is left who could ask
     return message;
   } catch (error) {
-    if (!isPassing(error)) throw error;
+    if (!isPassing(error)) {
+      writeFailure(SOCKET, error); // the fds of who has asked are gone with the request
+      throw error;
+    }
     rest();
     return undefined;
   }

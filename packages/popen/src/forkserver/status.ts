@@ -4,15 +4,27 @@
  * why there is no child, and the name of the call that failed follows it. Deviations: D-120.
  */
 import { EOFError } from '@multiprocessing/core';
-import { OSError, osError, read, writeAll } from '@multiprocessing/posix';
+import { OSError, osError, poll, read, writeAll } from '@multiprocessing/posix';
 
 const SIZE = 8;
+
+/** Waits for some bytes; none are the end of file. A watch that failed may have left the pipe non-blocking. */
+function readSome(fd: number, n: number): Uint8Array {
+  for (;;) {
+    try {
+      return read(fd, n);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EAGAIN') throw error;
+      poll([fd]);
+    }
+  }
+}
 
 /** Reads one number, which must be there. @throws EOFError @internal */
 export function readSigned(fd: number): number {
   const bytes = Buffer.alloc(SIZE);
   for (let done = 0; done < SIZE; ) {
-    const part = read(fd, SIZE - done);
+    const part = readSome(fd, SIZE - done);
     if (part.length === 0) throw new EOFError('the forkserver closed the status pipe');
     bytes.set(part, done);
     done += part.length;
@@ -25,8 +37,16 @@ export function readPid(fd: number): number {
   const pid = readSigned(fd);
   if (pid >= 0) return pid;
   const name: Uint8Array[] = [];
-  for (let part = read(fd, 64); part.length > 0; part = read(fd, 64)) name.push(part);
+  for (let part = readSome(fd, 64); part.length > 0; part = readSome(fd, 64)) name.push(part);
   throw osError(-pid, Buffer.concat(name).toString(), 'in the forkserver, which goes on');
+}
+
+/** Why a server has ended, when it could say so: it does on its end of the socketpair. @internal */
+export function readLastWord(socket: number): OSError | undefined {
+  const word = Buffer.from(read(socket, 64));
+  if (word.length <= SIZE) return undefined;
+  const name = word.toString('latin1', SIZE);
+  return osError(-Number(word.readBigInt64LE()), name, 'in the forkserver, which has ended');
 }
 
 /** Writes one number; a client that has vanished, or cannot be told, is no reason to end. @internal */

@@ -70,6 +70,8 @@ export class Popen extends popen_fork.Popen {
     } catch (error) {
       this.close();
       if (!(error instanceof EOFError)) throw error;
+      const reason = this.server._lastWord();
+      if (reason !== undefined) throw reason;
       throw new RuntimeError(
         'the forkserver died while it started this process: start a new Process, a new server comes with it',
         { cause: error },

@@ -9,10 +9,10 @@
  *     constants.ts  numbers of the C headers
  *     errors.ts     OSError and its subclasses
  */
-import { fstatSync, openSync, realpathSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, realpathSync } from 'node:fs';
 import type * as Koffi from 'koffi';
 import { calledByChildren, writtenByChildren } from './compiled.ts';
-import { osError } from './errors.ts';
+import { byNode, osError } from './errors.ts';
 
 export type NativeFunction = (...args: unknown[]) => number;
 
@@ -24,12 +24,23 @@ function ffi() {
     // Node 22.23 fails to follow the link of a package right after an fstat of a pipe; koffi then looks
     // for its binary beside the link.
     ffiState.loading = true;
-    const koffi = require(realpathSync.native(require.resolve('koffi'))) as typeof Koffi;
+    const koffi = loadKoffi(() => require(realpathSync.native(require.resolve('koffi'))));
     ffiState.loading = false;
     loaded = { koffi, libc: koffi.load(null) };
     process.on('exit', openClosedOutput);
   }
   return loaded;
+}
+
+/** At the limit of open files koffi says that its binary is not there, and Node that a file is none of a module. @throws OSError */
+function loadKoffi(load: () => typeof Koffi): typeof Koffi {
+  try {
+    return byNode(load);
+  } catch (error) {
+    ffiState.loading = false;
+    byNode(() => closeSync(openSync('/dev/null', 'r')));
+    throw error;
+  }
 }
 
 const ffiState = { loading: false, leavesByExit: false };

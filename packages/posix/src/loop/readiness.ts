@@ -58,8 +58,13 @@ function watchOnce(
     callback();
   };
   const handle = uvPoll(copy, watched, () => setImmediate(call));
-  // libuv makes the fd non-blocking, for all who share it; watching needs no such thing.
-  setStatusFlags(copy, flags);
+  try {
+    // libuv makes the fd non-blocking, for all who share it; watching needs no such thing.
+    setStatusFlags(copy, flags);
+  } catch (error) {
+    closePoll(handle);
+    throw error;
+  }
   return end;
 }
 

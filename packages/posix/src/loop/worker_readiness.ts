@@ -47,8 +47,13 @@ export function onReadableInWorker(fd: number, callback: () => void): () => void
     end();
     callback();
   });
-  // The socket has made the open file non-blocking, for all who share it.
-  setStatusFlags(copy, flags);
+  try {
+    // The socket has made the open file non-blocking, for all who share it.
+    setStatusFlags(copy, flags);
+  } catch (error) {
+    end();
+    throw error;
+  }
   return end;
 }
 

@@ -8,7 +8,13 @@
 import { constants, fstatSync, lstatSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { aboveStandardStreams, orClose } from '../fds/fd.ts';
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW, O_TMPFILE_ALONE, platform } from '../ffi/constants.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_FOLLOW,
+  O_TMPFILE_ALONE,
+  platform,
+} from '../ffi/constants.ts';
 import { byNode, osError } from '../ffi/errors.ts';
 import { errno, native, syscall } from '../ffi/ffi.ts';
 
@@ -98,7 +104,11 @@ export function shmLink({ fd }: Segment, name: string): void {
   // There is no /proc. By the fd alone root may do it, from Linux 6.10 on everybody.
   if (cLinkat(fd, '', AT_FDCWD, path, AT_EMPTY_PATH) === 0) return;
   if (errno() === os.errno.EEXIST) throw osError(os.errno.EEXIST, 'shm_open', path);
-  throw osError(failed, 'linkat', `${path} cannot be given its name without /proc, which is not mounted`);
+  throw osError(
+    failed,
+    'linkat',
+    `${path} cannot be given its name without /proc, which is not mounted`,
+  );
 }
 
 /**
