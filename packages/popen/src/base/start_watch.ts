@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { OSError, openRaw, signalOnChange } from '@multiprocessing/posix';
+import { now, OSError, openRaw, signalOnChange } from '@multiprocessing/posix';
 
 /** Seconds that a start may take before somebody looks whether it sleeps. */
 export const START_LIMIT = 5;
@@ -36,7 +36,7 @@ export class StartWatch {
   readonly #pid: number;
   readonly #poolSize: number;
   readonly #hasBegun: () => boolean;
-  #looksAt = performance.now() + START_LIMIT * 1000;
+  #looksAt = now() + START_LIMIT * 1000;
 
   /**
    * @param argv how it was started
@@ -50,15 +50,15 @@ export class StartWatch {
 
   /** Seconds until the next look; Infinity when there is none any more. */
   get next(): number {
-    return Math.max(0, (this.#looksAt - performance.now()) / 1000);
+    return Math.max(0, (this.#looksAt - now()) / 1000);
   }
 
   /** Looks, if it is time to. @returns the error of a process that sleeps in its start, and is to be killed */
   look(): OSError | undefined {
-    if (this.#looksAt === Infinity || performance.now() < this.#looksAt) return undefined;
+    if (this.#looksAt === Infinity || now() < this.#looksAt) return undefined;
     if (this.#hasBegun()) this.#looksAt = Infinity;
     else if (this.#sleepsInStart()) return this.#error();
-    else this.#looksAt = performance.now() + START_LIMIT * 1000;
+    else this.#looksAt = now() + START_LIMIT * 1000;
     return undefined;
   }
 

@@ -30,6 +30,7 @@ import {
   forkAvailable,
   inheritedLoop,
   kill,
+  now,
   OSError,
   ProcessLookupError,
   pidfdOpen,
@@ -61,11 +62,11 @@ const nothing = () => {};
 
 /** @param timeout seconds */
 function deadlineOf(timeout: number | undefined): number {
-  return timeout === undefined ? Infinity : performance.now() + timeout * 1000;
+  return timeout === undefined ? Infinity : now() + timeout * 1000;
 }
 
 function secondsUntil(deadline: number): number {
-  return (deadline - performance.now()) / 1000;
+  return (deadline - now()) / 1000;
 }
 
 function finite(seconds: number): number | undefined {
