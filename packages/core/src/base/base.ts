@@ -5,7 +5,7 @@
  *     bootstrapping.ts  which code may start processes
  *     bundle.ts         how this library is loaded when it is one script; import() from there
  *     errors.ts         the exceptions of multiprocessing/context.py, and Python's own that the API promises
- *     import_leftovers.ts  what the import of a module has left going
+ *     hook_marks.ts     what the import of a module has begun, on old Nodes
  *     names.ts          what a name stands for, and under which name an object can be sent
  *     process_table.ts  who this process is, its parent and children; what of a Process other rooms need
  *     require.ts        the `require` of this library

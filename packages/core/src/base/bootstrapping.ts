@@ -2,14 +2,14 @@
  * Which code may start processes. In a child that is what its target begins, in a forkserver nothing: what the import of the main
  * module begins would begin again in every child that it starts, a chain without an end.
  *
- * What an import began may go on beside the target, behind awaits, timers and events. So it carries a mark, by AsyncLocalStorage.
- * Where Node makes every promise pay for that, import_leftovers.ts says when no marked code is left.
+ * What an import began may go on beside the target, behind awaits, timers and events. So it carries a mark, by
+ * AsyncLocalStorage; where Node makes every promise pay for that, by hook_marks.ts.
  * Deviations: D-110, D-111.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { calledByChildren, inWorker, writtenByChildren } from '@multiprocessing/posix';
 import { RuntimeError } from './errors.ts';
-import { Leftovers } from './import_leftovers.ts';
+import { HookMarks } from './hook_marks.ts';
 import { table } from './process_table.ts';
 import { processWide } from './state.ts';
 
@@ -29,8 +29,7 @@ const state = processWide('bootstrapping', () => ({
   early: inWorker && process.env[IN_WORKERS] === String(process.pid),
   /** Whether the environment says so to worker threads. */
   announced: false,
-  marks: undefined as AsyncLocalStorage<true> | undefined,
-  leftovers: undefined as Leftovers | undefined,
+  marks: undefined as Marks | undefined,
 }));
 
 /** Says that this process is a child of ours or a forkserver, and that no target has begun. @internal */
@@ -47,27 +46,37 @@ export function beginBootstrapping(): void {
  */
 export function importing<T>(load: () => Promise<T>): Promise<T> {
   if (!state.early) return load();
-  state.marks ??= new AsyncLocalStorage();
-  const { marks } = state;
-  // So Node keeps the marks where it has hooks for that, and nothing better.
-  if ('kResourceStore' in marks) state.leftovers ??= new Leftovers(isMarked, forgetMarks);
-  return marks.run(true, load);
+  state.marks ??= makeMarks();
+  return state.marks.run(load);
+}
+
+interface Marks {
+  run<T>(load: () => T): T;
+  isMarked(): boolean;
+  /** Says that the imports are over. */
+  watch(): void;
+}
+
+function makeMarks(): Marks {
+  const storage = new AsyncLocalStorage<true>();
+  // So Node keeps the store where it has its hooks for that, and nothing better.
+  if ('kResourceStore' in storage) return new HookMarks();
+  return {
+    run: (load) => storage.run(true, load),
+    isMarked: () => storage.getStore() === true,
+    watch: () => {},
+  };
 }
 
 function isMarked(): boolean {
-  return state.marks?.getStore() === true;
-}
-
-function forgetMarks(): void {
-  state.leftovers = undefined;
-  state.marks?.disable();
+  return state.marks?.isMarked() === true;
 }
 
 /** Says that all is imported, in a forkserver. What an import has begun stays marked, in its children too. @internal */
 export function endImports(): void {
   if (state.announced) delete process.env[IN_WORKERS];
   state.announced = false;
-  state.leftovers?.watch();
+  state.marks?.watch();
 }
 
 /** Says that this process's target begins: what that does may start processes. @internal */
@@ -76,7 +85,7 @@ export function beginTarget(): void {
   if (config?.depth) config.depth = 0;
   if (!state.early) return;
   state.early = false;
-  if (state.announced || state.leftovers !== undefined) endImports();
+  endImports();
 }
 
 /** Whether the caller was begun by the import of a module, and not by a target. @internal */

@@ -25,21 +25,16 @@ type Timers = Pick<
 
 const FAR = 0x7fffffff;
 
-function idle(): void {}
-
-/** What Node makes has an async id. */
-function isNodes(timer: object): boolean {
-  return Object.getOwnPropertySymbols(timer).some(({ description }) => description === 'asyncId');
-}
-
+/** Node's own have something of node:util that fakes do not, or have another name; asking them for a timer would cost more. */
 function areReplaced(): boolean {
-  const timeout = timers.setTimeout(idle, FAR);
-  timers.clearTimeout(timeout);
-  const interval = timers.setInterval(idle, FAR);
-  timers.clearInterval(interval);
-  const immediate = timers.setImmediate(idle);
-  timers.clearImmediate(immediate);
-  return ![timeout, interval, immediate].every(isNodes);
+  const symbol = Symbol.for('nodejs.util.promisify.custom');
+  const isNodes = (timer: object) =>
+    Object.getOwnPropertyDescriptor(timer, symbol)?.get !== undefined;
+  return (
+    !isNodes(timers.setTimeout) ||
+    !isNodes(timers.setImmediate) ||
+    timers.setInterval.name !== 'setInterval'
+  );
 }
 
 function ofNodesClass(): Timers {
