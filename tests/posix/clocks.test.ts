@@ -3,11 +3,24 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import * as targets from '../fixtures/dist/targets.js';
 import { runProgram } from '../support/programs.ts';
 import { forEachStartMethod } from '../support/start_methods.ts';
 
-forEachStartMethod((_ctx, method) => {
+forEachStartMethod((ctx, method) => {
+  test('a test with fake timers runs a child to its end', async () => {
+    vi.useFakeTimers();
+    try {
+      const p = new ctx.Process({ target: targets.empty });
+      await p.start();
+      await p.join();
+      expect(p.exitcode).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   describe.each(['node:test', 'globals'])('with the timers of %s replaced', (kind) => {
     test.each(['before', 'after'])('%s the library is loaded, all waits end', async (when) => {
       const { code, stdout } = await runProgram('fake_timers', [method, kind, when], { method });

@@ -11,9 +11,11 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   writeFileSync,
 } from 'node:fs';
 import { constants } from 'node:os';
+import { dirname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
@@ -321,6 +323,18 @@ describe('processes', () => {
     }
     expect(thrown(() => posix.posixSpawn('/bin/true', ['true'], { passFds: [closed] }))).toEqual(
       osError('EBADF', 'fcntl'),
+    );
+  });
+
+  test('posixSpawn starts a program in another directory, or says that it is gone', () => {
+    const file = scratchFile('out');
+    const directory = dirname(file);
+    const script = ['sh', '-c', `pwd >${file}`];
+    posix.waitpid(posix.posixSpawn('/bin/sh', script, { directory }), 0);
+    expect(readFileSync(file, 'utf8')).toBe(`${realpathSync(directory)}\n`);
+    const gone = `${directory}/gone`;
+    expect(thrown(() => posix.posixSpawn('/bin/sh', script, { directory: gone }))).toEqual(
+      osError('ENOENT', 'chdir'),
     );
   });
 

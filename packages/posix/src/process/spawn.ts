@@ -86,19 +86,11 @@ export function posixSpawn(
 ): number {
   const { directory, ...rest } = options;
   if (directory === undefined) return spawn(path, argv, rest);
-  try {
-    if (hasSymbol('posix_spawn_file_actions_addchdir_np')) return spawn(path, argv, options);
-    // glibc before 2.29
-    const script = 'cd -- "$0" && exec "$@"';
-    return spawn('/bin/sh', ['sh', '-c', script, directory, path, ...argv.slice(1)], rest);
-  } catch (error) {
-    if (existsSync(directory)) throw error;
-    throw osError(
-      2 /* ENOENT */,
-      'chdir',
-      `the directory in which to start a program is gone, ${directory}`,
-    );
-  }
+  if (!existsSync(directory)) throw osError(2 /* ENOENT */, 'chdir', directory);
+  if (hasSymbol('posix_spawn_file_actions_addchdir_np')) return spawn(path, argv, options);
+  // glibc before 2.29
+  const script = 'cd -- "$0" && exec "$@"';
+  return spawn('/bin/sh', ['sh', '-c', script, directory, path, ...argv.slice(1)], rest);
 }
 
 function spawn(
