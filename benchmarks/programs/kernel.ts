@@ -54,10 +54,9 @@ async function connect(): Promise<string> {
   const authkey = Buffer.from('secret');
   const listener = new Listener(undefined, { authkey });
   try {
-    const sides = await Promise.allSettled([
-      listener.accept(),
-      Client(listener.address, { authkey, authTimeout: 2 }),
-    ]);
+    const client = Client(listener.address, { authkey, authTimeout: 2 });
+    client.catch(() => listener.close()); // nobody will come to be accepted
+    const sides = await Promise.allSettled([client, listener.accept()]);
     for (const side of sides) if (side.status === 'fulfilled') side.value.close();
     const errors = sides.flatMap((side) => (side.status === 'rejected' ? [side.reason] : []));
     // When one side fails the other is told that it has gone, or waits in vain.

@@ -43,10 +43,20 @@ export function readPid(fd: number): number {
 
 /** Why a server has ended, when it could say so: it does on its end of the socketpair. @internal */
 export function readLastWord(socket: number): OSError | undefined {
-  const word = Buffer.from(read(socket, 64));
+  const word = Buffer.from(readWord(socket));
   if (word.length <= SIZE) return undefined;
   const name = word.toString('latin1', SIZE);
   return osError(-Number(word.readBigInt64LE()), name, 'in the forkserver, which has ended');
+}
+
+/** That a request was left unread (ECONNRESET) is said once, before the rest. */
+function readWord(socket: number): Uint8Array {
+  try {
+    return read(socket, 64);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ECONNRESET') throw error;
+    return read(socket, 64);
+  }
 }
 
 /** Writes one number; a client that has vanished, or cannot be told, is no reason to end. @internal */
