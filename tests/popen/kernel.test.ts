@@ -159,6 +159,8 @@ describe.each(METHODS)('%s', (method) => {
     const calls = ['[7]', '[7]', '[7]'];
     const outcome = await runUnder(under, 'run', [method, 'targets', 'exitWith', ...calls], method);
     expect(outcome).toMatchObject({ ...WELL, stdout: '[7,7,7]\n' });
+    const waited = await runUnder(under, 'join_timeouts', [method], method);
+    expect(waited).toMatchObject({ ...WELL, stdout: '[null,null,0,0]\n' });
   });
 
   test.skipIf(noUnshare)(
