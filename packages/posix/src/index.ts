@@ -123,7 +123,7 @@ export {
   waitstatusToExitcode,
 } from './process/process.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './process/spawn.ts';
-export { isAlive, myToken, self, tidOf } from './process/thread_token.ts';
+export { isAlive, isOwnThread, myToken, self, tidOf } from './process/thread_token.ts';
 export { reportUncaught, writeStderr } from './process/uncaught.ts';
 export {
   AF_INET,

@@ -2,10 +2,9 @@
  * The first half of multiprocessing/synchronize.py: SemLock and what derives from it.
  * Deviations: D-040, D-041, D-042, D-043, D-044.
  */
-import { existsSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { isMainThread, threadId } from 'node:worker_threads';
-import { tidOf } from '@multiprocessing/posix';
+import { isOwnThread, tidOf } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
 import { typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
@@ -108,7 +107,7 @@ export class SemLock {
     if (lock.isMine()) return { name: myName(), count: lock.count() };
     const { owner } = lock;
     if (!owner) return { name: 'None', count: 0 };
-    const isThread = existsSync(`/proc/self/task/${tidOf(owner)}`);
+    const isThread = isOwnThread(tidOf(owner));
     return { name: isThread ? 'SomeOtherThread' : 'SomeOtherProcess', count: 'nonzero' };
   }
 

@@ -90,6 +90,7 @@ export class NativeSemLock {
     this.#listening = new MemberSet(this.#words.subarray(LISTENING), this.#table);
     this.#seqAddress = this.#memory.address + SEQ * 4;
     if (state === undefined && kind === SEMAPHORE) this.#words[WORD] = value;
+    myToken(); // it needs an fd, which may be hard to get later
   }
 
   static rebuild(state: SemLockState): NativeSemLock {

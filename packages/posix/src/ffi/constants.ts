@@ -126,8 +126,8 @@ export const MADV_DOFORK = 11;
 /** System call numbers that libc has no function for, per architecture of Linux. */
 export const syscallNumbers: Record<
   string,
-  { pidfd_open: number; futex: number; gettid: number; membarrier: number }
+  { pidfd_open: number; futex: number; gettid: number; tgkill: number; membarrier: number }
 > = {
-  x64: { pidfd_open: 434, futex: 202, gettid: 186, membarrier: 324 },
-  arm64: { pidfd_open: 434, futex: 98, gettid: 178, membarrier: 283 },
+  x64: { pidfd_open: 434, futex: 202, gettid: 186, tgkill: 234, membarrier: 324 },
+  arm64: { pidfd_open: 434, futex: 98, gettid: 178, tgkill: 131, membarrier: 283 },
 };
