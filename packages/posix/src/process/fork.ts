@@ -18,6 +18,7 @@ import { adoptForkedProcess, prepareToAdopt } from './forked_child.ts';
 import { holdFinishedWork, releaseFinishedWork } from './inherited_loop.ts';
 import { isWhole, makeForkable } from './memory_map.ts';
 import { _exit, kill, waitpid } from './process.ts';
+import { prepareToRenew, renewRandom } from './random.ts';
 import { writeStderr } from './uncaught.ts';
 import { emptyPool, poolIsKnown, poolSlept, poolTime, waitForPool } from './v8_pool.ts';
 
@@ -84,6 +85,7 @@ export function fork(): number {
   if (!available) throw new ForkUnavailableError(reason as string);
   resolveNatives();
   prepareToAdopt();
+  prepareToRenew();
   prepareForChildren();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const pid = tryFork();
@@ -141,6 +143,7 @@ function inChild(goRead: number, goWrite: number, finishedWork: bigint | undefin
     waitForGo(goRead, goWrite);
     forkStatistics.forks = 0;
     forkStatistics.retries = 0;
+    renewRandom();
     adoptForkedProcess();
   } catch (error) {
     writeStderr(`fork: ${inspect(error)}\n`);

@@ -5,10 +5,12 @@
  *     forked_child.ts    what Node needs to go on living in the child
  *     inherited_loop.ts  its copy of the parent's event loop, kept quiet
  *     memory_map.ts      V8's memory made fit for fork(2)
+ *     random.ts          random values of a forked child's own
  *     spawn.ts           posix_spawn(3), execve(2)
  *     thread_token.ts    a number that names a living thread of this machine
  *     uncaught.ts        how a child reports an error that nobody catches
  *     v8_pool.ts         V8's pool of threads, which no fork copies
+ *     v8_random.ts       V8's generators of random numbers, seeded anew
  */
 import { constants } from 'node:os';
 import { closeRaw } from '../fds/raw_fd.ts';

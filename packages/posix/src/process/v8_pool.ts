@@ -127,7 +127,7 @@ function findPool(): Pool | undefined {
   }
 }
 
-type Read = (address: bigint, count: number) => bigint[];
+export type Read = (address: bigint, count: number) => bigint[];
 
 /** The pool whose list of threads has its begin at `list`, if that is what it is. */
 function poolOf(read: Read, list: bigint, first: bigint, count: number): Pool | undefined {
@@ -177,7 +177,7 @@ function clockOf(read: Read, address: bigint): number {
 }
 
 /** Reads 64-bit words of this process; as many as are there. A wrong address is no crash, as it would be by pointer. */
-function readWords(memory: number, address: bigint, count: number): bigint[] {
+export function readWords(memory: number, address: bigint, count: number): bigint[] {
   const words = new BigUint64Array(count);
   try {
     const bytes = readSync(memory, words, 0, words.byteLength, address);
