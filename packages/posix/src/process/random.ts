@@ -7,57 +7,72 @@
  * not found in some Node is used up, or replaced.
  */
 import type { Session } from 'node:inspector';
-import { calledByChildren } from '../ffi/compiled.ts';
-import { addressOf, native } from '../ffi/ffi.ts';
+import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
+import { addressOf, direct, type NativeFunction, native } from '../ffi/ffi.ts';
 import { urandom } from './process.ts';
 import { findGenerators, SEED, seedGenerators } from './v8_random.ts';
 
-const getrandom = native('long getrandom(void *buffer, size_t size, unsigned int flags)');
+const getrandom = native('long getrandom(uintptr_t buffer, size_t size, unsigned int flags)');
 
 /** Where Node keeps what randomUUID() and randomInt() give next, and how many values that is. */
 const STORES = { uuidData: 128, randomCache: 1024 };
 
-const found = {
-  /** Whether V8's generators were looked for, and Math.random can be seeded. */
-  generators: undefined as boolean | undefined,
-  /** What node:crypto has drawn in advance; undefined while nothing of it is loaded. */
-  stores: undefined as Uint8Array[] | undefined,
-};
+/** Memory that is to hold random bytes. */
+interface Store {
+  readonly bytes: Uint8Array;
+  readonly address: number;
+}
 
-const seeds = Buffer.alloc(2 * SEED);
-const seedsAddress = Number(addressOf(seeds));
+const found = {
+  getrandom: undefined as NativeFunction | undefined,
+  /** The seeds of V8's generators; null if they were not found, undefined if they were not looked for. */
+  seeds: undefined as Store | null | undefined,
+  /** What node:crypto has drawn in advance; undefined while nothing of it is loaded. */
+  stores: undefined as Store[] | undefined,
+};
 
 /** To be called before a fork. @internal */
 export function prepareToRenew(): void {
-  found.generators ??= findGenerators();
+  if (found.seeds === undefined) {
+    found.getrandom = direct(getrandom);
+    found.seeds = findGenerators() ? storeAt(new ArrayBuffer(2 * SEED)) : null;
+  }
   const { moduleLoadList } = process as unknown as { moduleLoadList: readonly string[] };
   if (found.stores !== undefined) return;
   if (moduleLoadList.includes('NativeModule internal/crypto/random')) found.stores = findStores();
 }
 
-/** In a forked child: what it draws from now on is its own. @internal */
-export function renewRandom(): void {
-  if (found.generators === true) {
-    fill(seeds);
-    seedGenerators(seedsAddress);
-  } else replaceMathRandom();
-  if (found.stores === undefined) return;
-  for (const store of found.stores) fill(store);
-  if (found.stores.length === 0) useUpStores();
+function storeAt(memory: ArrayBufferLike, offset = 0, length = memory.byteLength): Store {
+  const bytes = new Uint8Array(memory, offset, length);
+  return { bytes, address: Number(addressOf(bytes)) };
 }
 
-function fill(bytes: Uint8Array): void {
+/** In a forked child: what it draws from now on is its own. @internal */
+export function renewRandom(): void {
+  const { seeds, stores } = found;
+  if (seeds) {
+    fill(seeds);
+    seedGenerators(seeds.address);
+  } else replaceMathRandom();
+  if (stores === undefined) return;
+  for (const store of stores) fill(store);
+  if (stores.length === 0) useUpStores();
+}
+
+function fill({ bytes, address }: Store): void {
+  const { length } = bytes;
   // A signal can make it shorter.
-  if (getrandom(bytes, bytes.length, 0) !== bytes.length) bytes.set(urandom(bytes.length));
+  if (found.getrandom?.(address, length, 0) !== length) bytes.set(urandom(length));
 }
 
 /** The arrays in which node:crypto keeps random bytes; none if they are not all found. */
-function findStores(): Uint8Array[] {
+function findStores(): Store[] {
   const { randomUUID } = process.getBuiltinModule('node:crypto');
   randomUUID(); // there is no array before
   const variables = variablesBeside(randomUUID);
-  const stores = Object.keys(STORES).map((name) => variables.get(name));
-  return stores.every((store) => store instanceof Uint8Array) ? stores : [];
+  const arrays = Object.keys(STORES).map((name) => variables.get(name));
+  if (!arrays.every((array) => array instanceof Uint8Array)) return [];
+  return arrays.map(({ buffer, byteOffset, length }) => storeAt(buffer, byteOffset, length));
 }
 
 function useUpStores(): void {
@@ -110,24 +125,19 @@ function ask<T>(session: Session, method: string, params: object): T {
   return answer as T;
 }
 
-/** Pairs of 32-bit words, for who cannot seed V8's generator. */
-const words = new Uint32Array(1024);
-let left = 0;
-
+/** For who cannot seed V8's generator. One that a program has put in its place is the program's matter. */
 function replaceMathRandom(): void {
-  // One that a program has put there itself is the program's matter.
-  if (!/\[native code\]/.test(Function.prototype.toString.call(Math.random))) {
-    left = 0;
-    return;
-  }
+  if (!/\[native code\]/.test(Function.prototype.toString.call(Math.random))) return;
+  const words = new Uint32Array(1024);
+  let left = 0;
   const random = () => {
-    if (left === 0) fill(new Uint8Array(words.buffer));
-    left = left === 0 ? words.length - 2 : left - 2;
-    const [high, low] = [words[left] as number, words[left + 1] as number];
-    return ((high >>> 5) * 0x4000000 + (low >>> 6)) / 0x20000000000000;
+    if (left === 0) words.set(new Uint32Array(Uint8Array.from(urandom(words.byteLength)).buffer));
+    left = (left === 0 ? words.length : left) - 2;
+    const [high, low] = words.subarray(left) as unknown as [number, number];
+    return ((high >>> 5) * 0x400_0000 + (low >>> 6)) / 2 ** 53;
   };
-  Object.defineProperty(random, 'name', { value: 'random' });
-  Math.random = random;
+  Object.defineProperty(Math, 'random', { value: random, configurable: true, writable: true });
 }
 
 calledByChildren(renewRandom, fill);
+writtenByChildren(found);

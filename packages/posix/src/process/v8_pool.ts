@@ -127,7 +127,7 @@ function findPool(): Pool | undefined {
   }
 }
 
-export type Read = (address: bigint, count: number) => bigint[];
+type Read = (address: bigint, count: number) => bigint[];
 
 /** The pool whose list of threads has its begin at `list`, if that is what it is. */
 function poolOf(read: Read, list: bigint, first: bigint, count: number): Pool | undefined {

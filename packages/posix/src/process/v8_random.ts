@@ -2,21 +2,15 @@
  * V8's generators of random numbers, which a fork copies: that of Math.random, and that from which contexts of node:vm get their
  * seeds. V8 has no call to seed them anew, so it is done in memory. What is looked for is recognised by what it holds:
  *
- * - The native context has, side by side, a number, V8's MathRandom::State (two words) and 64 numbers that were drawn in advance. The one
- *   that Math.random gave last stands where the number says. Every function that a program has of Math.random draws from these.
- * - The isolate has a v8::base::RandomNumberGenerator (a seed, two words). The two words change by one step of xorshift128 when V8 makes up a hash.
+ * - The native context has, side by side, how many numbers are left of those drawn in advance, V8's MathRandom::State (two words), and
+ *   these 64 numbers. Every function that a program has of Math.random draws from them.
+ * - The isolate has a v8::base::RandomNumberGenerator (a seed, two words), which changes by one step of
+ *   xorshift128 when V8 makes up a hash.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
-import {
-  addressOf,
-  direct,
-  type NativeFunction,
-  native,
-  readPointer,
-  symbolAddress,
-} from '../ffi/ffi.ts';
-import { type Read, readWords } from './v8_pool.ts';
+import { addressOf, direct, type NativeFunction, native, symbolAddress } from '../ffi/ffi.ts';
+import { readWords } from './v8_pool.ts';
 
 const currentIsolate = native('uintptr_t _ZN2v87Isolate10GetCurrentEv()');
 const currentContext = native('uintptr_t _ZN2v87Isolate17GetCurrentContextEv(uintptr_t isolate)');
@@ -36,80 +30,102 @@ const CONTEXT = 400;
 const ISOLATE = 1 << 14;
 /** Bytes, more than there are from an isolate to its generator. */
 const DISTANCE = 1 << 26;
+/** How often the context is asked for. */
+const TRIES = 20;
 /** In front of an object's fields; a pointer to an object is one more than its address. */
 const HEADER = 16;
 const TAG = 1;
-
-const { random } = Math;
+const TAGGED = 1n;
 
 const found = {
-  /** Where V8 keeps the address of Math.random's state. */
-  state: 0n,
+  move: undefined as NativeFunction | undefined,
+  /** The address of `word`. */
+  address: 0,
+  /** Where V8 keeps a pointer to the native context. */
+  context: 0,
+  /** Bytes from that pointer's value to how many numbers are left. */
+  offset: 0,
   /** The address of the isolate's generator's two words. */
   generator: 0,
-  move: undefined as NativeFunction | undefined,
 };
+
+/** What is read, or to be written. */
+const word = new BigUint64Array(1);
+const halves = new Uint32Array(word.buffer);
 
 /** Looks for both. @returns whether Math.random can be seeded */
 export function findGenerators(): boolean {
-  if (symbolAddress('_ZN2v87Isolate10GetCurrentEv') === undefined) return false;
-  found.move = direct(memmove);
-  const memory = openSync('/proc/self/mem', 'r');
-  const read: Read = (address, count) => readWords(memory, address, count);
+  let memory: number | undefined;
   try {
+    memory = openSync('/proc/self/mem', 'r');
+    found.move = direct(memmove);
+    found.address = Number(addressOf(new Uint8Array(word.buffer)));
     const isolate = currentIsolate();
-    const state = stateIn(read, contextOf(isolate));
-    if (state === undefined) return false;
-    found.state = handleOf(isolate, state);
-    found.generator = generatorOf(memory, isolate);
-    return true;
+    for (let i = 0; i < TRIES; i++) {
+      const context = contextOf(isolate);
+      const at = placeIn(memory, context);
+      if (at < 0) continue;
+      found.context = handleOf(isolate, context);
+      found.offset = at * 8 - TAG;
+      found.generator = generatorOf(memory, isolate);
+      return placeIn(memory, BigInt(pointerAt(found.context))) === at;
+    }
+    return false;
+  } catch {
+    return false; // another V8, or memory that may not be read
   } finally {
-    closeSync(memory);
+    if (memory !== undefined) closeSync(memory);
   }
 }
 
-const word = new BigUint64Array(1);
-const wordAddress = Number(addressOf(new Uint8Array(word.buffer)));
-
-/** V8 tells the address of a handle of the call's, which has to be read before another call uses that handle. */
+/**
+ * V8 tells the address of a handle that ends with the call. What it held stays there until V8 needs a handle, and that can be at once: when
+ * it compiles or counts what runs here. So the answer may be wrong, and is right when asked again.
+ */
 function contextOf(isolate: number): bigint {
-  found.move?.(wordAddress, wordAddress, 8);
-  found.move?.(wordAddress, currentContext(isolate), 8);
+  const { move, address } = found;
+  move?.(address, direct(currentContext)(isolate), 8);
   return word[0] as bigint;
 }
 
-function stateIn(read: Read, context: bigint): bigint | undefined {
-  const last = new BigUint64Array(new Float64Array([random()]).buffer)[0];
-  const words = read(context - 1n, CONTEXT);
-  const length = (object: bigint) => read(object - 1n + 8n, 1)[0];
-  const at = words.findIndex((index, i) => {
-    const [state = 0n, numbers = 0n] = words.slice(i + 1);
-    if (index % SMI !== 0n || index / SMI >= DRAWN || numbers % 2n === 0n) return false;
-    if (length(state) !== BigInt(SEED) * SMI || length(numbers) !== BigInt(DRAWN) * SMI) {
-      return false;
-    }
-    return read(numbers - 1n + BigInt(HEADER) + (index / SMI) * 8n, 1)[0] === last;
+/** Which word of the context says how many numbers are left; -1 if none does. */
+function placeIn(memory: number, context: bigint): number {
+  return readWords(memory, context - TAGGED, CONTEXT).findIndex((left, i, words) => {
+    if (left % SMI !== 0n || left / SMI > DRAWN) return false;
+    const [state = 0n, numbers = 0n] = words.slice(i + 1, i + 3);
+    const seed = fieldsOf(memory, state, SEED, SEED / 8);
+    const drawn = fieldsOf(memory, numbers, DRAWN, DRAWN);
+    if (seed === undefined || drawn === undefined) return false;
+    if (seed.every((half) => half === 0n)) return left === 0n; // nobody has drawn yet
+    return [...new Float64Array(drawn.buffer)].every((x) => x >= 0 && x < 1);
   });
-  return words[at + 1 || CONTEXT];
+}
+
+/** The fields of an object that says that it is so long; undefined if it is another one. */
+function fieldsOf(memory: number, object: bigint, length: number, words: number) {
+  const [says, ...fields] = readWords(memory, object - TAGGED + 8n, 1 + words);
+  const is = says === BigInt(length) * SMI && fields.length === words;
+  return is ? BigUint64Array.from(fields) : undefined;
 }
 
 /** A small integer stands in the upper half of a word. */
 const SMI = 1n << 32n;
 
-function handleOf(isolate: number, object: bigint): bigint {
-  if (symbolAddress(`${GLOBALIZE}m`) !== undefined) return BigInt(globalize(isolate, object));
+function handleOf(isolate: number, object: bigint): number {
+  if (symbolAddress(`${GLOBALIZE}m`) !== undefined) return globalize(isolate, object);
   word[0] = object;
-  return BigInt(globalizeAt(isolate, wordAddress));
+  return globalizeAt(isolate, found.address);
 }
 
 /** 0 if it is not found. */
 function generatorOf(memory: number, isolate: number): number {
   const read = (pointer: number) => readWords(memory, BigInt(pointer) + 8n, 2);
+  makeUpHash(); // the first needs a generator
   const candidates = pointersIn(memory, isolate).map((pointer) => ({
     pointer,
     before: read(pointer),
   }));
-  new WeakSet().add({}); // makes up a hash
+  makeUpHash();
   const generator = candidates.find(({ pointer, before }) => {
     const [first = 0n, second = 0n] = before;
     if (first === 0n || second === 0n) return false;
@@ -119,13 +135,17 @@ function generatorOf(memory: number, isolate: number): number {
   return generator === undefined ? 0 : generator.pointer + 8;
 }
 
+function makeUpHash(): void {
+  new WeakSet().add({});
+}
+
 /** Where an isolate points to behind itself: its generator was made right after it. */
 function pointersIn(memory: number, isolate: number): number[] {
-  const halves = new Uint32Array(2 * ISOLATE);
-  const length = readSync(memory, halves, 0, halves.byteLength, isolate) >> 2;
+  const words = new Uint32Array(2 * ISOLATE);
+  const length = readSync(memory, words, 0, words.byteLength, isolate) >> 2;
   const pointers = new Set<number>();
   for (let i = 0; i + 1 < length; i += 2) {
-    const pointer = (halves[i] as number) + (halves[i + 1] as number) * 0x1_0000_0000;
+    const pointer = (words[i] as number) + (words[i + 1] as number) * 0x1_0000_0000;
     const distance = pointer - isolate;
     if (distance > 0 && distance < DISTANCE && pointer % 16 === 0) pointers.add(pointer);
   }
@@ -141,16 +161,24 @@ function step(first: bigint, second: bigint): bigint {
 }
 
 /**
- * In a forked child: has both begin anew.
+ * In a forked child: has both begin anew. V8's garbage collector may move the state, which is why it is looked up here: between that
+ * and the write nothing is made but some numbers.
  * @param seeds the address of two seeds of SEED random bytes
  */
 export function seedGenerators(seeds: number): void {
-  const { move, state, generator } = found;
-  if (state === 0n) return;
-  move?.(Number(readPointer(state)) - TAG + HEADER, seeds, SEED);
-  for (let i = 0; i < DRAWN; i++) random(); // the parent's
+  const { move, address, generator } = found;
+  const left = pointerAt(found.context) + found.offset;
+  const state = pointerAt(left + 8) - TAG + HEADER;
+  halves.fill(0);
+  move?.(left, address, 8);
+  move?.(state, seeds, SEED);
   if (generator !== 0) move?.(generator, seeds + SEED, SEED);
 }
 
-calledByChildren(seedGenerators);
+function pointerAt(address: number): number {
+  found.move?.(found.address, address, 8);
+  return (halves[0] as number) + (halves[1] as number) * 0x1_0000_0000;
+}
+
+calledByChildren(seedGenerators, pointerAt);
 writtenByChildren(found);
