@@ -9,6 +9,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
+import { osError } from '../ffi/errors.ts';
 import { addressOf, direct, type NativeFunction, native, symbolAddress } from '../ffi/ffi.ts';
 import { readWords } from './v8_pool.ts';
 
@@ -30,7 +31,7 @@ const CONTEXT = 400;
 const ISOLATE = 1 << 14;
 /** Bytes, more than there are from an isolate to its generator. */
 const DISTANCE = 1 << 26;
-/** How often the context is asked for. */
+/** How often the context is asked for: the answer can be wrong. */
 const TRIES = 20;
 /** In front of an object's fields; a pointer to an object is one more than its address. */
 const HEADER = 16;
@@ -53,7 +54,7 @@ const found = {
 const word = new BigUint64Array(1);
 const halves = new Uint32Array(word.buffer);
 
-/** Looks for both. @returns whether Math.random can be seeded */
+/** Looks for both. @returns whether Math.random can be seeded @throws OSError (EMFILE, ENFILE) when it cannot look now */
 export function findGenerators(): boolean {
   let memory: number | undefined;
   try {
@@ -71,7 +72,9 @@ export function findGenerators(): boolean {
       return placeIn(memory, BigInt(pointerAt(found.context))) === at;
     }
     return false;
-  } catch {
+  } catch (error) {
+    const { code, errno = 0 } = error as { code?: string; errno?: number };
+    if (code === 'EMFILE' || code === 'ENFILE') throw osError(-errno, 'open', '/proc/self/mem');
     return false; // another V8, or memory that may not be read
   } finally {
     if (memory !== undefined) closeSync(memory);
