@@ -157,6 +157,11 @@ forEachStartMethod((ctx, method) => {
     expect([p.exitcode, queue.qsize()]).toEqual([0, 3]);
   });
 
+  test('an exit waits for a put no longer than that waits for a slot', async () => {
+    const outcome = await runProgram('exit_while_putting', [method], { method });
+    expect(outcome).toMatchObject({ code: 3, stdout: '3 first 0\n', stderr: '' });
+  });
+
   test('a child can be joined while what it has put is not read', async () => {
     const queue = ctx.Queue();
     const p = new ctx.Process({ target: targets.produce, args: ['sync', queue, 0, 50_000] });
@@ -193,6 +198,22 @@ describe('one process', () => {
       sizes.push(queue.qsize());
     }
     expect(sizes).toEqual([0, 1, 2, 1, 0]);
+  });
+
+  test('joining waits no longer than what is waited for: a put, or the time of the join', async () => {
+    const queue = mp.Queue(1);
+    queue.putSync('first');
+    const late = expect(queue.put('gives up', true, 0.05)).rejects.toThrow(Full);
+    queue.close();
+    queue.joinThreadSync();
+    await late;
+    const tasks = mp.JoinableQueue(1);
+    tasks.putSync('first');
+    const second = tasks.put('second');
+    expect([tasks.joinSync(0.05), await tasks.join(0.05)]).toEqual([false, false]);
+    expect(tasks.getSync()).toBe('first');
+    await second;
+    expect(tasks.getSync()).toBe('second');
   });
 
   test.each(forms)('a wait that is over has lasted (%s)', async (form) => {

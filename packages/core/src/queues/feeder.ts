@@ -14,6 +14,8 @@ interface Entry {
   readonly item: Pickled;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+  /** When it gives up, as performance.now() tells the time. */
+  readonly deadline: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -51,16 +53,20 @@ export class Feeder {
     const deadline = deadlineOf(timeout);
     // What was put before goes first.
     if (this.#buffer.length > 0 && !this.#flush(deadline)) return false;
-    while (!this.#putOne(item, true)) {
+    while (!this.#putOne(item, true, deadline)) {
       if (deadline === 0 || !this.#waitForRoom(deadline)) return false;
     }
     return true;
   }
 
-  /** @param wait whether to sleep while another process puts something @returns false when it did not go in */
-  #putOne(item: Pickled, wait: boolean): boolean {
+  /**
+   * @param wait whether to sleep while another process puts something
+   * @param deadline of that sleep; 0: the other is through in a moment, and is waited for
+   * @returns false when it did not go in
+   */
+  #putOne(item: Pickled, wait: boolean, deadline = Infinity): boolean {
     const channel = this.#channel;
-    if (!channel.putLock.acquireSync(wait, Infinity)) return false;
+    if (!channel.putLock.acquireSync(wait, secondsTo(deadline))) return false;
     try {
       if (this.isFull()) return false;
       channel.put(item);
@@ -78,7 +84,7 @@ export class Feeder {
   /** Feeds the whole buffer. @param deadline as now() tells the time @returns false when the time was over first */
   #flush(deadline: number): boolean {
     for (;;) {
-      this.#channel.putLock.acquireSync(true, Infinity);
+      if (!this.#channel.putLock.acquireSync(true, secondsTo(deadline))) return false;
       this.#feedAndRelease();
       if (this.#buffer.length === 0) return true;
       if (deadline === 0 || !this.#waitForRoom(deadline)) return false;
@@ -93,7 +99,8 @@ export class Feeder {
   /** When `putNow` did not. @param timeout seconds, more than 0 @throws Full, OSError ENOMEM */
   put(item: Pickled, timeout: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const entry: Entry = { item: keep(item), resolve, reject, timer: undefined };
+      const deadline = deadlineOf(timeout);
+      const entry: Entry = { item: keep(item), resolve, reject, deadline, timer: undefined };
       if (timeout * 1000 <= LONGEST) {
         entry.timer = setTimeout(() => this.#giveUp(entry), timeout * 1000);
       }
@@ -157,14 +164,36 @@ export class Feeder {
     for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
-  /** Waits until the buffer is empty. */
-  join(): Promise<void> {
-    if (this.#buffer.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#whenEmpty.push(resolve));
+  /** Waits until the buffer is empty. @param timeout seconds @returns false when the time was over first */
+  async join(timeout = Infinity): Promise<boolean> {
+    if (this.#buffer.length === 0) return true;
+    const empty = new Promise<true>((resolve) => this.#whenEmpty.push(() => resolve(true)));
+    if (timeout * 1000 > LONGEST) return empty;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(resolve, timeout * 1000, false);
+    });
+    const joined = await Promise.race([empty, late]);
+    clearTimeout(timer);
+    return joined;
   }
 
-  joinSync(): void {
-    if (this.#buffer.length > 0) this.#flush(Infinity);
+  /**
+   * The same where no timer fires, those of waiting puts neither: an item whose time is over is given up here.
+   * @param deadline as performance.now() tells the time
+   */
+  joinSync(deadline = Infinity): boolean {
+    while (this.#buffer.length > 0) {
+      const next = Math.min(deadline, ...this.#buffer.map((entry) => entry.deadline));
+      if (this.#flush(next)) return true;
+      const now = performance.now();
+      for (const entry of this.#buffer.filter((waiting) => waiting.deadline <= now)) {
+        clearTimeout(entry.timer);
+        this.#giveUp(entry);
+      }
+      if (deadline <= now) return false;
+    }
+    return true;
   }
 
   /** What waits does not keep the process from its end. */
@@ -174,6 +203,12 @@ export class Feeder {
     this.#atExit = undefined;
     this.#channel.room.unref();
   }
+}
+
+/** The seconds until then; for ever if that is 0 (`deadlineOf`: a call that does not wait for a slot). */
+function secondsTo(deadline: number): number {
+  if (deadline === 0 || deadline === Infinity) return Infinity;
+  return Math.max(0, (deadline - performance.now()) / 1000);
 }
 
 /** The large arrays of an item that has to wait are copied: later they may have changed. */

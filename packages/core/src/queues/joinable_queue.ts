@@ -57,14 +57,16 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
    */
   async join(timeout?: number): Promise<boolean> {
     const seconds = limit(timeout);
-    await this._feeder.join();
-    return this._channel.done.wait(() => this._isDone() || this._forgetDead(), seconds);
+    const deadline = performance.now() + seconds * 1000;
+    if (!(await this._feeder.join(seconds))) return false;
+    const left = Math.max(0, (deadline - performance.now()) / 1000);
+    return this._channel.done.wait(() => this._isDone() || this._forgetDead(), left);
   }
 
   /** The blocking twin of `join`: sleeps in the kernel. */
   joinSync(timeout?: number): boolean {
     const deadline = now() + limit(timeout) * 1000;
-    this._feeder.joinSync();
+    if (!this._feeder.joinSync(deadline)) return false;
     return this._channel.done.waitSync(
       () => this._isDone(),
       deadline,
