@@ -2,9 +2,9 @@
  * Finalizers, what runs after a fork, and the temporary directory. Counterparts of CPython's tests:
  * docs/cpython-tests.md.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import * as mp from 'multiprocessing';
 import { _runFinalizers, Finalize, isExiting, registerAfterFork } from 'multiprocessing/util';
@@ -12,8 +12,24 @@ import { expect, test } from 'vitest';
 import { report } from '../fixtures/dist/report.js';
 import * as util from '../fixtures/dist/util_targets.js';
 import { collected } from '../support/garbage.ts';
-import { Channel } from '../support/scratch.ts';
+import { runProgram } from '../support/programs.ts';
+import { Channel, scratchFile } from '../support/scratch.ts';
 import { forEachStartMethod } from '../support/start_methods.ts';
+
+/** Values of TMPDIR where a listener cannot have its socket. */
+const unfitFolders: [string, () => string][] = [
+  ['is not there', () => scratchFile('gone')],
+  ['cannot be written', () => '/proc/self'],
+  ['is empty', () => ''],
+  [
+    'is long',
+    () => {
+      const folder = join(scratchFile('workspace'), 'é'.repeat(40));
+      mkdirSync(folder, { recursive: true });
+      return folder;
+    },
+  ],
+];
 
 test('finalizers may come and go while the finalizers run', async () => {
   const calls = new Map<number, number>();
@@ -175,4 +191,20 @@ forEachStartMethod((ctx, method) => {
     expect([dirname(path), existed, same]).toEqual([tmpdir(), true, true]);
     expect(existsSync(path)).toBe(false);
   });
+
+  test.each(unfitFolders)(
+    'the temporary directory is where a listener can be: TMPDIR %s',
+    async (_, make) => {
+      const TMPDIR = make();
+      const env = { TMPDIR, TEMP: undefined, TMP: undefined };
+      const { stdout, stderr } = await runProgram('temp_dir', [method], { method, env });
+      const [child, main, swept] = stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+      const usable = [expect.stringMatching(/^\/tmp\/pymp-\w{6}$/), true, 'heard'];
+      expect([child, main, swept, stderr]).toEqual([usable, usable, [true], '']);
+      expect([existsSync(child[0]), existsSync(main[0])]).toEqual([false, false]);
+    },
+  );
 });

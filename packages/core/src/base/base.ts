@@ -11,6 +11,7 @@
  *     require.ts        the `require` of this library
  *     spin.ts           the first microseconds of a blocking wait
  *     state.ts          what exists once per process, however many copies of this library there are
+ *     temp_dir.ts       where temporary files go: `mkdtemp` of tempfile.py
  *     trace.ts          events in a process's life, for `multiprocessing trace`
  *     wait_fds.ts       `wait` of multiprocessing/connection.py: several fds at once
  */
@@ -25,5 +26,6 @@ export { importModule, loadedBundle } from './bundle.ts';
 export * from './errors.ts';
 export { table } from './process_table.ts';
 export * from './state.ts';
+export { makeTempDir } from './temp_dir.ts';
 export * from './trace.ts';
 export * from './wait_fds.ts';

@@ -3,8 +3,8 @@
  * Deviations: D-065.
  */
 import { constants } from 'node:buffer';
-import { fstatSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { tmpdir, totalmem } from 'node:os';
+import { fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import {
   byNode,
@@ -19,6 +19,7 @@ import {
 import { UnpicklingError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
+import { makeTempDir } from '../base/temp_dir.ts';
 import { DupFd } from '../fds/dup_fd.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
 import { assertSpawning } from '../process/spawning.ts';
@@ -89,7 +90,7 @@ function openMemory(size: number): number {
     throw osError(12 /* ENOMEM */, 'mmap', `${size} bytes`);
   }
   if (process.platform === 'linux') return sealedMemfd('multiprocessing-heap', size);
-  const folder = mkdtempSync(join(tmpdir(), 'pymp-'));
+  const folder = makeTempDir('pymp-');
   try {
     const fd = openSync(join(folder, 'arena'), 'w+', 0o600);
     ftruncateSync(fd, size);

@@ -1,12 +1,11 @@
 /**
- * Counterpart of multiprocessing/util.py: the end of a process, output, and small helpers. Deviations: D-009, D-010, D-011, D-038.
+ * Counterpart of multiprocessing/util.py: the end of a process, output, and small helpers. Deviations: D-009, D-010, D-011, D-038,
+ * D-130.
  *
  *     finalize.ts  Finalize
  *     logging.ts   getLogger, logToStderr, debug, info ...
  */
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import {
   byNode,
   calledByChildren,
@@ -25,6 +24,7 @@ import {
 } from '@multiprocessing/posix';
 import { activeChildren, currentProcess } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
+import { makeTempDir } from '../base/temp_dir.ts';
 import { _runFinalizers, clearFinalizers, Finalize } from './finalize.ts';
 import { debug, info } from './logging.ts';
 
@@ -53,11 +53,19 @@ const state = processWide('util', () => ({
 // A temporary directory which is removed at exit
 //
 
-/** A directory for this process and its descendants, removed at exit; Python's `util.get_temp_dir`. */
+/** The longest path of a Unix socket (107 bytes) without a name of up to 19 bytes in that directory. */
+const MAX_TEMP_DIR = 87;
+
+/**
+ * A directory for this process and its descendants, removed at exit; Python's `util.get_temp_dir`. Its path is short
+ * enough for Unix sockets in it, unless only a TMPDIR that is too long can be written.
+ * @throws OSError ENOENT where no temporary directory can be written
+ */
 export function getTempDir(): string {
   const config = currentProcess()._config;
-  if (config.tempdir === undefined) {
-    const tempdir = byNode(() => mkdtempSync(join(tmpdir(), 'pymp-')));
+  // Somebody may clean up /tmp while the program runs, or the process that has made it is gone.
+  if (config.tempdir === undefined || !existsSync(config.tempdir)) {
+    const tempdir = makeTempDir('pymp-', MAX_TEMP_DIR);
     info('created temp directory %s', tempdir);
     new Finalize(null, removeTempDir, { args: [tempdir], exitpriority: -100 });
     config.tempdir = tempdir;

@@ -2,9 +2,9 @@
  * How the pickled process gets to the child: in a file without a name. Unlike a pipe it never fills, so
  * that a launch waits for nobody, however large the arguments are.
  */
-import { mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeTempDir } from '@multiprocessing/core';
 import { memfdCreate, orClose, writeAt } from '@multiprocessing/posix';
 
 /** Makes such a file with these chunks in it, each behind its length, and returns its fd. */
@@ -44,7 +44,7 @@ export function* readAnonymousFile(fd: number): Generator<Uint8Array> {
 }
 
 function openUnlinked(): number {
-  const folder = mkdtempSync(join(tmpdir(), 'pymp-'));
+  const folder = makeTempDir('pymp-');
   try {
     return openSync(join(folder, 'data'), 'w+', 0o600);
   } finally {
