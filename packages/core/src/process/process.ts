@@ -170,7 +170,7 @@ export class BaseProcess<T extends Target = Target> {
     this._startedPopen('interrupt').interrupt();
   }
 
-  /** Sends SIGTERM; Python's `Process.terminate`. @throws ValueError before start */
+  /** Sends SIGTERM, and SIGCONT, without which a stopped process does not get it; Python's `Process.terminate`. @throws ValueError before start */
   terminate(): void {
     this._startedPopen('terminate').terminate();
   }

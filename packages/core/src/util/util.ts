@@ -2,6 +2,7 @@
  * Counterpart of multiprocessing/util.py: the end of a process, output, and small helpers. Deviations: D-009, D-010, D-011, D-038,
  * D-130.
  *
+ *     daemons.ts   the end of daemons
  *     finalize.ts  Finalize
  *     logging.ts   getLogger, logToStderr, debug, info ...
  */
@@ -25,6 +26,7 @@ import {
 import { activeChildren, currentProcess } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
 import { makeTempDir } from '../base/temp_dir.ts';
+import { endDaemons } from './daemons.ts';
 import { _runFinalizers, clearFinalizers, Finalize } from './finalize.ts';
 import { debug, info } from './logging.ts';
 
@@ -123,13 +125,9 @@ export function _exitFunction(): void {
   info('process shutting down');
   debug('running all "atexit" finalizers with priority >= 0');
   _runFinalizers(0);
+  endDaemons(activeChildren().filter((child) => child.daemon));
   for (const child of activeChildren()) {
-    if (child.daemon) {
-      info('calling terminate() for daemon %s', child.name);
-      child._popen?.terminate();
-    }
-  }
-  for (const child of activeChildren()) {
+    if (child.daemon) continue; // it is dead, and in the hands of a debugger
     info('calling join() for process %s', child.name);
     child.joinSync();
   }
@@ -327,6 +325,7 @@ registerExitFunction();
 calledByChildren(
   _runAfterForkers,
   _exitFunction,
+  endDaemons,
   resetExit,
   _closeStdin,
   blockOutput,
