@@ -2,7 +2,7 @@
  * The resource tracker: what it removes, what it survives, who shares it.
  * Counterparts of CPython's tests: docs/cpython-tests.md.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import {
   ensureRunning,
@@ -15,7 +15,7 @@ import { describe, expect, test } from 'vitest';
 import { _resourceTracker } from '../../packages/core/dist/shared_memory/resource_tracker.js';
 import { _forkserver } from '../../packages/popen/dist/index.js';
 import * as targets from '../fixtures/dist/shm_targets.js';
-import { runProgram, startProgram } from '../support/programs.ts';
+import { nodeCommand, running, runProgram, startProgram } from '../support/programs.ts';
 import { Channel, Gate, scratchFile } from '../support/scratch.ts';
 import { forEachStartMethod } from '../support/start_methods.ts';
 
@@ -31,6 +31,13 @@ async function run(...args: string[]) {
   const results = stdout.split('\n').filter(Boolean);
   return { results: results.map((line) => JSON.parse(line) as unknown), stderr, code, signal };
 }
+
+/** A process namespace of its own, as containers have. `kill` ends it with a test that fails. */
+const UNSHARE = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
+const [unshare, ...unshareArgs] = [UNSHARE, [...UNSHARE, '--user', '--map-root-user']].find(
+  ([command = '', ...args]) => spawnSync(command, [...args, 'true']).status === 0,
+) ?? [undefined];
+if (linux && unshare === undefined) console.warn('no tests as process 1: unshare does not work');
 
 /** The POSIX shells of this machine that the tracker may meet as /bin/sh. */
 const shells = [['/bin/sh'], ['dash'], ['bash', '--posix'], ['busybox', 'sh']].flatMap(
@@ -216,6 +223,26 @@ if (linux) {
       expect(stderr).toContain(`${leaked(1, 'shared_memory')}${name}\n`);
       expect(inShm(name)).toBe(false);
     });
+
+    /** What the program is in its container, and how the shell comes to run it. */
+    const places = { 'process 1': 'exec "$0" "$@"', 'a child of process 1': '"$0" "$@"; exit $?' };
+
+    test.skipIf(unshare === undefined).each(Object.entries(places))(
+      'nothing stays when the program is %s of a container and ends',
+      async (place, script) => {
+        for (const who of [['main'], ['child'], ['main', 'child'], ['main', 'stray']]) {
+          if (who.includes('stray') && place !== 'process 1') continue; // it keeps the tracker
+          const channel = new Channel();
+          const node = nodeCommand('leave_segments', [method, channel.path, ...who], { method });
+          const command = [...unshareArgs, '/bin/sh', '-c', script, ...node];
+          const { code, stderr } = await running(spawn(unshare as string, command)).outcome;
+          const names = channel.all() as string[];
+          expect([place, who, code, names.length]).toEqual([place, who, 0, who.length]);
+          for (const name of names) expect(stderr).toContain(name);
+          expect(names.filter(inShm)).toEqual([]);
+        }
+      },
+    );
 
     test('nothing stays when all processes of a program are killed', async () => {
       for (let i = 0; i < 3; i++) {

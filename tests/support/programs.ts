@@ -37,15 +37,26 @@ function programPath(name: string): string {
   return fileURLToPath(new URL(`../fixtures/dist/programs/${name}.js`, import.meta.url));
 }
 
-/** Starts a program by its name in tests/fixtures/programs, or by an absolute path. */
+/** What runs a program by its name in tests/fixtures/programs, or by an absolute path. */
+export function nodeCommand(
+  name: string,
+  args: readonly string[] = [],
+  { execArgv = [], method }: ProgramOptions = {},
+): [string, ...string[]] {
+  const flags = method === 'fork' ? ['--single-threaded', ...execArgv] : execArgv;
+  const path = name.startsWith('/') ? name : programPath(name);
+  return [process.execPath, ...flags, path, ...args];
+}
+
+/** Starts it. */
 export function startProgram(
   name: string,
   args: readonly string[] = [],
-  { execArgv = [], method, env = {}, stdio, input, detached = false }: ProgramOptions = {},
+  options: ProgramOptions = {},
 ): Running {
-  const flags = method === 'fork' ? ['--single-threaded', ...execArgv] : execArgv;
-  const path = name.startsWith('/') ? name : programPath(name);
-  const child = spawn(process.execPath, [...flags, path, ...args], {
+  const { env = {}, stdio, input, detached = false } = options;
+  const [node, ...nodeArgs] = nodeCommand(name, args, options);
+  const child = spawn(node, nodeArgs, {
     env: { ...process.env, ...env },
     stdio: stdio ?? ['pipe', 'pipe', 'pipe'],
     detached,

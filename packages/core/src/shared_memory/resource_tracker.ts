@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/resource_tracker.py: a process that outlives all others of the program, and then
  * removes what they left in /dev/shm (its own program is resource_tracker_script.ts).
- * Deviations: D-049, D-050, D-051.
+ * Deviations: D-049, D-050, D-051, D-132.
  */
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
@@ -10,7 +10,9 @@ import {
   ChildProcessError,
   close,
   OSError,
+  pidfdOpen,
   pipe,
+  poll,
   posixSpawn,
   shmInode,
   WNOHANG,
@@ -21,6 +23,7 @@ import {
 import { RuntimeError, typeError, ValueError } from '../base/errors.ts';
 import { processWide } from '../base/state.ts';
 import type { SpawningPopen } from '../process/spawning.ts';
+import { Finalize } from '../util/finalize.ts';
 import { trackerScript } from './resource_tracker_script.ts';
 
 /** What can be tracked. A 'noop' is nothing: there is nothing to remove, it only counts. */
@@ -30,6 +33,11 @@ const types: readonly string[] = ['noop', 'semaphore', 'shared_memory'] satisfie
 
 /** A pipe takes so many bytes from one process in one piece, whatever the others write (POSIX). */
 const MAX_MESSAGE = 512;
+
+/** After all other finalizers, which may still unlink something. */
+const LAST = -1000;
+/** How long who is not process 1 waits for the tracker at its end, in seconds: others may have its pipe, and go on. */
+const PATIENCE = 1;
 
 const { SIGHUP, SIGINT, SIGQUIT, SIGTERM } = constants.signals;
 
@@ -45,6 +53,8 @@ export class ResourceTracker {
   _shell: readonly string[];
   /** What this process has registered, as the tail of a message: it is told to the next tracker if this one dies. */
   readonly #live = new Set<string>();
+  /** Whether all other processes end with this program, or perhaps do: it is process 1, or that one's child. */
+  readonly #ofInit = process.pid === 1 || process.ppid === 1;
   /** The process that this handle was made in: a forked child has its parent's pipe, and nothing else of it. */
   #owner = process.pid;
   /** The other end of the pipe, until the tracker has it. */
@@ -199,6 +209,7 @@ export class ResourceTracker {
         ownGroup: true,
       });
       this._exitcode = undefined;
+      if (this.#ofInit) new Finalize(null, () => this.#endFirst(), { exitpriority: LAST });
     } catch (error) {
       this.#forgetFd();
       if (!(error instanceof OSError)) throw error;
@@ -209,13 +220,27 @@ export class ResourceTracker {
     }
   }
 
+  /**
+   * When process 1 of a container ends the kernel kills all others, the tracker too, before it could clean up; and a process
+   * that stands in for it (docker's --init) ends with its child. So the tracker ends first.
+   */
+  #endFirst(): void {
+    this.#checkOwner();
+    const pid = this._pid;
+    if (pid === undefined) return;
+    // Who else has its pipe is about to be killed.
+    if (process.pid === 1) this.#write('END:0:noop\n');
+    this.#forget();
+    if (process.pid === 1 || endsInTime(pid)) reap(pid);
+  }
+
   /** Once, and only in a program that has something to track. */
   #warnUnavailable(): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
     process.emitWarning(
       `resource_tracker: cannot run ${this._shell.join(' ')} (${this.#unavailable?.code}): ` +
-        'shared memory of a process that is killed stays in /dev/shm',
+        'shared memory that nobody unlinks stays in /dev/shm',
     );
   }
 
@@ -269,6 +294,19 @@ function hasEnded(pid: number): boolean {
   } catch (error) {
     if (!(error instanceof ChildProcessError)) throw error;
     return true; // somebody else has reaped it
+  }
+}
+
+/** Whether a child ends in time. An old kernel cannot wait for a time. */
+function endsInTime(pid: number): boolean {
+  try {
+    const fd = pidfdOpen(pid);
+    const ready = poll([fd], PATIENCE);
+    close(fd);
+    return ready.length > 0;
+  } catch (error) {
+    if (!(error instanceof OSError)) throw error;
+    return false;
   }
 }
 

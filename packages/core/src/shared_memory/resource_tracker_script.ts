@@ -7,6 +7,8 @@
  * Reads `COMMAND:name:type:inode` lines from fd 3; the inode may be missing. What is registered is a variable each,
  * held_INODE (held_xN without an inode), with the value `type:name`: no shell has to search then. `set` lists them.
  *
+ * It cleans up when nobody has the other end of fd 3 any more, or when END says that they are about to be killed.
+ *
  * A file is removed only while it has the inode that was registered: never somebody else's of the same name.
  * @internal
  */
@@ -31,6 +33,7 @@ while IFS=: read -r command name type inode; do
   case $inode in *[!0-9]*) command=bad ;; esac
   case $command in
     PROBE) ;;
+    END) break ;;
     REGISTER)
       [ -n "$inode" ] || inode=x$((unknown += 1))
       eval "held_$inode=\\$type:\\$name"
