@@ -1,4 +1,4 @@
-/** Each process draws random values of its own, whatever it is a copy of. D-116. */
+/** Each process draws random values of its own, whatever it is a copy of. D-102. */
 import { forkAvailable } from 'multiprocessing/os';
 import { describe, expect, test } from 'vitest';
 import { runProgram } from '../support/programs.ts';

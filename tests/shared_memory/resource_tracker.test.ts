@@ -234,7 +234,7 @@ if (linux) {
           if (who.includes('stray') && place !== 'process 1') continue; // it keeps the tracker
           const channel = new Channel();
           const node = nodeCommand('leave_segments', [method, channel.path, ...who], { method });
-          const command = [...unshareArgs, '/bin/sh', '-c', script, ...node];
+          const command = [...unshareArgs, '/bin/sh', '-c', script, ...node] as string[];
           const { code, stderr } = await running(spawn(unshare as string, command)).outcome;
           const names = channel.all() as string[];
           expect([place, who, code, names.length]).toEqual([place, who, 0, who.length]);

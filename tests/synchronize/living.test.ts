@@ -1,5 +1,5 @@
 /**
- * Who counts as dead: only who is dead by the kernel's word. D-115.
+ * Who counts as dead: only who is dead by the kernel's word. D-101.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

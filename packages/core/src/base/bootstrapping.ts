@@ -4,7 +4,7 @@
  *
  * What an import began may go on beside the target, behind awaits, timers and events. So it carries a mark, by
  * AsyncLocalStorage; where Node makes every promise pay for that, by hook_marks.ts.
- * Deviations: D-110, D-111.
+ * Deviations: D-098, D-099.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { calledByChildren, inWorker, writtenByChildren } from '@multiprocessing/posix';

@@ -1,6 +1,6 @@
 /**
  * Where temporary files go: `gettempdir` and `mkdtemp` of CPython's tempfile.py. Node's os.tmpdir() looks at the environment
- * only, and a TMPDIR can be a folder of a session that has ended, or another user's. Deviations: D-130.
+ * only, and a TMPDIR can be a folder of a session that has ended, or another user's. Deviations: D-106.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';

@@ -2,7 +2,7 @@
  * The half of a queue that puts: from the buffer to the channel. Python's `Queue._feed`, which is a thread there.
  */
 
-import { clearTimeout, setTimeout } from '@multiprocessing/posix';
+import { clearTimeout, now, setTimeout } from '@multiprocessing/posix';
 import { Full } from '../base/errors.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { Finalize } from '../util/finalize.ts';
@@ -14,7 +14,7 @@ interface Entry {
   readonly item: Pickled;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
-  /** When it gives up, as performance.now() tells the time. */
+  /** When it gives up, as now() tells the time. */
   readonly deadline: number;
   timer: NodeJS.Timeout | undefined;
 }
@@ -180,18 +180,18 @@ export class Feeder {
 
   /**
    * The same where no timer fires, those of waiting puts neither: an item whose time is over is given up here.
-   * @param deadline as performance.now() tells the time
+   * @param deadline as now() tells the time
    */
   joinSync(deadline = Infinity): boolean {
     while (this.#buffer.length > 0) {
       const next = Math.min(deadline, ...this.#buffer.map((entry) => entry.deadline));
       if (this.#flush(next)) return true;
-      const now = performance.now();
-      for (const entry of this.#buffer.filter((waiting) => waiting.deadline <= now)) {
+      const time = now();
+      for (const entry of this.#buffer.filter((waiting) => waiting.deadline <= time)) {
         clearTimeout(entry.timer);
         this.#giveUp(entry);
       }
-      if (deadline <= now) return false;
+      if (deadline <= time) return false;
     }
     return true;
   }
@@ -208,7 +208,7 @@ export class Feeder {
 /** The seconds until then; for ever if that is 0 (`deadlineOf`: a call that does not wait for a slot). */
 function secondsTo(deadline: number): number {
   if (deadline === 0 || deadline === Infinity) return Infinity;
-  return Math.max(0, (deadline - performance.now()) / 1000);
+  return Math.max(0, (deadline - now()) / 1000);
 }
 
 /** The large arrays of an item that has to wait are copied: later they may have changed. */

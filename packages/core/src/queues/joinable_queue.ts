@@ -57,9 +57,9 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
    */
   async join(timeout?: number): Promise<boolean> {
     const seconds = limit(timeout);
-    const deadline = performance.now() + seconds * 1000;
+    const deadline = now() + seconds * 1000;
     if (!(await this._feeder.join(seconds))) return false;
-    const left = Math.max(0, (deadline - performance.now()) / 1000);
+    const left = Math.max(0, (deadline - now()) / 1000);
     return this._channel.done.wait(() => this._isDone() || this._forgetDead(), left);
   }
 

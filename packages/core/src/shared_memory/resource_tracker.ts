@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/resource_tracker.py: a process that outlives all others of the program, and then
  * removes what they left in /dev/shm (its own program is resource_tracker_script.ts).
- * Deviations: D-049, D-050, D-051, D-132.
+ * Deviations: D-049, D-050, D-051, D-108.
  */
 import { constants } from 'node:os';
 import { inspect } from 'node:util';

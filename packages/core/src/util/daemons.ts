@@ -1,5 +1,5 @@
 /**
- * The end of daemons with their process, of stopped ones too: a SIGTERM waits until its process goes on. Deviations: D-131.
+ * The end of daemons with their process, of stopped ones too: a SIGTERM waits until its process goes on. Deviations: D-107.
  */
 import { readFileSync } from 'node:fs';
 import type { ProcessEntry } from '../base/process_table.ts';

@@ -1,6 +1,6 @@
 /**
  * Counterpart of multiprocessing/util.py: the end of a process, output, and small helpers. Deviations: D-009, D-010, D-011, D-038,
- * D-130.
+ * D-106.
  *
  *     daemons.ts   the end of daemons
  *     finalize.ts  Finalize
@@ -8,7 +8,6 @@
  */
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import {
-  byNode,
   calledByChildren,
   close,
   closeRaw,

@@ -1,7 +1,7 @@
 /**
  * Starting another node: in the directory in which this program was started, since its flags and NODE_OPTIONS may have paths and
  * names of packages that are relative to that (`--import tsx`). The child goes on to its parent's directory before it imports
- * anything of the program. Deviations: D-112.
+ * anything of the program. Deviations: D-100.
  */
 import { util } from '@multiprocessing/core';
 import { startDirectory, workingDirectory } from '@multiprocessing/posix';

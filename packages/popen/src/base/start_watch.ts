@@ -1,7 +1,7 @@
 /**
  * A Node that cannot have all threads of its pool sleeps in its own start for ever, before any JavaScript (WorkerThreadsTaskRunner
  * waits for each of them to begin, also for those that were not made). Nothing in it can tell: who has started it looks.
- * Deviations: D-122.
+ * Deviations: D-105.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';

@@ -1,5 +1,5 @@
 /**
- * The children of the server: how it learns of their end, whatever the kernel offers. Deviations: D-120, D-121.
+ * The children of the server: how it learns of their end, whatever the kernel offers. Deviations: D-103, D-104.
  */
 import {
   ChildProcessError,

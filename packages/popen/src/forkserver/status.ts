@@ -1,7 +1,7 @@
 /**
  * Numbers on the status pipe between the server and a client: the child's pid, later its exit code. The
  * counterparts of forkserver.py's `read_signed` and `write_signed`. Where there is a pid a negative number is the errno of
- * why there is no child, and the name of the call that failed follows it. Deviations: D-120.
+ * why there is no child, and the name of the call that failed follows it. Deviations: D-103.
  */
 import { EOFError } from '@multiprocessing/core';
 import { OSError, osError, poll, read, writeAll } from '@multiprocessing/posix';

@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/popen_fork.py: a child by fork(2), and what all start methods share once
  * the child is there: waiting, signals, closing. Deviations: D-006, D-007, D-008,
- * D-022, D-023, D-024, D-033, D-121, D-131.
+ * D-022, D-023, D-024, D-033, D-104, D-107.
  *
  *     popen_fork_emulated.ts  what stands in for it where this process cannot fork(2)
  *     popen_forkserver.ts     a child that a prepared server forks

@@ -1,5 +1,5 @@
 /**
- * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks. Deviations: D-120.
+ * Counterpart of multiprocessing/popen_forkserver.py: a child that a prepared server forks. Deviations: D-103.
  */
 import {
   type BaseProcess,

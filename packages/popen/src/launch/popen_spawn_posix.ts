@@ -1,5 +1,5 @@
 /**
- * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node. Deviations: D-122.
+ * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node. Deviations: D-105.
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';

@@ -1,6 +1,6 @@
 /**
  * Random values of a forked child's own: it has a copy of all that its parent has drawn in advance, and of what it draws from. Deviation:
- * D-116.
+ * D-102.
  *
  * Math.random is V8's (v8_random.ts). node:crypto draws from the kernel and OpenSSL, which know of forks, but randomUUID() and
  * randomInt() keep some kilobytes of it in variables of a module of Node's. The inspector shows them, and a child fills them anew. What of this is

@@ -1,6 +1,6 @@
 /**
  * A number that names a living thread of this machine, small enough to stand in one word of shared memory: the thread's id,
- * and a part of the time at which it began, because ids are used again. Deviation: D-115.
+ * and a part of the time at which it began, because ids are used again. Deviation: D-101.
  *
  * A thread is dead when the kernel says so, and only then: no thread has its id, or another one has it now, or it has ended and nobody
  * has reaped it. /proc tells all of that. Where /proc says nothing (no fd is left to read it with, it hides the processes of
