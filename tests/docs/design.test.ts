@@ -29,7 +29,11 @@ test('the files that the pages name in their text are there', () => {
   const places = ['', 'posix/', 'core/', 'popen/'].map((place) => `packages/${place}`);
   const isThere = (name: string) => {
     const [first = '', ...rest] = name.split('/');
-    return [name, ...places.map((place) => `${place.replace(/\/$/, '')}/src/${name}`)]
+    return [
+      name,
+      `benchmarks/${name}`,
+      ...places.map((place) => `${place.replace(/\/$/, '')}/src/${name}`),
+    ]
       .concat(`packages/${first}/src/${rest.join('/')}`)
       .some((path) => existsSync(join(root, path)));
   };
