@@ -124,10 +124,10 @@ export function resolveName(name: Name): unknown {
 export function lookUp(namespace: object, qualname: string): unknown {
   const roots = namespace as { default?: unknown; 'module.exports'?: unknown };
   const path = qualname.split('.');
-  for (const pick of [() => namespace, () => roots['module.exports'], () => roots.default]) {
+  for (let root = 0; root < 3; root++) {
     let value: unknown;
     try {
-      value = pick();
+      value = root === 0 ? namespace : root === 1 ? roots['module.exports'] : roots.default;
       for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key];
     } catch {
       continue; // a variable that has no value yet, while its module is evaluating
@@ -178,4 +178,4 @@ function cannotImport({ module, qualname }: Name, cause: unknown): UnpicklingErr
   return new UnpicklingError(`cannot import ${module}, where '${qualname}' lives${why}`, { cause });
 }
 
-calledByChildren(lookUp);
+calledByChildren(lookUp, builtinModule);

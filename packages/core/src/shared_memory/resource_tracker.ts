@@ -8,6 +8,7 @@ import { inspect } from 'node:util';
 import {
   BrokenPipeError,
   ChildProcessError,
+  calledByChildren,
   close,
   OSError,
   pidfdOpen,
@@ -284,6 +285,11 @@ export class ResourceTracker {
     if (this._fd !== undefined) close(this._fd);
     this._fd = undefined;
     this._pid = undefined;
+  }
+
+  static {
+    const some = new ResourceTracker();
+    calledByChildren(some._takeOver, some.#checkOwner, some.#forget, some.#forgetFd);
   }
 }
 

@@ -4,6 +4,7 @@
  * CPython has threads for that; here a call that blocks stops the event loop, and somebody who waits for this very
  * process would wait for ever.
  */
+import { calledByChildren } from '../ffi/compiled.ts';
 
 /** Something that is asked for through fds, and answers without waiting. */
 export interface Background {
@@ -19,6 +20,8 @@ let background: Background | undefined;
 export function setBackground(what: Background | undefined): void {
   background = what;
 }
+
+calledByChildren(setBackground);
 
 /** @internal */
 export function getBackground(): Background | undefined {

@@ -58,6 +58,7 @@ const hooks: (() => void)[] = [];
 /** Has every forked child call this before anything else of it runs. @internal */
 export function atFork(hook: () => void): void {
   hooks.push(hook);
+  calledByChildren(hook);
 }
 
 /** Repairs this process after fork(2) returned 0 in it. @internal */
