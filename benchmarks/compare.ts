@@ -1,12 +1,12 @@
 /**
  * What a change costs: start, locks and queues of this checkout beside those of another one, in turn, in one run.
  *
- *     pnpm bench:compare OTHER [--rounds 15] [--node PATH]
+ *     pnpm bench:compare OTHER [--rounds 15] [--only WORDS] [--node PATH]
  *
  * OTHER is the folder of a checkout that is built: `git worktree add ../before COMMIT`, and there `pnpm build` and
- * `npx tsc -b benchmarks/programs`. A ratio is that of two neighbours, this checkout's to the other's; which of them
- * goes first changes with each round. Each round has processes of its own: how V8 compiles a loop differs from one to
- * the next. More than 1 is slower here.
+ * `npx tsc -b benchmarks/programs`. --only takes the rows that have these words in their names. A ratio is that of two
+ * neighbours, this checkout's to the other's; which of them goes first changes with each round. Each round has processes
+ * of its own: how V8 compiles a loop differs from one to the next. More than 1 is slower here.
  */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,12 +19,15 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '15' },
+    only: { type: 'string', default: '' },
     node: { type: 'string', default: process.execPath },
   },
 });
 const [other] = positionals;
 if (other === undefined) {
-  console.error('usage: pnpm bench:compare OTHER-CHECKOUT [--rounds N] [--node PATH]');
+  console.error(
+    'usage: pnpm bench:compare OTHER-CHECKOUT [--rounds N] [--only WORDS] [--node PATH]',
+  );
   process.exit(2);
 }
 
@@ -68,9 +71,10 @@ async function ask(checkout: string, row: Row): Promise<number> {
   return row.rate ? 1 / figure : figure;
 }
 
-const ratios = new Map<string, number[]>(Object.keys(rows).map((name) => [name, []]));
+const chosen = Object.entries(rows).filter(([name]) => name.includes(options.only));
+const ratios = new Map<string, number[]>(chosen.map(([name]) => [name, []]));
 for (let round = -1; round < Number(options.rounds); round++) {
-  for (const [name, row] of Object.entries(rows)) {
+  for (const [name, row] of chosen) {
     const order = round % 2 === 0 ? [0, 1] : [1, 0];
     const figures = [0, 0];
     for (const side of order) figures[side] = await ask(checkouts[side as 0 | 1], row);
