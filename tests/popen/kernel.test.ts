@@ -2,6 +2,7 @@
  * What the kernel refuses, to a program, to its forkserver, to a child before its first line. docs/kernel.md; all calls and
  * all errors are tried by benchmarks/soak/kernel.ts.
  */
+import { fileURLToPath } from 'node:url';
 import * as mp from 'multiprocessing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { _forkserver } from '../../packages/popen/dist/index.js';
@@ -118,6 +119,21 @@ describe.skipIf(noThreadLimit)('a node that cannot have all threads of its pool'
     child.kill('SIGKILL');
     await untilGone(pid);
     await outcome;
+  });
+});
+
+// A file system from which nothing may be run makes glibc say the same as a want of memory.
+test.skipIf(noUnshare)('an interface to the kernel that is not mapped is an OSError', async () => {
+  const modules = fileURLToPath(new URL('../../node_modules', import.meta.url));
+  const noexec = `mount --bind ${modules} ${modules} && mount -o remount,bind,noexec ${modules}`;
+  const under = { command: ['unshare', '-m', 'sh', '-c', `${noexec} && exec "$@"`, 'sh'] };
+  const { stdout, stderr } = await runUnder(under, 'calls_kernel', []);
+  expect({ ...(JSON.parse(stdout || '{}') as object), stderr }).toEqual({
+    name: 'OSError',
+    code: 'ENOMEM',
+    syscall: 'mmap',
+    message: expect.stringMatching(/no memory, or a file system mounted noexec: .*koffi/),
+    stderr: '',
   });
 });
 

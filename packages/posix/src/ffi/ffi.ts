@@ -32,6 +32,10 @@ function ffi() {
   return loaded;
 }
 
+/** What glibc says when there is no memory for a library, or when its file system does not let programs be run. */
+const NOT_MAPPED = /failed to map segment|cannot map zero-fill|cannot change memory protections/;
+const ENOMEM = 12;
+
 /** At the limit of open files koffi says that its binary is not there, and Node that a file is none of a module. @throws OSError */
 function loadKoffi(load: () => typeof Koffi): typeof Koffi {
   try {
@@ -39,6 +43,10 @@ function loadKoffi(load: () => typeof Koffi): typeof Koffi {
   } catch (error) {
     ffiState.loading = false;
     byNode(() => closeSync(openSync('/dev/null', 'r')));
+    const { message } = error as Error;
+    if (NOT_MAPPED.test(message)) {
+      throw osError(ENOMEM, 'mmap', `no memory, or a file system mounted noexec: ${message}`);
+    }
     throw error;
   }
 }
