@@ -98,6 +98,7 @@ export {
   startDirectory,
   workingDirectory,
 } from './node/program.ts';
+export { afterFatalError, watchForFatalErrors } from './process/fatal.ts';
 export { fork, forkAvailable, forkStatistics } from './process/fork.ts';
 export { atFork, replaceExitHandlers } from './process/forked_child.ts';
 export {

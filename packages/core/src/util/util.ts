@@ -8,6 +8,7 @@
  */
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import {
+  afterFatalError,
   calledByChildren,
   close,
   closeRaw,
@@ -19,6 +20,7 @@ import {
   poll,
   posixSpawn,
   setStatusFlags,
+  watchForFatalErrors,
   write,
   writtenByChildren,
 } from '@multiprocessing/posix';
@@ -134,9 +136,11 @@ export function _exitFunction(): void {
   _runFinalizers();
 }
 
-/** Has `_exitFunction` run when this process ends. @internal */
+/** Has `_exitFunction` run when this process ends: after the print of the error, if it ends of one. @internal */
 export function registerExitFunction(): void {
-  process.on('exit', _exitFunction);
+  process.on('exit', () => {
+    if (!afterFatalError(_exitFunction)) _exitFunction();
+  });
 }
 
 /** Makes the end of a forked child its own: its parent's finalizers are not run here. @internal */
@@ -320,6 +324,7 @@ export function closeFds(...fds: number[]): void {
 }
 
 registerExitFunction();
+watchForFatalErrors();
 
 calledByChildren(
   _runAfterForkers,

@@ -198,6 +198,12 @@ export function viewMemory(address: number, size: number): ArrayBuffer {
   return ffi().koffi.view(BigInt(address), size);
 }
 
+/** The address of koffi's napi_env; undefined in a koffi that does not tell it. */
+export function napiEnvironment(): bigint | undefined {
+  const { env } = ffi().koffi.node as unknown as { env?: bigint };
+  return env;
+}
+
 /** Reads a pointer of this process's memory. */
 export function readPointer(address: bigint): bigint {
   return BigInt(ffi().koffi.decode.uint64(address));

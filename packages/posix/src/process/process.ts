@@ -1,6 +1,7 @@
 /**
  * Processes: Python's `os.waitpid`, `kill`, `_exit`, `getpid`, `getppid`, prctl(2), pidfd_open(2).
  *
+ *     fatal.ts           what is done after the print of an error that ends the process
  *     fork.ts            a real fork(2) of this Node
  *     forked_child.ts    what Node needs to go on living in the child
  *     inherited_loop.ts  its copy of the parent's event loop, kept quiet

@@ -1,0 +1,93 @@
+/**
+ * What a program and its children print is seen: errors when they happen, and output whatever way a child ends.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { type Outcome, runProgram, startProgram } from '../support/programs.ts';
+import { Gate } from '../support/scratch.ts';
+import { forEachStartMethod, type Method } from '../support/start_methods.ts';
+
+/** Settles when the child has printed this on stderr; fails if it ends without. */
+function untilSays(child: ChildProcess, text: string): Promise<void> {
+  let said = '';
+  return new Promise((resolve, reject) => {
+    child.stderr?.on('data', (chunk: string) => {
+      said += chunk;
+      if (said.includes(text)) resolve();
+    });
+    child.once('close', () => reject(new Error(`it has said: ${said}`)));
+  });
+}
+
+/** `fork` as a copy of the process, and what stands in for it where the process has threads. */
+type How = Method | 'emulated fork';
+
+function forEachWay(body: (how: How) => void): void {
+  forEachStartMethod((_, method) => body(method));
+  describe('emulated fork', () => body('emulated fork'));
+}
+
+/** The words of a program's command line, and the method that decides Node's flags. */
+function ways(how: How): { name: Method; options: { method?: Method } } {
+  return how === 'emulated fork'
+    ? { name: 'fork', options: {} }
+    : { name: how, options: { method: how } };
+}
+
+const said = new Map<string, Promise<Outcome>>();
+
+/** What a program says that ends of that error and has no child. */
+function saidAlone(what: string): Promise<Outcome> {
+  const known = said.get(what) ?? runProgram('main_fails', ['none', what]);
+  said.set(what, known);
+  return known;
+}
+
+forEachWay((how) => {
+  const { name, options } = ways(how);
+
+  describe('an error that ends the main program is printed while its children run', () => {
+    test.each([
+      'throw',
+      'later throw',
+      'text',
+      'nothing',
+      'rejection',
+      'rejected text',
+      'exit code',
+      'exit handler',
+      'monitor',
+    ])('%s', async (what) => {
+      const gate = new Gate();
+      const alone = await saidAlone(what);
+      const { child, outcome } = startProgram('main_fails', [name, what, gate.path], options);
+      await untilSays(child, alone.stderr);
+      expect(alone.stderr).toMatch(/mistake|text|undefined/);
+      expect(child.exitCode).toBe(null); // it waits for its child
+      gate.open(2);
+      expect(await outcome).toEqual(alone);
+    });
+  });
+
+  test.each(['caught', 'captured'])('an error that is %s ends nothing', async (what) => {
+    const gate = new Gate();
+    const { child, outcome } = startProgram('main_fails', [name, what, gate.path], options);
+    await untilSays(child, what);
+    gate.open(2);
+    expect(await outcome).toEqual({
+      code: 3,
+      signal: null,
+      stdout: 'finalized\n',
+      stderr: `${what}: a mistake\n`,
+    });
+  });
+
+  test('an error that ends a child is printed while its own children run', async () => {
+    const gate = new Gate();
+    const args = [name, 'in the child', gate.path];
+    const { child, outcome } = startProgram('main_fails', args, options);
+    await untilSays(child, 'RangeError: a mistake');
+    gate.open();
+    expect(await outcome).toMatchObject({ code: 0, stdout: 'finalized\n' });
+  });
+});
