@@ -30,6 +30,7 @@ export {
   POLLOUT,
   pipe,
   poll,
+  positionOf,
   punchHole,
   read,
   readAt,

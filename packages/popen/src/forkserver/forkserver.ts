@@ -278,7 +278,7 @@ export function checkForkserverAvailable(): void {
       `start method 'forkserver' needs Linux, this is ${process.platform}: use 'spawn'`,
     );
   }
-  if (!existsSync('/proc/self/mem')) {
+  if (!existsSync('/proc/self/maps')) {
     throw new ForkServerUnavailableError(
       "start method 'forkserver' cannot be used here: /proc is not mounted, without which no copy of a process is safe",
     );

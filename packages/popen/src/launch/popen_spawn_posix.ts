@@ -1,11 +1,18 @@
 /**
  * Counterpart of multiprocessing/popen_spawn_posix.py: a child that is a fresh node. Deviations: D-105.
  */
-import { readFileSync } from 'node:fs';
+import { accessSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { type BaseProcess, type EmulatedBy, resourceTracker, trace } from '@multiprocessing/core';
-import { FIRST_PASSED_FD, pipe, setTimeout, writeStderr } from '@multiprocessing/posix';
+import {
+  dup,
+  FIRST_PASSED_FD,
+  pipe,
+  positionOf,
+  setTimeout,
+  writeStderr,
+} from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
 import type { LaunchOptions } from '../base/launch_options.ts';
 import { startNode } from '../base/start_node.ts';
@@ -66,10 +73,22 @@ export class Popen extends popen_fork.Popen {
     this.pid = pid;
     this.sentinelFd = parentR;
     if (again !== undefined) dieWith(pid, again);
-    this.startWatch = new StartWatch(pid, flags, () => hasRead(pid));
+    this.startWatch = new StartWatch(pid, flags, this.readingOf(pid, data));
     lookLater(new WeakRef(this));
     this.fds.close(childR, childW, data, guard);
     resourceTracker._resourceTracker._startReserved();
+  }
+
+  /** Tells whether a child has begun to read what is pickled for it. */
+  private readingOf(pid: number, data: number): () => boolean {
+    if (!isHidden(pid)) return () => hasRead(pid);
+    let kept: number | undefined = this.fds.add(dup(data));
+    return () => {
+      if (kept !== undefined && positionOf(kept) === 0) return false;
+      if (kept !== undefined) this.fds.close(kept);
+      kept = undefined;
+      return true;
+    };
   }
 
   override poll(): number | undefined {
@@ -104,6 +123,16 @@ function hasRead(pid: number): boolean {
     return !/^pos:\s*0$/m.test(readFileSync(`/proc/${pid}/fdinfo/${DATA}`, 'latin1'));
   } catch {
     return true; // it has closed that file, or it cannot be told
+  }
+}
+
+/** Whether a child does not show its open files: its program may not be read by who runs it. */
+function isHidden(pid: number): boolean {
+  try {
+    accessSync(`/proc/${pid}/fdinfo/${DATA}`);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === 'EACCES';
   }
 }
 

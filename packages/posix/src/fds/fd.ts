@@ -37,6 +37,7 @@ const cFallocate = syscall('int fallocate(int fd, int mode, int64_t offset, int6
 const cEpollCreate = syscall('int epoll_create1(int flags)');
 const cDup3 = syscall('int dup3(int fd, int number, int flags)');
 const cFtruncate = syscall('int ftruncate(int fd, int64_t length)');
+const cLseek = syscall('int64_t lseek(int fd, int64_t offset, int whence)');
 const cMemfd = syscall('int memfd_create(const char *name, unsigned int flags)');
 
 /**
@@ -179,6 +180,13 @@ export function getStatusFlags(fd: number): number {
 export function setStatusFlags(fd: number, flags: number): void {
   cFcntl(fd, F_SETFL, 'int', flags);
 }
+
+/** Where the next read of an open file begins, whoever makes it. @throws OSError */
+export function positionOf(fd: number): number {
+  return cLseek(fd, 0, SEEK_CUR);
+}
+
+const SEEK_CUR = 1;
 
 /**
  * Makes reads and writes wait, for all processes that share the open file; a closed fd is ignored.

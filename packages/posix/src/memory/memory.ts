@@ -3,6 +3,7 @@
  *
  *     futex.ts           futex(2): sleeping on a word
  *     membarrier.ts      membarrier(2): a fence in all threads
+ *     own_memory.ts      reading what may not be mapped
  *     shm.ts             named segments, in /dev/shm
  *     streaming_copy.ts  copies of megabytes, past the processor's cache
  */

@@ -58,7 +58,7 @@ function whatIsMissing(): string | undefined {
     return `this build of Node ${process.version} does not show its thread pool`;
   } catch (error) {
     if (!(error instanceof OSError) || !FOR_GOOD.has(error.code)) throw error;
-    return `/proc is not mounted, or does not show this process its own memory (${error.message})`;
+    return `/proc is not mounted, or does not show this process its threads (${error.message})`;
   }
 }
 

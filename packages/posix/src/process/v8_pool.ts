@@ -13,11 +13,12 @@
  * that posts them): the list of threads in Node's WorkerThreadsTaskRunner is emptied. It is found through symbols
  * that Node exports, and recognised by what it holds; where it is not found, there is no fork.
  */
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { closeRaw, openRaw, readRaw } from '../fds/raw_fd.ts';
 import { calledByChildren } from '../ffi/compiled.ts';
 import { byNode } from '../ffi/errors.ts';
 import { direct, type NativeFunction, native, symbolAddress } from '../ffi/ffi.ts';
+import { OwnMemory } from '../memory/own_memory.ts';
 import { now } from '../node/clocks.ts';
 
 const clockGettime = native('int clock_gettime(int clock, void *time)');
@@ -109,8 +110,8 @@ const WORD = 8n;
 
 /** node::per_process::v8_platform -> NodePlatform -> WorkerThreadsTaskRunner -> its std::vector of threads. */
 function findPool(): Pool | undefined {
-  const memory = byNode(() => openSync('/proc/self/mem', 'r'));
-  const read = (address: bigint, count: number) => readWords(memory, address, count);
+  const memory = new OwnMemory();
+  const read: Read = (address, count) => memory.words(address, count);
   try {
     const runner = findRunner(read);
     if (runner === undefined) return undefined;
@@ -123,7 +124,7 @@ function findPool(): Pool | undefined {
     );
     return pools.find((found) => found !== undefined);
   } finally {
-    closeSync(memory);
+    memory.close();
   }
 }
 
@@ -174,17 +175,6 @@ function clockOf(read: Read, address: bigint): number {
   // glibc and musl keep the thread's id within its first KiB: what is not readable is no thread.
   if (read(thread, 128).length < 128 || threadClock(thread, clock) !== 0) return 0;
   return clock[0] as number;
-}
-
-/** Reads 64-bit words of this process; as many as are there. A wrong address is no crash, as it would be by pointer. */
-export function readWords(memory: number, address: bigint, count: number): bigint[] {
-  const words = new BigUint64Array(count);
-  try {
-    const bytes = readSync(memory, words, 0, words.byteLength, address);
-    return [...words.subarray(0, bytes >> 3)];
-  } catch {
-    return [];
-  }
 }
 
 calledByChildren(emptyPool);

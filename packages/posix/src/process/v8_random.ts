@@ -7,11 +7,10 @@
  * - The isolate has a v8::base::RandomNumberGenerator (a seed, two words), which changes by one step of
  *   xorshift128 when V8 makes up a hash.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
-import { osError } from '../ffi/errors.ts';
+import { OSError } from '../ffi/errors.ts';
 import { addressOf, direct, type NativeFunction, native, symbolAddress } from '../ffi/ffi.ts';
-import { readWords } from './v8_pool.ts';
+import { OwnMemory } from '../memory/own_memory.ts';
 
 const currentIsolate = native('uintptr_t _ZN2v87Isolate10GetCurrentEv()');
 const currentContext = native('uintptr_t _ZN2v87Isolate17GetCurrentContextEv(uintptr_t isolate)');
@@ -56,9 +55,9 @@ const halves = new Uint32Array(word.buffer);
 
 /** Looks for both. @returns whether Math.random can be seeded @throws OSError (EMFILE, ENFILE) when it cannot look now */
 export function findGenerators(): boolean {
-  let memory: number | undefined;
+  let memory: OwnMemory | undefined;
   try {
-    memory = openSync('/proc/self/mem', 'r');
+    memory = new OwnMemory();
     found.move = direct(memmove);
     found.address = Number(addressOf(new Uint8Array(word.buffer)));
     const isolate = currentIsolate();
@@ -73,11 +72,10 @@ export function findGenerators(): boolean {
     }
     return false;
   } catch (error) {
-    const { code, errno = 0 } = error as { code?: string; errno?: number };
-    if (code === 'EMFILE' || code === 'ENFILE') throw osError(-errno, 'open', '/proc/self/mem');
-    return false; // another V8, or memory that may not be read
+    if (error instanceof OSError) throw error;
+    return false; // another V8
   } finally {
-    if (memory !== undefined) closeSync(memory);
+    memory?.close();
   }
 }
 
@@ -92,8 +90,8 @@ function contextOf(isolate: number): bigint {
 }
 
 /** Which word of the context says how many numbers are left; -1 if none does. */
-function placeIn(memory: number, context: bigint): number {
-  return readWords(memory, context - TAGGED, CONTEXT).findIndex((left, i, words) => {
+function placeIn(memory: OwnMemory, context: bigint): number {
+  return memory.words(context - TAGGED, CONTEXT).findIndex((left, i, words) => {
     if (left % SMI !== 0n || left / SMI > DRAWN) return false;
     const [state = 0n, numbers = 0n] = words.slice(i + 1, i + 3);
     const seed = fieldsOf(memory, state, SEED, SEED / 8);
@@ -105,8 +103,8 @@ function placeIn(memory: number, context: bigint): number {
 }
 
 /** The fields of an object that says that it is so long; undefined if it is another one. */
-function fieldsOf(memory: number, object: bigint, length: number, words: number) {
-  const [says, ...fields] = readWords(memory, object - TAGGED + 8n, 1 + words);
+function fieldsOf(memory: OwnMemory, object: bigint, length: number, words: number) {
+  const [says, ...fields] = memory.words(object - TAGGED + 8n, 1 + words);
   const is = says === BigInt(length) * SMI && fields.length === words;
   return is ? BigUint64Array.from(fields) : undefined;
 }
@@ -121,8 +119,8 @@ function handleOf(isolate: number, object: bigint): number {
 }
 
 /** 0 if it is not found. */
-function generatorOf(memory: number, isolate: number): number {
-  const read = (pointer: number) => readWords(memory, BigInt(pointer) + 8n, 2);
+function generatorOf(memory: OwnMemory, isolate: number): number {
+  const read = (pointer: number) => memory.words(BigInt(pointer) + 8n, 2);
   makeUpHash(); // the first needs a generator
   const candidates = pointersIn(memory, isolate).map((pointer) => ({
     pointer,
@@ -143,9 +141,9 @@ function makeUpHash(): void {
 }
 
 /** Where an isolate points to behind itself: its generator was made right after it. */
-function pointersIn(memory: number, isolate: number): number[] {
+function pointersIn(memory: OwnMemory, isolate: number): number[] {
   const words = new Uint32Array(2 * ISOLATE);
-  const length = readSync(memory, words, 0, words.byteLength, isolate) >> 2;
+  const length = memory.read(BigInt(isolate), new Uint8Array(words.buffer)) >> 2;
   const pointers = new Set<number>();
   for (let i = 0; i + 1 < length; i += 2) {
     const pointer = (words[i] as number) + (words[i + 1] as number) * 0x1_0000_0000;
