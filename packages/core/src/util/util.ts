@@ -138,9 +138,11 @@ export function _exitFunction(): void {
 
 /** Has `_exitFunction` run when this process ends: after the print of the error, if it ends of one. @internal */
 export function registerExitFunction(): void {
-  process.on('exit', () => {
-    if (!afterFatalError(_exitFunction)) _exitFunction();
-  });
+  process.on('exit', exitOrLater);
+}
+
+function exitOrLater(): void {
+  if (!afterFatalError(_exitFunction)) _exitFunction();
 }
 
 /** Makes the end of a forked child its own: its parent's finalizers are not run here. @internal */
@@ -329,6 +331,7 @@ watchForFatalErrors();
 calledByChildren(
   _runAfterForkers,
   _exitFunction,
+  exitOrLater,
   endDaemons,
   resetExit,
   _closeStdin,

@@ -4,6 +4,7 @@
  * given to `node::AtExit`, and JavaScript still works there.
  */
 import { inspect } from 'node:util';
+import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
 import {
   callback,
   hasSymbol,
@@ -70,3 +71,6 @@ function nodeEnvironment(): number | undefined {
   if (readPointer(napi + 8n) !== BigInt(getIsolate())) return undefined;
   return getEnvironment(readPointer(napi + 16n));
 }
+
+calledByChildren(afterFatalError, nobodyCatches);
+writtenByChildren(state);
