@@ -36,7 +36,7 @@ const common = {
 const programs = {
   spawn_main:
     'const [passed, cacheFd, adds] = process.argv.slice(3).map(Number); loadBundle({ cacheFd, keep: adds === 1 }).exports.spawnMain(passed, adds === 1 ? cacheFd : undefined);',
-  forkserver_main: 'loadBundle().exports.forkserverMain(process.argv[2]);',
+  forkserver_main: 'loadBundle().exports.forkserverMain(...process.argv.slice(2));',
 };
 
 /** What each module of a sub-path begins with: an older Node has not got what all of the library needs. */

@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/context.py: which start method a Process uses, and the factories of all
  * other objects. The composition root: the only place that knows both processes and how they are launched.
- * Deviations: D-018, D-019, D-035, D-036.
+ * Deviations: D-018, D-019, D-035, D-036, D-130, D-131.
  */
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
@@ -45,8 +45,14 @@ import {
   type OnPreloadError,
   setExecutable,
 } from '@multiprocessing/popen';
-import { forkAvailable } from '@multiprocessing/posix';
-import { closuresAllowed, ForkProcess, ForkServerProcess, SpawnProcess } from './processes.ts';
+import { foreignThreads, forkAvailable } from '@multiprocessing/posix';
+import {
+  closuresAllowed,
+  ForkProcess,
+  ForkServerProcess,
+  SpawnProcess,
+  threadsAllowed,
+} from './processes.ts';
 
 /** Until the package that brings it lands. @throws RuntimeError where no process may be started */
 function later(name: string): never {
@@ -125,6 +131,22 @@ export abstract class BaseContext {
       throw new ValueError('under fork functions need no name: allowClosures cannot be false');
     if (allow) closuresAllowed.add(this._name);
     else closuresAllowed.delete(this._name);
+  }
+
+  /**
+   * Whether a process that has threads of an addon is forked all the same, as CPython does: they are not there in the child, and a
+   * lock that one of them held at the fork is held there for ever. Without it the forkserver spawns its children then, and a
+   * real fork is emulated. No counterpart in Python; `spawn` has nothing to allow.
+   */
+  get allowThreads(): boolean {
+    return threadsAllowed.has(this._name);
+  }
+
+  /** @throws TypeError unless it is a boolean */
+  set allowThreads(allow: boolean) {
+    if (typeof allow !== 'boolean') throw typeError('allowThreads must be true or false');
+    if (allow) threadsAllowed.add(this._name);
+    else threadsAllowed.delete(this._name);
   }
 
   constructor() {
@@ -352,11 +374,12 @@ export class ForkContext extends BaseContext {
   override readonly Process = ForkProcess;
 
   /**
-   * Whether this process cannot fork(2), so that its children get what they need by value, and nothing else of it. No
-   * counterpart in Python; `forkAvailable()` of multiprocessing/os says why.
+   * Whether this process cannot fork(2), or has threads of an addon and `allowThreads` is not set, so that its children get what they
+   * need by value, and nothing else of it. No counterpart in Python; `forkAvailable()` of multiprocessing/os says why it cannot.
    */
   get emulated(): boolean {
-    return !forkAvailable().available;
+    if (!forkAvailable().available) return true;
+    return !this.allowThreads && foreignThreads().length > 0;
   }
 
   override toString(): string {

@@ -75,6 +75,14 @@ export class DefaultContext extends BaseContext {
     this.getContext().allowClosures = allow;
   }
 
+  override get allowThreads(): boolean {
+    return this.getContext().allowThreads;
+  }
+
+  override set allowThreads(allow: boolean) {
+    this.getContext().allowThreads = allow;
+  }
+
   override getContext(): BaseContext;
   override getContext<M extends StartMethod>(method: M): (typeof concreteContexts)[M];
   override getContext(method?: string): BaseContext;

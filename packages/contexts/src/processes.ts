@@ -21,9 +21,12 @@ import {
 } from '@multiprocessing/popen';
 import {
   calledByChildren,
+  ForeignThreadsError,
   forkAvailable,
+  knownForeignThreads,
   replaceExitHandlers,
   setImmediate,
+  warnOfThreads,
 } from '@multiprocessing/posix';
 
 // The getters of a namespace are functions that each forked child would have to compile.
@@ -32,18 +35,39 @@ const { _exitFunction, _runAfterForkers, resetExit } = util;
 /** The start methods whose contexts have `allowClosures`. @internal */
 export const closuresAllowed = new Set<StartMethod | undefined>(['fork']);
 
+/** The start methods whose contexts have `allowThreads`. @internal */
+export const threadsAllowed = new Set<StartMethod | undefined>();
+
+/** What a warning says behind the names of the threads. */
+const EMULATED =
+  ' So this fork is emulated, and its child gets what it needs by value; if those threads bear a fork, set allowThreads of the context.';
+
 /** A process that is a copy of this one, or stands in for it (`ForkContext.emulated`); Python's `ForkProcess`. */
 export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T> {
   /** A turn of the event loop, so that the child's copy of the stack holds nothing of the caller's. @internal */
   override _beforeLaunch(): Promise<void> {
-    if (!forkAvailable().available) return prepareEmulatedFork();
+    const allowThreads = threadsAllowed.has('fork');
+    const emulated =
+      !forkAvailable().available || (!allowThreads && knownForeignThreads().length > 0);
+    if (emulated) return prepareEmulatedFork();
     return new Promise((resolve) => setImmediate(resolve));
   }
 
   /** @internal */
   override _Popen(options: LaunchOptions): Popen {
     const self = this as unknown as BaseProcess;
-    return forkAvailable().available ? new PopenFork(self, options) : emulateFork(self, options);
+    const allowThreads = threadsAllowed.has('fork');
+    const withThreads = { ...options, allowThreads };
+    if (!forkAvailable().available) return emulateFork(self, withThreads);
+    try {
+      const popen = new PopenFork(self, withThreads);
+      if (allowThreads && !popen.inChild) warnOfThreads();
+      return popen;
+    } catch (error) {
+      if (!(error instanceof ForeignThreadsError)) throw error;
+      warnOfThreads(EMULATED);
+      return emulateFork(self, withThreads);
+    }
   }
 
   /** @internal */
@@ -82,7 +106,9 @@ export class ForkServerProcess<T extends Target = () => unknown> extends BasePro
   /** @internal */
   override _Popen(options: LaunchOptions): Popen {
     const allowClosures = closuresAllowed.has('forkserver');
-    return new PopenForkServer(this as unknown as BaseProcess, { ...options, allowClosures });
+    const allowThreads = threadsAllowed.has('forkserver');
+    const allowed = { ...options, allowClosures, allowThreads };
+    return new PopenForkServer(this as unknown as BaseProcess, allowed);
   }
 
   /** @internal */

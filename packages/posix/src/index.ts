@@ -99,6 +99,7 @@ export {
   startDirectory,
   workingDirectory,
 } from './node/program.ts';
+export { warnAtOnce } from './node/warning.ts';
 export { afterFatalError, watchForFatalErrors } from './process/fatal.ts';
 export { fork, forkAvailable, forkStatistics } from './process/fork.ts';
 export { atFork, replaceExitHandlers } from './process/forked_child.ts';
@@ -126,6 +127,14 @@ export {
 } from './process/process.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './process/spawn.ts';
 export { isAlive, isOwnThread, myToken, self, tidOf } from './process/thread_token.ts';
+export {
+  describeThreads,
+  expectThreads,
+  ForeignThreadsError,
+  foreignThreads,
+  knownForeignThreads,
+  warnOfThreads,
+} from './process/threads.ts';
 export { reportUncaught, writeStderr } from './process/uncaught.ts';
 export {
   AF_INET,

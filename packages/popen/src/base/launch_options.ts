@@ -4,4 +4,6 @@ export interface LaunchOptions {
   readonly sync: boolean;
   /** Whether functions without a name travel by value, where they travel. */
   readonly allowClosures?: boolean;
+  /** Whether what has threads of addons is forked all the same. */
+  readonly allowThreads?: boolean;
 }

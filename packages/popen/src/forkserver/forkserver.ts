@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/forkserver.py, the side of the processes that use the server (the server
  * itself is server.ts). Deviations: D-015, D-016, D-017, D-025, D-034,
- * D-039, D-103, D-105.
+ * D-039, D-103, D-105, D-130.
  *
  * All processes of a family hold one end of a socketpair whose other end the server reads. There is no
  * address that a stranger could connect to, a request is one message, and when the last holder is gone
@@ -10,6 +10,7 @@
  *     forkserver_main.ts  the server's program
  *     served.ts           the server's children, and how it learns of their end
  *     server.ts           the server
+ *     spawned.ts          children that it spawns because it has threads of an addon
  *     status.ts           numbers on the pipe between server and client
  */
 import { existsSync } from 'node:fs';
@@ -48,7 +49,7 @@ import { OwnedFds } from '../base/owned_fds.ts';
 import { startNode } from '../base/start_node.ts';
 import { dieWith, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
-import { argsFromInterpreterFlags, getExecutable } from '../spawn/spawn.ts';
+import { argsFromInterpreterFlags, flagsOfSpawned, getExecutable } from '../spawn/spawn.ts';
 import { readLastWord } from './status.ts';
 
 /** What a preload that fails does: nothing, a warning on stderr, or the end of the server. */
@@ -60,6 +61,9 @@ export interface ServerSettings {
   onError: OnPreloadError;
   /** Whether it serves emulated forks: the main module does not run in it. */
   emulates: boolean;
+  /** The node, and its flags, of a child that cannot be forked. */
+  executable: string;
+  flags: string[];
   mainPath: string | undefined;
   argv: string[];
   /** The working directory; undefined where it is gone. */
@@ -67,6 +71,9 @@ export interface ServerSettings {
   /** The directory in which the program was started. */
   startDir: string | undefined;
 }
+
+/** The request of a client that allows threads. @internal */
+export const FORK_ANYWAY = 'fork anyway';
 
 const preload = processWide('forkserver.preload', () => ({
   names: ['__main__'],
@@ -135,6 +142,8 @@ class ForkServer {
       preload: preload.names.filter((name) => name !== '__main__' || !this.#emulates),
       onError: preload.onError,
       emulates: this.#emulates,
+      executable,
+      flags: flagsOfSpawned(),
       mainPath: mainPath(),
       argv: process.argv,
       dir: workingDirectory(),
@@ -217,14 +226,15 @@ class ForkServer {
    * Asks the server for a new process.
    * @param status where the server answers: it goes first, so that it arrives where not all can
    * @param fds what the child gets: parent sentinel, data, and the passed ones
+   * @param allowThreads whether the server forks although it has threads of an addon
    * @throws ValueError for too many fds
    */
-  connectToNewProcess(status: number, fds: readonly number[]): void {
+  connectToNewProcess(status: number, fds: readonly number[], allowThreads = false): void {
     this.readySync();
     const socket = this._socket as number;
     if (fds.length + 2 > MAX_FDS_PER_MESSAGE) throw new ValueError('too many fds');
     try {
-      sendmsg(socket, Buffer.from('fork'), [status, socket, ...fds]);
+      sendmsg(socket, Buffer.from(allowThreads ? FORK_ANYWAY : 'fork'), [status, socket, ...fds]);
     } catch (error) {
       if (!(error instanceof BrokenPipeError)) throw error;
       throw new RuntimeError('the forkserver died: start the process again', { cause: error });

@@ -3,4 +3,4 @@
  */
 import { forkserverMain } from './server.ts';
 
-forkserverMain(process.argv[2] ?? '{}');
+forkserverMain(...process.argv.slice(2));

@@ -22,7 +22,11 @@ import {
   close,
   closeRaw,
   compile,
+  describeThreads,
   dup,
+  expectThreads,
+  ForeignThreadsError,
+  foreignThreads,
   fork,
   forkAvailable,
   hasPidfd,
@@ -34,14 +38,16 @@ import {
   pipe,
   receive,
   setImmediate,
+  warnAtOnce,
   write,
   writeStderr,
 } from '@multiprocessing/posix';
 import { OwnedFds } from '../base/owned_fds.ts';
 import { exitWithoutWork, reportAndExit } from '../spawn/forked.ts';
 import { _main, enterDirectory, importMainPath, leave, rehearse } from '../spawn/spawn.ts';
-import { _emulatingServer, _forkserver, type ServerSettings } from './forkserver.ts';
+import { _emulatingServer, _forkserver, FORK_ANYWAY, type ServerSettings } from './forkserver.ts';
 import { isPassing, rest, ServedChildren } from './served.ts';
+import { type ChildFds, isSpawned, spawnServed } from './spawned.ts';
 import { writeFailure, writeSigned } from './status.ts';
 
 const SOCKET = 3;
@@ -60,7 +66,8 @@ interface Request {
  * @param argument ServerSettings, as JSON
  * @internal
  */
-export function forkserverMain(argument: string): void {
+export function forkserverMain(argument = '{}', ...more: string[]): void {
+  if (isSpawned([argument, ...more])) return;
   main(JSON.parse(argument) as ServerSettings).catch(reportAndExit);
 }
 
@@ -73,6 +80,7 @@ async function main(settings: ServerSettings): Promise<void> {
     process.exit(1);
   }
   enterDirectory(settings.dir, settings.startDir);
+  expectThreads();
   if (settings.onError !== 'fail') toldErrors('on');
   try {
     await preload(settings);
@@ -94,7 +102,7 @@ async function main(settings: ServerSettings): Promise<void> {
   now(); // loads the clock, for all children
   write(REPORT, 'ready');
   close(REPORT);
-  const request = serve(settings.emulates ? _emulatingServer : _forkserver);
+  const request = serve(settings);
   leave(await _main(request.data, request.parentSentinel));
 }
 
@@ -142,7 +150,7 @@ async function preload({ preload, onError, mainPath }: ServerSettings): Promise<
 }
 
 /** Serves until the last client is gone. Returns only in a child. */
-function serve(server: typeof _forkserver): Request {
+function serve(settings: ServerSettings): Request {
   const children = new ServedChildren();
   // A number that is free whenever a request comes: where there are not enough for all of its fds, one can still be told.
   let reserve = spare();
@@ -150,7 +158,7 @@ function serve(server: typeof _forkserver): Request {
     if (!children.waitFor(SOCKET)) continue;
     if (reserve !== undefined) close(reserve);
     const message = receiveRequest();
-    const request = message && forkChild(server, message, children);
+    const request = message && makeChild(settings, message, children);
     if (request !== undefined) return request;
     reserve = spare();
   }
@@ -179,10 +187,10 @@ function receiveRequest(): ReturnType<typeof receive> | undefined {
   }
 }
 
-/** Forks once. In the parent the child is noted, or why there is none is told; in the child the request is returned. */
-function forkChild(
-  server: typeof _forkserver,
-  { fds, lost }: Message & { lost: OSError | undefined },
+/** Forks once, or spawns. In the parent the child is noted, or why there is none is told; in the child the request is returned. */
+function makeChild(
+  settings: ServerSettings,
+  { data: request, fds, lost }: Message & { lost: OSError | undefined },
   children: ServedChildren,
 ): Request | undefined {
   const [status = -1, client = -1, parentSentinel = -1, data = -1, ...inherited] = fds;
@@ -192,7 +200,8 @@ function forkChild(
   try {
     if (lost !== undefined) throw lost;
     if (!hasPidfd()) life = pipe();
-    pid = fork();
+    const served = { client, parentSentinel, data, inherited, life: life?.[1] };
+    pid = forkOrSpawn(settings, served, String(request) === FORK_ANYWAY);
   } catch (error) {
     // What is no error of the kernel the client cannot be told: it reads the end of file.
     if (!(error instanceof OSError)) writeStderr(`forkserver: ${inspect(error)}\n`);
@@ -209,9 +218,34 @@ function forkChild(
   }
   inChild(status, children, life);
   ignoreSignal(SIGINT, false);
+  const server = settings.emulates ? _emulatingServer : _forkserver;
   server._socket = client;
   setInheritedFds(inherited);
   return { parentSentinel, data, inherited };
+}
+
+/** @returns the pid of the child, 0 in a forked one @throws OSError */
+function forkOrSpawn(settings: ServerSettings, fds: ChildFds, allowThreads: boolean): number {
+  try {
+    return fork({ alone: !allowThreads });
+  } catch (error) {
+    if (!(error instanceof ForeignThreadsError)) throw error;
+    tellWhySpawned();
+    return spawnServed(settings, fds);
+  }
+}
+
+let isTold = false;
+
+function tellWhySpawned(): void {
+  if (isTold) return;
+  isTold = true;
+  warnAtOnce(
+    'ForkServerWarning',
+    `an addon has threads in the forkserver, which no fork copies: ${describeThreads(foreignThreads())}.` +
+      ' Its children are spawned, which takes longer. Use the addon in children only, not while modules are imported;' +
+      ' or, if its threads bear a fork, set allowThreads of the context.',
+  );
 }
 
 /** Closes what is the server's. */

@@ -26,10 +26,13 @@ import {
   close,
   compile,
   dropInheritedWork,
+  ForeignThreadsError,
+  foreignThreads,
   fork,
   forkAvailable,
   inheritedLoop,
   kill,
+  knownForeignThreads,
   now,
   OSError,
   ProcessLookupError,
@@ -119,7 +122,7 @@ export class Popen implements PopenInterface {
     if (isAsync(process)) prepareToQuiet();
     const own = [childR, childW] as const;
     const forked = { inherited, canWait: !options.sync, loadsInThread };
-    const pid = fork();
+    const pid = fork({ alone: options.allowThreads !== true });
     if (pid === 0) {
       runForked(process, own, forked);
       this.inChild = true;
@@ -269,9 +272,12 @@ function isAsync(process: BaseProcess): boolean {
 }
 
 /** Throws before anything is made if the process cannot be forked. */
-function checkForkable(process: BaseProcess, { sync }: LaunchOptions): void {
+function checkForkable(process: BaseProcess, { sync, allowThreads }: LaunchOptions): void {
   const { available, reason } = forkAvailable();
   if (!available) throw new ValueError(`this process cannot fork: ${reason}`);
+  // Known ones are told before anything else is; new ones fork() finds.
+  if (allowThreads !== true && knownForeignThreads().length > 0 && foreignThreads().length > 0)
+    throw new ForeignThreadsError();
   if (sync && isAsync(process)) {
     throw new RuntimeError(
       'startSync() cannot fork an asynchronous target: the child would have to return into the' +

@@ -46,7 +46,8 @@ export class Popen extends popen_fork.Popen {
     const [statusR, statusW] = this.fds.addPair(pipe());
     const [childR, parentW] = this.fds.addPair(pipe());
     trace('popen_forkserver', 'pipes', this.name, () => ({ statusR, statusW, childR, parentW }));
-    this.server.connectToNewProcess(statusW, [childR, data, ...(this.passed ?? [])]);
+    const fds = [childR, data, ...(this.passed ?? [])];
+    this.server.connectToNewProcess(statusW, fds, options.allowThreads);
     this.sentinelFd = statusR;
     this.fds.close(childR, statusW, data);
     resourceTracker._resourceTracker._startReserved();

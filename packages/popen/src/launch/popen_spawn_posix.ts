@@ -16,16 +16,9 @@ import {
 import { entryPath } from '../base/entries.ts';
 import type { LaunchOptions } from '../base/launch_options.ts';
 import { startNode } from '../base/start_node.ts';
-import {
-  dieWith,
-  mayChoosePool,
-  openAgain,
-  SMALL_POOL,
-  START_LIMIT,
-  StartWatch,
-} from '../base/start_watch.ts';
+import { dieWith, openAgain, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { codeCacheFd } from '../spawn/code_cache.ts';
-import { argsFromInterpreterFlags, DATA, getExecutable, pickleForChild } from '../spawn/spawn.ts';
+import { DATA, flagsOfSpawned, getExecutable, pickleForChild } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
 
 /** How a child knows that it is one. Behind it stand the number of passed fds, the fd of the code cache, and 1 if the child adds to that. */
@@ -62,7 +55,7 @@ export class Popen extends popen_fork.Popen {
     const again = openAgain(childR);
     const guard = again === undefined ? childR : this.fds.add(again);
     const fds = [childR, childW, data, guard, ...passed];
-    const flags = [...(mayChoosePool() ? [SMALL_POOL] : []), ...argsFromInterpreterFlags()];
+    const flags = flagsOfSpawned();
     const args = [entryPath('spawn_main'), FLAG, String(passed.length)];
     const codeCache = codeCacheFd();
     if (codeCache !== undefined) {

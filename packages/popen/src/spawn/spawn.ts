@@ -52,7 +52,7 @@ import {
   workingDirectory,
 } from '@multiprocessing/posix';
 import type { LaunchOptions } from '../base/launch_options.ts';
-import { SMALL_POOL } from '../base/start_watch.ts';
+import { mayChoosePool, SMALL_POOL } from '../base/start_watch.ts';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
 import { addCodeCache } from './code_cache.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
@@ -107,6 +107,11 @@ export function argsFromInterpreterFlags(): string[] {
     else if (TAKES_ANY_VALUE.test(arg) || execArgv[i + 1]?.startsWith('-') === false) i++;
   }
   return kept;
+}
+
+/** The options of a spawned child. @internal */
+export function flagsOfSpawned(): string[] {
+  return [...(mayChoosePool() ? [SMALL_POOL] : []), ...argsFromInterpreterFlags()];
 }
 
 //
@@ -189,15 +194,21 @@ const PARENT_SENTINEL = 3;
 /** @internal */
 export const DATA = 5;
 const GUARD = 6;
-const FIRST_INHERITED = 7;
+/** @internal */
+export const FIRST_INHERITED = 7;
 
 /**
  * The program of a spawned child; Python's `spawn_main`.
  * @param inheritedFds how many fds duplicateForChild passed
  * @param codeCache the fd of the code cache, if this child is to add to it
+ * @param prepared called when the main module is imported
  * @internal
  */
-export function spawnMain(inheritedFds: number, codeCache?: number): void {
+export function spawnMain(
+  inheritedFds: number,
+  codeCache?: number,
+  prepared: () => void = nothing,
+): void {
   close(GUARD);
   if (process.execArgv[0] === SMALL_POOL) {
     process.execArgv.shift(); // no business of what this process starts
@@ -206,7 +217,7 @@ export function spawnMain(inheritedFds: number, codeCache?: number): void {
   setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
   beginBootstrapping();
   exitWithoutWork();
-  _main(DATA, PARENT_SENTINEL).then((code) => {
+  _main(DATA, PARENT_SENTINEL, prepared).then((code) => {
     try {
       if (codeCache !== undefined) addCodeCache(codeCache);
     } catch {
@@ -226,9 +237,17 @@ export function leave(code: number): never {
  * `spawn._main`.
  * @internal
  */
-export async function _main(dataFd: number, parentSentinel: number): Promise<number> {
-  return bootstrap(await readProcess(dataFd), parentSentinel);
+export async function _main(
+  dataFd: number,
+  parentSentinel: number,
+  prepared: () => void = nothing,
+): Promise<number> {
+  const self = await readProcess(dataFd);
+  prepared();
+  return bootstrap(self, parentSentinel);
 }
+
+function nothing(): void {}
 
 /** Prepares this process and makes the process object that its parent has pickled. */
 async function readProcess(dataFd: number): Promise<BaseProcess> {

@@ -124,10 +124,33 @@ export const PR_SET_PDEATHSIG = 1;
 export const MADV_DOFORK = 11;
 
 /** System call numbers that libc has no function for, per architecture of Linux. */
-export const syscallNumbers: Record<
-  string,
-  { pidfd_open: number; futex: number; gettid: number; tgkill: number; membarrier: number }
-> = {
-  x64: { pidfd_open: 434, futex: 202, gettid: 186, tgkill: 234, membarrier: 324 },
-  arm64: { pidfd_open: 434, futex: 98, gettid: 178, tgkill: 131, membarrier: 283 },
+interface SyscallNumbers {
+  pidfd_open: number;
+  futex: number;
+  gettid: number;
+  tgkill: number;
+  membarrier: number;
+  getdents64: number;
+  get_robust_list: number;
+}
+
+export const syscallNumbers: Record<string, SyscallNumbers> = {
+  x64: {
+    pidfd_open: 434,
+    futex: 202,
+    gettid: 186,
+    tgkill: 234,
+    membarrier: 324,
+    getdents64: 217,
+    get_robust_list: 274,
+  },
+  arm64: {
+    pidfd_open: 434,
+    futex: 98,
+    gettid: 178,
+    tgkill: 131,
+    membarrier: 283,
+    getdents64: 61,
+    get_robust_list: 100,
+  },
 };

@@ -19,6 +19,7 @@ import { holdFinishedWork, releaseFinishedWork } from './inherited_loop.ts';
 import { isWhole, makeForkable } from './memory_map.ts';
 import { _exit, kill, waitpid } from './process.ts';
 import { prepareToRenew, renewRandom } from './random.ts';
+import { ForeignThreadsError, foreignThreads, prepareForeignThreads } from './threads.ts';
 import { writeStderr } from './uncaught.ts';
 import { emptyPool, poolIsKnown, poolSlept, poolTime, waitForPool } from './v8_pool.ts';
 
@@ -78,17 +79,19 @@ const REST = 200;
  * `process.exit`, both of which leave without running the exit of Node (it would wait for threads
  * that the child does not have).
  *
- * @throws ForkUnavailableError when this process cannot fork, with the reason; OSError (EAGAIN, ENOMEM)
+ * @param options.alone whether a process with threads of addons is not forked
+ * @throws ForkUnavailableError when this process cannot fork, with the reason; OSError (EAGAIN, ENOMEM); ForeignThreadsError
  */
-export function fork(): number {
+export function fork({ alone = false } = {}): number {
   const { available, reason } = forkAvailable();
   if (!available) throw new ForkUnavailableError(reason as string);
   resolveNatives();
   prepareToAdopt();
   prepareToRenew();
+  prepareForeignThreads();
   prepareForChildren();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-    const pid = tryFork();
+    const pid = tryFork(alone);
     if (pid !== undefined) return pid;
     forkStatistics.retries++;
     waitForPool(REST);
@@ -100,13 +103,15 @@ export function fork(): number {
 const go = Buffer.alloc(1);
 
 /** Forks once. Undefined: memory or V8's threads did not rest meanwhile, and the child is gone again. */
-function tryFork(): number | undefined {
+function tryFork(alone: boolean): number | undefined {
   const [goRead, goWrite] = pipe();
   let pid = -1;
   let whole = false;
   try {
     const ran = poolTime();
     makeForkable();
+    // Here: the memory of a thread that begins later is seen afterwards, and the fork made again.
+    if (alone && foreignThreads().length > 0) throw new ForeignThreadsError();
     const finishedWork = holdFinishedWork();
     pid = cFork();
     if (pid === 0) {

@@ -9,6 +9,7 @@
  *     random.ts          random values of a forked child's own
  *     spawn.ts           posix_spawn(3), execve(2)
  *     thread_token.ts    a number that names a living thread of this machine
+ *     threads.ts         the threads of this process that are none of Node's
  *     uncaught.ts        how a child reports an error that nobody catches
  *     v8_pool.ts         V8's pool of threads, which no fork copies
  *     v8_random.ts       V8's generators of random numbers, seeded anew

@@ -33,6 +33,8 @@ interface Pool {
   readonly begin: number;
   /** The address of the pointer to the list's end. */
   readonly end: number;
+  /** The id of the thread for delayed tasks. */
+  readonly scheduler: number;
   /** The ids of the threads that take jobs. */
   readonly tids: readonly number[];
   /** Their CPU clocks. */
@@ -41,7 +43,7 @@ interface Pool {
 
 /** `memmove` without the function around it. */
 let move: NativeFunction | undefined;
-const NONE: Pool = { begin: 0, end: 0, tids: [], clocks: [] };
+const NONE: Pool = { begin: 0, end: 0, scheduler: 0, tids: [], clocks: [] };
 
 let pool: Pool | undefined;
 let searched = false;
@@ -53,6 +55,11 @@ export function poolIsKnown(): boolean {
   searched = true;
   move = direct(memmove);
   return pool !== undefined;
+}
+
+/** The ids of all threads of the pool; none before `poolIsKnown`, and in a forked child. */
+export function poolThreads(): readonly number[] {
+  return pool === undefined || pool === NONE ? [] : [pool.scheduler, ...pool.tids];
 }
 
 /** In a forked child: its pool has no threads. */
@@ -141,6 +148,7 @@ function poolOf(read: Read, list: bigint, first: bigint, count: number): Pool | 
   return {
     begin: Number(list),
     end: Number(list + WORD),
+    scheduler: tids[0] as number,
     tids: tids.slice(1),
     clocks: clocks.slice(1),
   };
