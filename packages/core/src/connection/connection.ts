@@ -14,7 +14,7 @@
  *     resource_sharer.ts   resource_sharer.py: fds that other processes fetch
  *     socket_listener.ts   SocketListener
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { close, Stream, StreamWatch, streamPair } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
 import { BufferTooShort, OSError, typeError, ValueError } from '../base/errors.ts';
@@ -343,11 +343,11 @@ export function Pipe(duplex = true): [Connection, Connection] {
 //
 
 function bytesOf(bytes: Bytes, name: string): Uint8Array {
-  if (bytes instanceof Uint8Array) return bytes;
+  if (types.isUint8Array(bytes)) return bytes;
   if (ArrayBuffer.isView(bytes)) {
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-  if (bytes instanceof ArrayBuffer || bytes instanceof SharedArrayBuffer) {
+  if (types.isAnyArrayBuffer(bytes)) {
     return new Uint8Array(bytes);
   }
   throw typeError(

@@ -8,6 +8,7 @@ import type { AnyFunction } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
 import { privateMembers } from './function_inspector.ts';
 import { describe, isBuiltin, nameOf } from './qualname.ts';
+import { intrinsicOf, isObjectPrototype } from './realms.ts';
 
 /** What a reduce function returns: a callable that travels by name, its arguments, and a state to apply. */
 export type Reduced = readonly [callable: AnyFunction, args: readonly unknown[], state?: unknown];
@@ -79,7 +80,7 @@ export function instanceClass(value: object, proto: object, byName = true): AnyF
   const cls = classOf(value, proto);
   for (
     let p: object | null = proto;
-    p !== null && p !== Object.prototype;
+    p !== null && !isObjectPrototype(p);
     p = Object.getPrototypeOf(p) as object | null
   ) {
     const ancestor: unknown = p.constructor;
@@ -95,9 +96,14 @@ export function instanceClass(value: object, proto: object, byName = true): AnyF
  * The class that a Map, Error, ... of a derived class is restored to; undefined where the engine's own will do.
  * @internal
  */
-export function derivedClass(value: object, proto: object, byName = true): AnyFunction | undefined {
+export function derivedClass(
+  value: object,
+  proto: object | null,
+  byName = true,
+): AnyFunction | undefined {
+  if (proto === null || intrinsicOf(proto) !== undefined) return undefined;
   const native: unknown = proto.constructor;
-  // From another realm, or an error class that Node keeps to itself: the nearest class that has a name.
+  // Of Node: for an error class that it keeps to itself the nearest class that has a name.
   if (typeof native === 'function' && isBuiltin(native)) {
     const parent = Object.getPrototypeOf(proto) as object | null;
     const named = (globalThis as Record<string, unknown>)[native.name];

@@ -136,22 +136,27 @@ interface ViewClass {
   new (buffer: ArrayBuffer, byteOffset?: number, length?: number): ArrayBufferView;
 }
 
-/** VIEW's first byte is an index into this; a class that this Node lacks is a hole. @internal */
-export const viewClasses: readonly (ViewClass | undefined)[] = [
-  DataView,
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-  (globalThis as { Float16Array?: ViewClass }).Float16Array,
-];
+/** VIEW's first byte is an index into this. @internal */
+export const viewNames = [
+  'DataView',
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+  'Float16Array',
+] as const;
+
+/** The classes of these names; one that this Node lacks is a hole. @internal */
+export const viewClasses: readonly (ViewClass | undefined)[] = viewNames.map(
+  (name) => (globalThis as unknown as Record<string, ViewClass | undefined>)[name],
+);
 
 /** SHARED_VIEW's first byte for a Buffer. @internal */
 export const BUFFER_KIND = 0xff;

@@ -6,7 +6,7 @@
  * getters of a class are code and stay there.
  */
 import { types } from 'node:util';
-import type { AnyFunction } from '../base/names.ts';
+import type { AnyFunction, Name } from '../base/names.ts';
 import {
   derivedClass,
   instanceClass,
@@ -22,6 +22,7 @@ import { type Kind, kindOf } from './kinds.ts';
 import { knownName } from './known_names.ts';
 import { at, PickleMessage, Refusal, segment } from './message.ts';
 import { nameOf } from './qualname.ts';
+import { foreignNamespace, intrinsicOf } from './realms.ts';
 import type { Shape } from './shapes.ts';
 
 /** From this length on an array's extra properties are asked for at the inspector, which lists no elements. */
@@ -72,8 +73,8 @@ export class Pickler extends PickleMessage {
       this.values(value as Record<string, unknown>, shape);
       return;
     }
-    const proto: unknown = Object.getPrototypeOf(value);
     if (types.isProxy(value)) throw new Refusal('a Proxy cannot be sent: send what it stands for');
+    const proto: unknown = Object.getPrototypeOf(value);
     if (proto === Object.prototype) this.plain(value as Record<string, unknown>);
     else if (proto === Array.prototype && Array.isArray(value)) this.array(value);
     else this.other(value, proto as object | null);
@@ -95,15 +96,24 @@ export class Pickler extends PickleMessage {
       }
     }
     const keys = Object.keys(value);
-    if (keys.length === 0) {
-      const name = Symbol.toStringTag in value ? knownName(value) : undefined; // Math, JSON, Intl
-      if (name !== undefined) {
-        this.global(value, name);
-        return;
-      }
-    }
+    if ((keys.length === 0 || keys[0] === '0') && this.special(value, keys)) return;
     this.add(value);
     this.properties(value, keys)?.learn(value);
+  }
+
+  /** What has the prototype of a plain object and none of its own properties need not be one. @returns whether it was written */
+  private special(value: object, keys: readonly string[]): boolean {
+    const proto = Object.getPrototypeOf(value) as object;
+    const kind = this.refusing(() => kindOf(value, proto));
+    if (kind !== undefined) {
+      this.builtin(value, proto, kind);
+      return true;
+    }
+    if (keys.length > 0 || !(Symbol.toStringTag in value)) return false;
+    const name = knownName(value) ?? namespaceName(value); // Math, JSON, Intl
+    if (name === undefined) return false;
+    this.global(value, name);
+    return true;
   }
 
   /** Writes named properties as OBJECT, OBJECT_SHAPE or OBJECT_DICT does. @returns their shape, if they have one */
@@ -225,27 +235,32 @@ export class Pickler extends PickleMessage {
       this.reduced(value, (own as () => Reduced).call(value));
       return;
     }
-    if (proto === null) {
-      if (types.isModuleNamespaceObject(value)) throw new Refusal('a module cannot be sent');
-      const symbols = enumerableSymbols(value);
-      if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
-      this.byte(code.NULL_OBJECT);
-      this.add(value);
-      this.properties(value as Record<string, unknown>, Object.keys(value));
-      this.symbolProperties(value, symbols);
-    } else if (isPlainInstance(proto)) {
+    if (proto !== null && isPlainInstance(proto)) {
       this.instance(value, proto);
     } else if (Array.isArray(value)) {
       this.array(
         value,
         this.refusing(() => derivedClass(value, proto, this.namedClasses)),
       );
+    } else if (proto !== null && intrinsicOf(proto) === 'Object' && proto !== Object.prototype) {
+      this.plain(value as Record<string, unknown>); // of another realm
     } else {
       const kind = this.refusing(() => kindOf(value, proto));
-      if (kind === undefined && isRegisteredLate(proto)) this.other(value, proto);
-      else if (kind === undefined) this.instance(value, proto);
-      else this.builtin(value, proto, kind);
+      if (kind !== undefined) this.builtin(value, proto, kind);
+      else if (proto === null) this.nullObject(value);
+      else if (isRegisteredLate(proto)) this.other(value, proto);
+      else this.instance(value, proto);
     }
+  }
+
+  private nullObject(value: object): void {
+    if (types.isModuleNamespaceObject(value)) throw new Refusal('a module cannot be sent');
+    const symbols = enumerableSymbols(value);
+    if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
+    this.byte(code.NULL_OBJECT);
+    this.add(value);
+    this.properties(value as Record<string, unknown>, Object.keys(value));
+    this.symbolProperties(value, symbols);
   }
 
   private instance(value: object, proto: object): void {
@@ -271,14 +286,14 @@ export class Pickler extends PickleMessage {
   }
 
   /** Objects that the engine made special: their class if it is derived, their content, their properties. */
-  private builtin(value: object, proto: object, kind: Kind): void {
+  private builtin(value: object, proto: object | null, kind: Kind): void {
     const symbols = kind.contentOnly ? [] : enumerableSymbols(value);
     const extra = kind.contentOnly
       ? []
       : Object.keys(value).filter((key) => !kind.own.includes(key));
     if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
     if (extra.length > 0) this.byte(code.PROPERTIES);
-    if (!kind.prototypes.includes(proto))
+    if (proto !== null && !kind.prototypes.includes(proto))
       this.subclass(this.refusing(() => derivedClass(value, proto, this.namedClasses)));
     this.refusing(() => kind.write(this, value));
     if (extra.length > 0) this.properties(value as Record<string, unknown>, extra);
@@ -311,7 +326,9 @@ export class Pickler extends PickleMessage {
   protected function(fn: AnyFunction): void {
     if (this.reference(fn)) return;
     const name = knownName(fn);
-    if (name === undefined && fn.name.startsWith('bound ')) {
+    if (name === undefined && types.isProxy(fn))
+      throw new Refusal('a Proxy cannot be sent: send what it stands for');
+    if (name === undefined && String(fn.name).startsWith('bound ')) {
       const parts = boundParts(fn);
       if (parts !== undefined) {
         this.byte(code.BOUND);
@@ -394,4 +411,10 @@ export function enumerableSymbols(value: object): readonly symbol[] {
 
 function nameOfClass(value: object): string {
   return `a '${(value.constructor as AnyFunction | undefined)?.name ?? 'Object'}' object`;
+}
+
+/** A namespace of another realm stands for our own. */
+function namespaceName(value: object): Name | undefined {
+  const qualname = foreignNamespace(value);
+  return qualname === undefined ? undefined : { module: 'globalThis', qualname };
 }

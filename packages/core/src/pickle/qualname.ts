@@ -13,6 +13,7 @@ import { type AnyFunction, type Name, remember } from '../base/names.ts';
 import { require } from '../base/require.ts';
 import { processWide } from '../base/state.ts';
 import { isChildProcess, isMainModule } from '../process/main_module.ts';
+import { isLaunching } from '../process/spawning.ts';
 import {
   type FunctionLocation,
   functionsNamed,
@@ -22,6 +23,7 @@ import {
 import { findInLibrary, knownName, ownKeys } from './known_names.ts';
 import { exportedVariables } from './module_exports.ts';
 import { lookUp, rememberedModules, setModuleInspector } from './modules.ts';
+import { isForeign } from './realms.ts';
 
 /** How deep an export is searched: `a`, `a.b`, `a.b.c` (and `C.prototype.m`). */
 const maxDepth = 3;
@@ -58,8 +60,14 @@ export function findName(fn: AnyFunction): Name | { readonly location: FunctionL
   const own = findInLibrary(fn);
   if (own !== undefined) return own;
   const location = locateFunction(fn);
-  if (location === undefined)
-    throw new PicklingError(`${describe(fn)} cannot be sent: it is native code`);
+  if (location === undefined) {
+    throw new PicklingError(
+      isForeign(fn)
+        ? `${describe(fn)} cannot be sent: it is native code of another realm, as each context of node:vm is one: send this` +
+            " realm's own"
+        : `${describe(fn)} cannot be sent: it is native code`,
+    );
+  }
   const { url, isModule } = location.script;
   if (url.startsWith('node:')) {
     throw new PicklingError(`${describe(fn)} cannot be sent: it is internal to Node.js (${url})`);
@@ -99,7 +107,8 @@ function refusal(
   module: string | undefined,
 ): PicklingError {
   const what = describe(fn);
-  const orElse = '; or let it travel by value: `ctx.allowClosures = true`';
+  // By value it can go to a child that is being launched, and nowhere else.
+  const orElse = isLaunching() ? '; or let it travel by value: `ctx.allowClosures = true`' : '';
   const at = `${location.script.url}:${location.line + 1}`;
   const byName = 'functions and classes are sent by name';
   if (module === undefined) {

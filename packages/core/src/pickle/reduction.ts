@@ -17,6 +17,7 @@
  *     pickler.ts             objects to bytes
  *     qualname.ts            from a function to its name
  *     reader.ts              bytes, numbers and texts out of a message
+ *     realms.ts              objects of the contexts of node:vm
  *     reducer.ts             the replaceable pickler of a context
  *     session.ts             fds that are shared while an object is pickled
  *     shapes.ts              records that are written with the same keys again and again

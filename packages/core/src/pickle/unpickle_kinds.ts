@@ -1,6 +1,7 @@
 /**
  * How the special objects of kinds.ts are read.
  */
+import { types } from 'node:util';
 import type { UnpicklingError } from '../base/errors.ts';
 import * as code from './codes.ts';
 
@@ -130,14 +131,14 @@ function readView(source: Source): ArrayBufferView {
   const proto = source.takeProto();
   const cls = viewClass(source);
   const buffer = source.value();
-  if (!(buffer instanceof ArrayBuffer)) throw source.damaged('has a typed array without a buffer');
+  if (!types.isArrayBuffer(buffer)) throw source.damaged('has a typed array without a buffer');
   return source.add(new cls(buffer), proto);
 }
 
 function readSharedBuffer(source: Source): ArrayBuffer {
   const proto = source.takeProto();
   const { buffer } = Object(source.value()) as { buffer?: unknown };
-  if (!(buffer instanceof ArrayBuffer)) throw source.damaged('has shared memory without a buffer');
+  if (!types.isArrayBuffer(buffer)) throw source.damaged('has shared memory without a buffer');
   return source.add(buffer, proto);
 }
 
@@ -146,7 +147,7 @@ function readSharedView(source: Source): ArrayBufferView {
   const kind = source.byte();
   const cls = code.viewClasses[kind];
   const [buffer, offset, size] = [source.value(), Number(source.value()), Number(source.value())];
-  if (!(buffer instanceof ArrayBuffer)) throw source.damaged('has a typed array without a buffer');
+  if (!types.isArrayBuffer(buffer)) throw source.damaged('has a typed array without a buffer');
   if (kind === code.BUFFER_KIND) return source.add(Buffer.from(buffer, offset, size), proto);
   if (cls === undefined) throw source.damaged('has a typed array of an unknown class');
   return source.add(new cls(buffer, offset, size / (cls.BYTES_PER_ELEMENT ?? 1)), proto);

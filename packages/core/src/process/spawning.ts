@@ -33,6 +33,11 @@ export function getSpawningPopen(): SpawningPopen | undefined {
   return tls.popen;
 }
 
+/** Whether what is pickled now goes to a child that is being launched, and not to a thread of this process. @internal */
+export function isLaunching(): boolean {
+  return tls.popen !== undefined && tls.popen.method !== 'thread';
+}
+
 /** The process object that is being pickled for its child now, if it is known. @internal */
 export function getSpawningProcess(): ProcessEntry | undefined {
   return tls.process;

@@ -1,30 +1,72 @@
 /**
- * What is said about objects that are no plain data for Python.
+ * What is said about objects that are no plain data for Python. Whoever follows the advice sends the data, whole.
  */
-import { types } from 'node:util';
+import { inspect, types } from 'node:util';
 import { Refusal } from '../pickle/message.ts';
 
-/** What to do about objects that are none of the plain data. */
-const advice: readonly (readonly [test: (value: unknown) => boolean, advice: string])[] = [
+const DATA = 'send what it holds as a plain object, an Array, a Map or a Set';
+const PRIVATE = 'nobody can list what it holds';
+
+/** What to do about objects that are none of the plain data, and how those are called whose class has no name. */
+const advice: readonly (readonly [
+  test: (value: object) => boolean,
+  advice: string,
+  called?: string,
+])[] = [
   [types.isDate, 'send its getTime() / 1000 or its toISOString()'],
-  [types.isRegExp, 'send its source'],
-  [types.isNativeError, 'send its message'],
+  [types.isRegExp, 'send its source and its flags'],
+  [types.isNativeError, 'send its message, its stack or what else it holds'],
   [types.isPromise, 'await it first'],
+  [types.isSymbolObject, 'send its description', 'a Symbol object'],
   [types.isBoxedPrimitive, 'send its valueOf()'],
+  [types.isDataView, 'send new Uint8Array(it.buffer, it.byteOffset, it.byteLength) for its bytes'],
   [
     ArrayBuffer.isView,
     'send Array.from(it) for a list, or new Uint8Array(it.buffer, it.byteOffset, it.byteLength) for its bytes',
   ],
   [types.isAnyArrayBuffer, 'send new Uint8Array(it) for its bytes'],
   [Array.isArray, 'send Array.from(it) for a list, or Tuple.from(it)'],
+  [types.isMap, 'send new Map(it)'],
+  [types.isSet, 'send new Set(it)'],
+  [types.isWeakMap, PRIVATE],
+  [types.isWeakSet, PRIVATE],
+  [types.isGeneratorObject, 'send an Array of what it yields', 'a generator'],
+  [types.isMapIterator, 'send an Array of what it yields', 'an iterator'],
+  [types.isSetIterator, 'send an Array of what it yields', 'an iterator'],
+  [(value) => value instanceof URL, 'send its href'],
+  [(value) => value instanceof URLSearchParams, 'send its toString()'],
 ];
+
+const special = new Set(advice.map(([test]) => test));
+special.delete(Array.isArray);
+
+/** Whether an object is one of these whatever its prototype says. @internal */
+export function isKnownSpecial(value: object): boolean {
+  for (const test of special) if (test(value)) return true;
+  return false;
+}
 
 /** @internal */
 export function notPlain(value: object): Refusal {
-  const cls: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
-  const name = typeof cls === 'string' && cls !== '' ? cls : 'class';
   const known = advice.find(([test]) => test(value));
-  const what = known?.[1] ?? 'send what it holds as a plain object, an Array, a Map or a Set';
-  const article = /^[AEIOU]/.test(name) ? 'an' : 'a';
-  return new Refusal(`${article} ${name} cannot be sent to Python: ${what}`);
+  const cls: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
+  const name = typeof cls === 'string' && cls !== '' ? withArticle(cls) : undefined;
+  const called = known?.[2] ?? name ?? 'an object whose class has no name';
+  return new Refusal(`${called} cannot be sent to Python: ${known?.[1] ?? DATA}`);
+}
+
+/** What is said about values that are no objects. @internal */
+export function notData(value: unknown): Refusal {
+  const what = `a ${typeof value} cannot be sent to Python: ${inspect(value)}`;
+  if (typeof value === 'symbol') return new Refusal(`${what}; send its description`);
+  return new Refusal(`${what}; send data only, and have Python call a function of its own`);
+}
+
+/** As one says it: `a URL`, `an Error`, `a Uint8Array`, `an HTTPAgent`. */
+function withArticle(name: string): string {
+  const vowel = /^[AEIO]/i.test(name) && !/^(Eu|One|Once)/.test(name);
+  const short = /^[FHLMNRSX](?![a-z])/.test(name) && name.length > 1; // said letter by letter
+  const youSound = /^U(?![a-z])|^U[a-z]?[aeiou]/.test(name);
+  const u = /^U/i.test(name) && !youSound;
+  return `${vowel || short || u ? 'an' : 'a'} ${name}`;
 }

@@ -6,7 +6,8 @@
  */
 import { inspect, types } from 'node:util';
 import { at, publicError, Refusal, segment } from '../pickle/message.ts';
-import { notPlain } from './advice.ts';
+import { intrinsicOf } from '../pickle/realms.ts';
+import { isKnownSpecial, notData, notPlain } from './advice.ts';
 import * as op from './opcodes.ts';
 import { Tuple } from './tuple.ts';
 import { PythonWriter, shortText } from './writer.ts';
@@ -71,7 +72,7 @@ export class PythonPickler extends PythonWriter {
         else this.object(value, hashed);
         break;
       default:
-        throw new Refusal(`a ${typeof value} cannot be sent to Python: ${inspect(value)}`);
+        throw notData(value);
     }
   }
 
@@ -88,20 +89,28 @@ export class PythonPickler extends PythonWriter {
     if (++this.depth > this.maxDepth) {
       throw new Refusal(`the object is nested more than ${this.maxDepth} levels deep`);
     }
-    const proto: unknown = Object.getPrototypeOf(value);
+    if (types.isProxy(value))
+      throw new Refusal('a Proxy cannot be sent to Python: send what it stands for');
+    const proto = Object.getPrototypeOf(value) as object | null;
     if (Array.isArray(value)) {
-      if (proto === Array.prototype) this.list(value);
-      else if (proto === Tuple.prototype) this.tuple(value, hashed);
+      if (proto === Tuple.prototype) this.tuple(value, hashed);
+      else if (isOwn(proto, 'Array')) this.list(value);
       else throw notPlain(value);
-    } else if (proto === Object.prototype || proto === null) {
-      this.plain(value as Record<string, unknown>);
-    } else if (types.isUint8Array(value)) {
-      this.binary(value);
-      this.remember(value);
-    } else if (proto === Map.prototype && types.isMap(value)) this.map(value);
-    else if (proto === Set.prototype && types.isSet(value)) this.set(value, hashed);
-    else throw notPlain(value);
+    } else if (isOwn(proto, 'Object')) {
+      this.plain(value as Record<string, unknown>, hashed);
+    } else this.special(value, proto, hashed);
     this.depth--;
+  }
+
+  /** What is no plain object by what it has inside, whatever its prototype. @throws Refusal when it is none of the plain data */
+  private special(value: object, proto: object | null, hashed: boolean): void {
+    if (types.isUint8Array(value)) {
+      // One without the getters of its class is read by a copy.
+      this.binary(isOwn(proto, 'Object') ? new Uint8Array(value) : value);
+      this.remember(value);
+    } else if (types.isMap(value) && isOwn(proto, 'Map', 'Object')) this.map(value);
+    else if (types.isSet(value) && isOwn(proto, 'Set', 'Object')) this.set(value, hashed);
+    else throw notPlain(value);
   }
 
   private list(items: readonly unknown[]): void {
@@ -140,11 +149,17 @@ export class PythonPickler extends PythonWriter {
     this.ended(items);
   }
 
-  private plain(value: Record<string, unknown>): void {
+  private plain(value: Record<string, unknown>, hashed: boolean): void {
     if (Object.getOwnPropertySymbols(value).length > 0) {
-      throw new Refusal('an object with symbols for names cannot be sent to Python: send a Map');
+      throw new Refusal(
+        'an object with symbols for names cannot be sent to Python: send a copy with texts for names',
+      );
     }
     const keys = Object.keys(value);
+    if ((keys.length === 0 || keys[0] === '0') && isSpecial(value)) {
+      this.special(value, Object.getPrototypeOf(value) as object | null, hashed);
+      return;
+    }
     this.byte(op.EMPTY_DICT);
     this.remember(value);
     this.batches(keys.length, op.SETITEMS, (i) => {
@@ -173,7 +188,7 @@ export class PythonPickler extends PythonWriter {
     this.byte(op.EMPTY_DICT);
     this.remember(map);
     const entries = Map.prototype.entries.call(map) as MapIterator<[unknown, unknown]>;
-    const size = map.size;
+    const size = sizeOfMap.call(map);
     this.batches(size, op.SETITEMS, (i) => {
       const entry = entries.next().value;
       if (entry === undefined) throw new Refusal('a Map has been changed while it was sent');
@@ -277,3 +292,20 @@ export class PythonPickler extends PythonWriter {
     this.numbered(index, op.BINGET, op.LONG_BINGET);
   }
 }
+
+/** Whether a prototype is that of a class of the language, in whatever realm; none at all counts as that of an object. */
+function isOwn(proto: object | null, ...names: string[]): boolean {
+  if (proto === Object.prototype || proto === null) return names.includes('Object');
+  return names.includes(intrinsicOf(proto) ?? '');
+}
+
+/** Whether an object is more than its properties, though it has the prototype of a plain one or none. */
+function isSpecial(value: object): boolean {
+  return (
+    ArrayBuffer.isView(value) || types.isMap(value) || types.isSet(value) || isKnownSpecial(value)
+  );
+}
+
+const sizeOfMap = Object.getOwnPropertyDescriptor(Map.prototype, 'size')?.get as (
+  this: object,
+) => number;

@@ -18,7 +18,7 @@
  *     unpickler.ts  opcodes to objects; it imports and calls nothing
  *     writer.ts     opcodes, numbers and texts into a message
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';
 import { typeError, UnpicklingError, ValueError } from '../base/errors.ts';
 import { checkDepth } from './depth.ts';
@@ -91,7 +91,7 @@ export function loads(bytes: Uint8Array, options: LoadsOptions = {}): unknown {
   const { maxItems = Number.MAX_SAFE_INTEGER, maxDepth = defaultDepth } = options;
   checkCount(maxItems, 'maxItems');
   checkCount(maxDepth, 'maxDepth');
-  if (!(bytes instanceof Uint8Array)) {
+  if (!types.isUint8Array(bytes)) {
     throw typeError(`loads: bytes must be a Uint8Array, not ${inspect(bytes, { depth: 0 })}`);
   }
   try {

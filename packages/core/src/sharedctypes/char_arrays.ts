@@ -1,7 +1,7 @@
 /**
  * Arrays of characters, which can also be used as one string: ctypes' arrays of `c_char` and `c_wchar`.
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
@@ -43,7 +43,7 @@ export class CharArray extends Uint8Array<ArrayBuffer> {
 
   /** @throws TypeError unless it is bytes, ValueError if they are too long */
   set raw(bytes: Uint8Array) {
-    if (!(bytes instanceof Uint8Array)) {
+    if (!types.isUint8Array(bytes)) {
       throw typeError(`'c' takes bytes, not ${inspect(bytes)}: use Buffer.from(text)`);
     }
     if (bytes.length > this.length) {

@@ -2,7 +2,7 @@
  * C's scalar types, as far as multiprocessing/sharedctypes.py uses Python's `ctypes`: their sizes on 64-bit
  * Linux and macOS, and what can be stored in each. Structures are in structure.ts. Deviations: D-062.
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { typeError } from '../base/errors.ts';
 import { CharArray, characterOf, WideCharArray } from './char_arrays.ts';
 
@@ -107,7 +107,7 @@ const big: Convert = (value) => {
 };
 const float: Convert = (value) => (typeof value === 'number' ? value : undefined);
 const character: Convert = (value) => {
-  if (value instanceof Uint8Array && value.length === 1) return value[0];
+  if (types.isUint8Array(value) && value.length === 1) return value[0];
   return isBelow(value, 0x100) ? value : undefined;
 };
 const wideCharacter: Convert = (value) => {
