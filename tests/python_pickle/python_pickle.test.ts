@@ -299,7 +299,7 @@ describe('pickles', () => {
       [/x/, /^a RegExp .* source/],
       [new Error('e'), /^an Error .* message/],
       [new Float64Array(2), /^a Float64Array .*Array\.from.*new Uint8Array\(it\.buffer/],
-      [new Uint8ClampedArray(2), /^an Uint8ClampedArray /],
+      [new Uint8ClampedArray(2), /^a Uint8ClampedArray /],
       [new DataView(new ArrayBuffer(1)), /^a DataView /],
       [new ArrayBuffer(1), /^an ArrayBuffer .*new Uint8Array/],
       [Promise.resolve(), /^a Promise .*await/],

@@ -107,8 +107,9 @@ function refusal(
   module: string | undefined,
 ): PicklingError {
   const what = describe(fn);
-  // By value it can go to a child that is being launched, and nowhere else.
-  const orElse = isLaunching() ? '; or let it travel by value: `ctx.allowClosures = true`' : '';
+  // By value it goes to a child that is being launched, and nowhere else.
+  const how = '; or let it travel by value: `ctx.allowClosures = true`';
+  const orElse = isLaunching() ? how : `${how}, in the args of a Process`;
   const at = `${location.script.url}:${location.line + 1}`;
   const byName = 'functions and classes are sent by name';
   if (module === undefined) {
