@@ -22,8 +22,8 @@ const view = new DataView(bytes.buffer, 1, 2);
 const floats = new Float64Array([0.5, -1]);
 const date = new Date(1500);
 const error = new RangeError('why');
-class Entries extends Map {}
-class Members extends Set {}
+class Entries extends Map<unknown, unknown> {}
+class Members extends Set<unknown> {}
 class List extends Array {}
 function* yielding() {
   yield* [1, 2];

@@ -6,7 +6,7 @@
  * getters of a class are code and stay there.
  */
 import { types } from 'node:util';
-import type { AnyFunction, Name } from '../base/names.ts';
+import { type AnyFunction, type Name, rememberedName } from '../base/names.ts';
 import {
   derivedClass,
   instanceClass,
@@ -249,6 +249,7 @@ export class Pickler extends PickleMessage {
       if (kind !== undefined) this.builtin(value, proto, kind);
       else if (proto === null) this.nullObject(value);
       else if (isRegisteredLate(proto)) this.other(value, proto);
+      else if (isConsole(value)) this.global(value, { module: 'globalThis', qualname: 'console' });
       else this.instance(value, proto);
     }
   }
@@ -411,6 +412,11 @@ export function enumerableSymbols(value: object): readonly symbol[] {
 
 function nameOfClass(value: object): string {
   return `a '${(value.constructor as AnyFunction | undefined)?.name ?? 'Object'}' object`;
+}
+
+/** The program's console, or Node's own where the program has put another one in its place. */
+function isConsole(value: object): boolean {
+  return value === globalThis.console || rememberedName(value)?.qualname === 'console';
 }
 
 /** A namespace of another realm stands for our own. */

@@ -29,6 +29,7 @@
  */
 import * as errors from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
+import { getLogger, Logger } from '../util/logging.ts';
 import { type Reduced, registerReducer } from './classes.ts';
 import type { Pickled } from './message.ts';
 import { ensureLoaded, ensureLoadedSync } from './modules.ts';
@@ -168,4 +169,12 @@ export function dump(obj: unknown, write: (bytes: Uint8Array) => void): void {
 }
 
 // The library's own classes are named here, which spares their users the search (20 ms the first time).
-nameExports(import.meta.url, errors);
+nameExports(import.meta.url, { ...errors, getLogger });
+
+// As Python's: a logger is the receiver's own of that name.
+registerReducer(Logger, (logger) => {
+  if (logger === getLogger()) return [getLogger, []];
+  throw new errors.PicklingError(
+    'a Logger that getLogger() has not made cannot be sent: send that one, or log in this process',
+  );
+});
