@@ -19,6 +19,7 @@ const NAMES = [
   'locks',
   'queues',
   'queue_wakeups',
+  'large_arguments',
 ];
 
 /** Runs one of them as its own program. Returns the last line that it printed, or undefined if it failed. */

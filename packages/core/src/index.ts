@@ -5,7 +5,7 @@
  */
 
 export * from './base/base.ts';
-export { closures, loadsFromParent, rehearsalMessage } from './closures/closures.ts';
+export { closures, dumpsForChild, loadsFromParent, rehearsalMessage } from './closures/closures.ts';
 export type { Address, Family } from './connection/addresses.ts';
 export {
   answerChallenge,

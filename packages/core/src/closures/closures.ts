@@ -16,8 +16,10 @@
 
 import { UnpicklingError } from '../base/errors.ts';
 import { CLOSURE, HAS_CODE, MAGIC } from '../pickle/codes.ts';
+import type { Pickled } from '../pickle/message.ts';
 import { ensureLoaded } from '../pickle/modules.ts';
-import { ForkingPickler } from '../pickle/reduction.ts';
+import { getReducer } from '../pickle/reducer.ts';
+import { dumpsBeside, ForkingPickler } from '../pickle/reduction.ts';
 import { beginSession, undoSession } from '../pickle/session.ts';
 import { Unpickler } from '../pickle/unpickler.ts';
 import { getSpawningPopen } from '../process/spawning.ts';
@@ -35,20 +37,44 @@ class ClosureForkingPickler extends ForkingPickler {
    * @throws PicklingError if something in it cannot be sent; the message says what and where
    */
   static override dumps(obj: unknown): Uint8Array {
-    const pickler = new ClosurePickler(getSpawningPopen()?.emulatedBy === undefined);
-    const mark = beginSession();
-    try {
-      const message = pickler.dumps(obj);
-      const table = pickler.takeTable();
-      if (table === undefined) return message;
-      return withCode(table, message);
-    } catch (error) {
-      undoSession(mark);
-      throw error;
-    } finally {
-      endProbing();
-    }
+    const [message] = byValue((pickler) => [pickler.dumps(obj)]);
+    return message as Uint8Array;
   }
+}
+
+/** @param pickle returns the message, and what stands beside it */
+function byValue(pickle: (pickler: ClosurePickler) => Uint8Array[]): Uint8Array[] {
+  const pickler = new ClosurePickler(getSpawningPopen()?.emulatedBy === undefined);
+  const mark = beginSession();
+  try {
+    const [message, ...beside] = pickle(pickler) as [Uint8Array, ...Uint8Array[]];
+    const table = pickler.takeTable();
+    return [table === undefined ? message : withCode(table, message), ...beside];
+  } catch (error) {
+    undoSession(mark);
+    throw error;
+  } finally {
+    endProbing();
+  }
+}
+
+/**
+ * Pickles an object for a child, by the reducer in use: the message, and behind it the large runs of bytes that stand
+ * beside it, which are the object's own memory and not copied.
+ * @param functions whether functions and classes may travel by value
+ * @throws PicklingError
+ * @internal
+ */
+export function dumpsForChild(obj: unknown, functions: boolean): readonly Uint8Array[] {
+  const reducer = functions ? ClosureForkingPickler : getReducer().ForkingPickler;
+  if (reducer === ClosureForkingPickler) {
+    return byValue((pickler) => piecesOf(pickler.dumpsBeside(obj)));
+  }
+  return reducer === ForkingPickler ? piecesOf(dumpsBeside(obj)) : [reducer.dumps(obj)];
+}
+
+function piecesOf({ bytes, start, length, beside }: Pickled): Uint8Array[] {
+  return [bytes.subarray(start, start + length), ...beside];
 }
 
 function withCode(table: string, message: Uint8Array): Uint8Array {
@@ -91,17 +117,24 @@ export function rehearsalMessage(): Uint8Array {
 /**
  * Makes an object again that this process's parent has pickled. It may hold code, which is executed: never to be given
  * bytes from anybody else.
+ * @param beside the large runs of bytes that `dumpsForChild` has left out of the message
  * @throws UnpicklingError
  * @internal
  */
-export async function loadsFromParent(bytes: Uint8Array): Promise<unknown> {
-  if (bytes[0] !== HAS_CODE) return ForkingPickler.loads(bytes);
+export async function loadsFromParent(
+  bytes: Uint8Array,
+  beside: readonly Uint8Array<ArrayBuffer>[] = [],
+): Promise<unknown> {
+  if (bytes[0] !== HAS_CODE) return loadNamed(new Unpickler(bytes, beside));
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUInt32LE(1);
   if (HEAD + length > bytes.length) throw new UnpicklingError('the message ends in its code');
   const message = bytes.subarray(HEAD + length);
   const code = new CodeTable(Buffer.from(bytes.subarray(HEAD, HEAD + length)).toString());
   await code.load();
-  const unpickler = new Unpickler(message, undefined, message.length, code);
+  return loadNamed(new Unpickler(message, beside, message.length, code));
+}
+
+async function loadNamed(unpickler: Unpickler): Promise<unknown> {
   for (const name of unpickler.names) await ensureLoaded(name);
   return unpickler.load();
 }

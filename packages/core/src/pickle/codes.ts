@@ -2,7 +2,7 @@
  * The message format, shared by pickler.ts and unpickler.ts.
  *
  *     message   = 'M' flags value [names offset]
- *     names     = count (module qualname)*       the offset (u32) stands in the message's last 4 bytes
+ *     names     = count (module qualname)*       the offset stands in the message's last 6 bytes
  *
  * One pass writes and one pass reads a message; what a value needs is written where it stands. Objects
  * are numbered in the order in which the reader makes them, and REF gives such a number. Integers of a
@@ -22,6 +22,9 @@ export const HAS_CODE = 0x43;
 export const HAS_REFS = 1;
 /** Flag: the message ends with names of functions and classes. @internal */
 export const HAS_NAMES = 2;
+
+/** Bytes of the number that says where the names stand. @internal */
+export const NAMES_OFFSET = 6;
 
 /** Flag: runs of more than BESIDE bytes are not in the message, but beside it, in their order. @internal */
 export const HAS_BESIDE = 4;

@@ -92,9 +92,9 @@ export abstract class PickleMessage extends PickleWriter {
       this.string(module);
       this.string(qualname);
     }
-    this.ensure(4);
-    this.buf.writeUInt32LE(offset, this.pos);
-    this.pos += 4;
+    this.ensure(code.NAMES_OFFSET);
+    this.buf.writeUIntLE(offset, this.pos, code.NAMES_OFFSET);
+    this.pos += code.NAMES_OFFSET;
   }
 
   /** What the caller gets of an error. */

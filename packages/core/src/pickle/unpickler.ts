@@ -78,14 +78,10 @@ export class Unpickler extends PickleReader {
 
   private nameTable(): Name[] {
     const body = this.pos;
-    const last = this.end - 4;
+    const last = this.end - code.NAMES_OFFSET;
     if (last < body) throw this.damaged('ends too early');
-    const { buf } = this;
-    const offset =
-      (buf[last] as number) +
-      (buf[last + 1] as number) * 0x100 +
-      (buf[last + 2] as number) * 0x10000 +
-      (buf[last + 3] as number) * 0x1000000;
+    let offset = 0;
+    for (let i = this.end - 1; i >= last; i--) offset = offset * 0x100 + (this.buf[i] as number);
     if (offset < body || offset >= last) throw this.damaged('has no table of names');
     this.pos = offset;
     this.end = last;

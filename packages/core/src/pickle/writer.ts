@@ -1,6 +1,7 @@
 /**
  * The lower half of the pickler: a growing buffer, numbers, strings, and the shapes of plain objects.
  */
+import { constants } from 'node:buffer';
 import {
   BESIDE,
   FLOAT64,
@@ -73,7 +74,11 @@ export abstract class PickleWriter {
 
   private grow(bytes: number): void {
     const used = this.pos - this.start;
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * slabSize, 2 * used + bytes + slabReserve));
+    const wanted = Math.max(2 * slabSize, 2 * used + bytes + slabReserve);
+    // Twice as much where that can be, else what there can be: a message may be nearly as long as a Buffer.
+    const larger = Buffer.allocUnsafeSlow(
+      Math.max(used + bytes, Math.min(wanted, constants.MAX_LENGTH)),
+    );
     larger.set(this.buf.subarray(this.start, this.pos));
     this.buf = larger;
     this.pos = used;

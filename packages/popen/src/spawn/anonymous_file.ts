@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { makeTempDir } from '@multiprocessing/core';
 import { memfdCreate, orClose, writeAt } from '@multiprocessing/posix';
 
+/** Bytes that are read in one call: Node takes no more than 2 GiB less one. */
+const MOST = 0x40000000;
+
 /** Makes such a file with these chunks in it, each behind its length, and returns its fd. */
 export function writeAnonymousFile(chunks: readonly Uint8Array[]): number {
   const fd = process.platform === 'linux' ? memfdCreate('multiprocessing') : openUnlinked();
@@ -25,12 +28,12 @@ export function writeAnonymousFile(chunks: readonly Uint8Array[]): number {
 }
 
 /** Reads the chunks one by one, and moves the file's position on: its writer can see that somebody reads. */
-export function* readAnonymousFile(fd: number): Generator<Uint8Array> {
+export function* readAnonymousFile(fd: number): Generator<Uint8Array<ArrayBuffer>> {
   const take = (size: number) => {
     const bytes = Buffer.allocUnsafeSlow(size);
     let done = 0;
     while (done < size) {
-      const count = readSync(fd, bytes, done, size - done, null);
+      const count = readSync(fd, bytes, done, Math.min(size - done, MOST), null);
       if (count === 0) return bytes.subarray(0, done);
       done += count;
     }

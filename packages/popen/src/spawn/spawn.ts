@@ -16,12 +16,11 @@ import {
   beginBootstrapping,
   bootstrap,
   checkMainPath,
-  closures,
   currentProcess,
+  dumpsForChild,
   type EmulatedBy,
   ForkingPickler,
   getInheritedFds,
-  getReducer,
   getSpawningPopen,
   getSpawningProcess,
   importing,
@@ -175,9 +174,8 @@ export function pickleForChild(
   setSpawningPopen(popen, process);
   try {
     const byValue = allowClosures || popen.emulatedBy !== undefined;
-    const reducer = byValue ? closures : getReducer();
-    const object = reducer.ForkingPickler.dumps(process);
-    return writeAnonymousFile([ForkingPickler.dumps(preparation), object]);
+    const object = dumpsForChild(process, byValue);
+    return writeAnonymousFile([ForkingPickler.dumps(preparation), ...object]);
   } finally {
     setSpawningPopen(...outer);
   }
@@ -253,8 +251,8 @@ function nothing(): void {}
 async function readProcess(dataFd: number): Promise<BaseProcess> {
   const chunks = readAnonymousFile(dataFd);
   try {
-    await prepare((await unpickleNext(chunks)) as PreparationData);
-    return (await unpickleNext(chunks)) as BaseProcess;
+    await prepare((await loadsFromParent(nextOf(chunks))) as PreparationData);
+    return (await loadsFromParent(nextOf(chunks), [...chunks])) as BaseProcess;
   } finally {
     close(dataFd);
   }
@@ -300,10 +298,10 @@ function rehearsed(): void {}
 
 nameExports(import.meta.url, { Rehearsal, rehearsed });
 
-function unpickleNext(chunks: Generator<Uint8Array>): Promise<unknown> {
+function nextOf(chunks: Generator<Uint8Array>): Uint8Array {
   const { value, done } = chunks.next();
   if (done) throw new RuntimeError('the parent sent less than a whole process object');
-  return loadsFromParent(value);
+  return value;
 }
 
 /** Makes this process resemble its parent; Python's `spawn.prepare`. */
