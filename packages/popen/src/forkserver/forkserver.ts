@@ -8,6 +8,7 @@
  * the server reads the end of file and goes too.
  *
  *     forkserver_main.ts  the server's program
+ *     request.ts          what a client asks the server for
  *     served.ts           the server's children, and how it learns of their end
  *     server.ts           the server
  *     spawned.ts          children that it spawns because it has threads of an addon
@@ -32,12 +33,10 @@ import {
   close,
   dup,
   kill,
-  MAX_FDS_PER_MESSAGE,
   type OSError,
   pipe,
   poll,
   read,
-  sendmsg,
   socketpair,
   startDirectory,
   WNOHANG,
@@ -50,6 +49,7 @@ import { startNode } from '../base/start_node.ts';
 import { dieWith, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
 import { argsFromInterpreterFlags, flagsOfSpawned, getExecutable } from '../spawn/spawn.ts';
+import { sendRequest } from './request.ts';
 import { readLastWord } from './status.ts';
 
 /** What a preload that fails does: nothing, a warning on stderr, or the end of the server. */
@@ -71,9 +71,6 @@ export interface ServerSettings {
   /** The directory in which the program was started. */
   startDir: string | undefined;
 }
-
-/** The request of a client that allows threads. @internal */
-export const FORK_ANYWAY = 'fork anyway';
 
 const preload = processWide('forkserver.preload', () => ({
   names: ['__main__'],
@@ -227,14 +224,13 @@ class ForkServer {
    * @param status where the server answers: it goes first, so that it arrives where not all can
    * @param fds what the child gets: parent sentinel, data, and the passed ones
    * @param allowThreads whether the server forks although it has threads of an addon
-   * @throws ValueError for too many fds
+   * @throws OSError ETOOMANYREFS or EAGAIN where the kernel does not take so many fds at once
    */
   connectToNewProcess(status: number, fds: readonly number[], allowThreads = false): void {
     this.readySync();
     const socket = this._socket as number;
-    if (fds.length + 2 > MAX_FDS_PER_MESSAGE) throw new ValueError('too many fds');
     try {
-      sendmsg(socket, Buffer.from(allowThreads ? FORK_ANYWAY : 'fork'), [status, socket, ...fds]);
+      sendRequest(socket, status, [socket, ...fds], allowThreads);
     } catch (error) {
       if (!(error instanceof BrokenPipeError)) throw error;
       throw new RuntimeError('the forkserver died: start the process again', { cause: error });

@@ -31,7 +31,6 @@ import {
   forkAvailable,
   hasPidfd,
   ignoreSignal,
-  type Message,
   noSignalOnChange,
   now,
   OSError,
@@ -45,7 +44,8 @@ import {
 import { OwnedFds } from '../base/owned_fds.ts';
 import { exitWithoutWork, reportAndExit } from '../spawn/forked.ts';
 import { _main, enterDirectory, importMainPath, leave, rehearse } from '../spawn/spawn.ts';
-import { _emulatingServer, _forkserver, FORK_ANYWAY, type ServerSettings } from './forkserver.ts';
+import { _emulatingServer, _forkserver, type ServerSettings } from './forkserver.ts';
+import { type ChildRequest, receiveRequest } from './request.ts';
 import { isPassing, rest, ServedChildren } from './served.ts';
 import { type ChildFds, isSpawned, spawnServed } from './spawned.ts';
 import { writeFailure, writeSigned } from './status.ts';
@@ -157,8 +157,8 @@ function serve(settings: ServerSettings): Request {
   for (;;) {
     if (!children.waitFor(SOCKET)) continue;
     if (reserve !== undefined) close(reserve);
-    const message = receiveRequest();
-    const request = message && makeChild(settings, message, children);
+    const asked = nextRequest();
+    const request = asked && makeChild(settings, asked, children);
     if (request !== undefined) return request;
     reserve = spare();
   }
@@ -172,11 +172,9 @@ function spare(): number | undefined {
   }
 }
 
-function receiveRequest(): ReturnType<typeof receive> | undefined {
+function nextRequest(): ChildRequest | undefined {
   try {
-    const message = receive(SOCKET, 64);
-    if (message.data.length === 0) process.exit(0); // nobody is left who could ask
-    return message;
+    return receiveRequest(SOCKET) ?? process.exit(0); // nobody is left who could ask
   } catch (error) {
     if (!isPassing(error)) {
       writeFailure(SOCKET, error); // the fds of who has asked are gone with the request
@@ -190,7 +188,7 @@ function receiveRequest(): ReturnType<typeof receive> | undefined {
 /** Forks once, or spawns. In the parent the child is noted, or why there is none is told; in the child the request is returned. */
 function makeChild(
   settings: ServerSettings,
-  { data: request, fds, lost }: Message & { lost: OSError | undefined },
+  { allowThreads, fds, lost }: ChildRequest,
   children: ServedChildren,
 ): Request | undefined {
   const [status = -1, client = -1, parentSentinel = -1, data = -1, ...inherited] = fds;
@@ -201,7 +199,7 @@ function makeChild(
     if (lost !== undefined) throw lost;
     if (!hasPidfd()) life = pipe();
     const served = { client, parentSentinel, data, inherited, life: life?.[1] };
-    pid = forkOrSpawn(settings, served, String(request) === FORK_ANYWAY);
+    pid = forkOrSpawn(settings, served, allowThreads);
   } catch (error) {
     // What is no error of the kernel the client cannot be told: it reads the end of file.
     if (!(error instanceof OSError)) writeStderr(`forkserver: ${inspect(error)}\n`);
