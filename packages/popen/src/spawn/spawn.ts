@@ -202,11 +202,7 @@ export const FIRST_INHERITED = 7;
  * @param prepared called when the main module is imported
  * @internal
  */
-export function spawnMain(
-  inheritedFds: number,
-  codeCache?: number,
-  prepared: () => void = nothing,
-): void {
+export function spawnMain(inheritedFds: number, codeCache?: number, prepared?: () => void): void {
   close(GUARD);
   if (process.execArgv[0] === SMALL_POOL) {
     process.execArgv.shift(); // no business of what this process starts
@@ -238,14 +234,12 @@ export function leave(code: number): never {
 export async function _main(
   dataFd: number,
   parentSentinel: number,
-  prepared: () => void = nothing,
+  prepared?: () => void,
 ): Promise<number> {
   const self = await readProcess(dataFd);
-  prepared();
+  prepared?.();
   return bootstrap(self, parentSentinel);
 }
-
-function nothing(): void {}
 
 /** Prepares this process and makes the process object that its parent has pickled. */
 async function readProcess(dataFd: number): Promise<BaseProcess> {
