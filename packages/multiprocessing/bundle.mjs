@@ -35,7 +35,7 @@ const common = {
 // The loader is written into the programs: another file to find and read would cost a child 1 ms.
 const programs = {
   spawn_main:
-    'const [passed, cacheFd, adds] = process.argv.slice(3).map(Number); loadBundle({ cacheFd, keep: adds === 1 }).exports.spawnMain(passed, adds === 1 ? cacheFd : undefined);',
+    'const [passed, cacheFd] = process.argv.slice(3).map(Number); loadBundle(cacheFd).exports.spawnMain(passed);',
   forkserver_main: 'loadBundle().exports.forkserverMain(...process.argv.slice(2));',
 };
 

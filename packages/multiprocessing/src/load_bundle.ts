@@ -2,19 +2,39 @@
  * Loads the bundle, once per process. V8 takes 5 ms to parse it in each new process; with the code cache that a
  * spawned child gets from its parent it takes none.
  */
-import { closeSync, readFileSync, readSync, realpathSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync, readSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 import { BUNDLE, type LoadedBundle } from '@multiprocessing/core/base/bundle';
 
-/** The file begins with the place and the length of the cache. */
-function readCodeCache(fd: number): Buffer {
-  const header = new BigUint64Array(2);
-  readSync(fd, header, 0, header.byteLength, 0);
-  const [place, length] = [...header].map(Number) as [number, number];
-  const data = Buffer.allocUnsafeSlow(length);
-  readSync(fd, data, 0, length, place);
-  return data;
+/** The bytes of the length before the cache. */
+const HEAD = 8;
+
+/**
+ * Reads the code cache, and closes its fd. What is not whole is none: V8 would not notice that its end is missing.
+ * @returns undefined where there is none, whatever the fd is
+ */
+function readCodeCache(fd: number): Buffer | undefined {
+  try {
+    const head = new BigUint64Array(1);
+    if (readSync(fd, head, 0, HEAD, 0) !== HEAD) return undefined;
+    const size = fstatSync(fd).size - HEAD;
+    if (size <= 0 || head[0] !== BigInt(size)) return undefined;
+    const data = Buffer.allocUnsafeSlow(size);
+    return readSync(fd, data, 0, size, HEAD) === size ? data : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    closeQuietly(fd);
+  }
+}
+
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // nothing was passed
+  }
 }
 
 /** The folder of the CommonJS file that esbuild makes of this one. */
@@ -32,26 +52,15 @@ function resolveOfEsModule(): LoadedBundle['resolve'] {
 
 /**
  * Loads the bundle that lies beside this file.
- * @param options.cacheFd of a file that holds V8's code cache of it (popen/spawn/code_cache.ts)
- * @param options.keep whether that stays open
+ * @param cacheFd of a file that holds V8's code cache of it (popen/spawn/code_cache.ts)
  */
-export function loadBundle({
-  cacheFd,
-  keep = false,
-}: {
-  cacheFd?: number;
-  keep?: boolean;
-} = {}): LoadedBundle {
+export function loadBundle(cacheFd?: number): LoadedBundle {
   const holder = globalThis as { [BUNDLE]?: LoadedBundle };
   if (holder[BUNDLE] !== undefined) return holder[BUNDLE];
   // Node may have been told to preserve links: what is sent names this file, and a child need not come to it by the same one.
   const filename = realpathSync.native(join(__dirname, 'bundle.cjs'));
   const source = readFileSync(filename, 'utf8');
-  let cachedData: Buffer | undefined;
-  if (cacheFd) {
-    cachedData = readCodeCache(cacheFd);
-    if (!keep) closeSync(cacheFd);
-  }
+  const cachedData = cacheFd ? readCodeCache(cacheFd) : undefined;
   const script = new Script(source, { filename, cachedData });
   const module: { exports: LoadedBundle['exports'] } = { exports: {} };
   let resolve: LoadedBundle['resolve'];

@@ -36,6 +36,7 @@ export {
   readAt,
   readInto,
   replaceByNeverReady,
+  sealedCopy,
   sealedMemfd,
   setCloexec,
   setStatusFlags,

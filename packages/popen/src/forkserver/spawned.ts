@@ -59,6 +59,6 @@ export function isSpawned([flag, passed, emulates]: readonly string[]): boolean 
   if (flag !== FLAG) return false;
   const server = emulates === EMULATES ? _emulatingServer : _forkserver;
   server._socket = FIRST_INHERITED + Number(passed);
-  spawnMain(Number(passed), undefined, util.forgetExitHandlers);
+  spawnMain(Number(passed), util.forgetExitHandlers);
   return true;
 }

@@ -21,7 +21,7 @@ import { codeCacheFd } from '../spawn/code_cache.ts';
 import { DATA, flagsOfSpawned, getExecutable, pickleForChild } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
 
-/** How a child knows that it is one. Behind it stand the number of passed fds, the fd of the code cache, and 1 if the child adds to that. */
+/** How a child knows that it is one. Behind it stand the number of passed fds, and the fd of the code cache. */
 const FLAG = '--multiprocessing-fork';
 
 /** Launches a child by posix_spawn(3); Python's `popen_spawn_posix.Popen`. */
@@ -59,8 +59,7 @@ export class Popen extends popen_fork.Popen {
     const args = [entryPath('spawn_main'), FLAG, String(passed.length)];
     const codeCache = codeCacheFd();
     if (codeCache !== undefined) {
-      args.push(String(FIRST_PASSED_FD + fds.push(codeCache.fd) - 1));
-      if (codeCache.adds) args.push('1');
+      args.push(String(FIRST_PASSED_FD + fds.push(codeCache) - 1));
     }
     const pid = startNode(executable, flags, args, fds);
     this.pid = pid;

@@ -53,7 +53,6 @@ import {
 import type { LaunchOptions } from '../base/launch_options.ts';
 import { mayChoosePool, SMALL_POOL } from '../base/start_watch.ts';
 import { readAnonymousFile, writeAnonymousFile } from './anonymous_file.ts';
-import { addCodeCache } from './code_cache.ts';
 import { exitWithoutWork, reportAndExit } from './forked.ts';
 
 //
@@ -198,11 +197,10 @@ export const FIRST_INHERITED = 7;
 /**
  * The program of a spawned child; Python's `spawn_main`.
  * @param inheritedFds how many fds duplicateForChild passed
- * @param codeCache the fd of the code cache, if this child is to add to it
  * @param prepared called when the main module is imported
  * @internal
  */
-export function spawnMain(inheritedFds: number, codeCache?: number, prepared?: () => void): void {
+export function spawnMain(inheritedFds: number, prepared?: () => void): void {
   close(GUARD);
   if (process.execArgv[0] === SMALL_POOL) {
     process.execArgv.shift(); // no business of what this process starts
@@ -211,14 +209,7 @@ export function spawnMain(inheritedFds: number, codeCache?: number, prepared?: (
   setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
   beginBootstrapping();
   exitWithoutWork();
-  _main(DATA, PARENT_SENTINEL, prepared).then((code) => {
-    try {
-      if (codeCache !== undefined) addCodeCache(codeCache);
-    } catch {
-      // no memory for a gain of those after it: this child's exit code is its own
-    }
-    leave(code);
-  }, reportAndExit);
+  _main(DATA, PARENT_SENTINEL, prepared).then(leave, reportAndExit);
 }
 
 /** Ends this child: at once if it stands in for a forked one, whose 'exit' handlers do not run. @internal */

@@ -4,7 +4,7 @@
  *     background.ts  what a thread does for others while it sleeps in poll(2)
  *     raw_fd.ts      open, read and close for both sides of a fork
  */
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { calledByChildren } from '../ffi/compiled.ts';
 import {
   F_ADD_SEALS,
@@ -13,6 +13,7 @@ import {
   F_SEAL_GROW,
   F_SEAL_SEAL,
   F_SEAL_SHRINK,
+  F_SEAL_WRITE,
   F_SETFD,
   F_SETFL,
   F_SETOWN,
@@ -247,6 +248,38 @@ export function sealedMemfd(
     cFcntl(fd, F_ADD_SEALS, 'int', F_SEAL_SEAL | F_SEAL_SHRINK | grow);
     return fd;
   });
+}
+
+/**
+ * Makes a file without a name in memory that nobody can change any more, whoever gets it, and opens it for reading. It
+ * does not survive exec. Linux only.
+ * @param parts its bytes
+ * @throws OSError, EINVAL where the kernel cannot seal
+ */
+export function sealedCopy(name: string, parts: readonly Uint8Array[]): number {
+  const fd = aboveStandardStreams(cMemfd(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  return orClose(fd, () => {
+    let position = 0;
+    for (const part of parts) {
+      writeAt(fd, part, position);
+      position += part.length;
+    }
+    const seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    cFcntl(fd, F_ADD_SEALS, 'int', seals);
+    return forReading(fd);
+  });
+}
+
+/** Opens it once more, and closes this fd. Without /proc that cannot be, and the seals have to do. */
+function forReading(fd: number): number {
+  let reading: number;
+  try {
+    reading = aboveStandardStreams(openSync(`/proc/self/fd/${fd}`, 'r'));
+  } catch {
+    return fd;
+  }
+  close(fd);
+  return reading;
 }
 
 /**

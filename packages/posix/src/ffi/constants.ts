@@ -103,6 +103,7 @@ export const F_ADD_SEALS = 1033;
 export const F_SEAL_SEAL = 1;
 export const F_SEAL_SHRINK = 2;
 export const F_SEAL_GROW = 4;
+export const F_SEAL_WRITE = 8;
 
 /** open(2) and linkat(2), Linux: a file without a name. O_TMPFILE is this bit and O_DIRECTORY. */
 export const O_TMPFILE_ALONE = 0o20000000;
