@@ -3,8 +3,9 @@
  */
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { writeSync } from 'node:fs';
+import { readdirSync, readlinkSync, writeSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import * as mp from 'multiprocessing';
 import {
   answerChallenge,
   answerChallengeSync,
@@ -15,9 +16,12 @@ import {
   Listener,
   type ListenerOptions,
   Pipe,
+  wait,
+  waitSync,
 } from 'multiprocessing/connection';
 import { getTempDir } from 'multiprocessing/util';
 import { afterEach, describe, expect, test } from 'vitest';
+import * as targets from '../fixtures/dist/listener_targets.js';
 import { describeError, errorOf } from '../fixtures/dist/targets.js';
 import { scratchFile } from '../support/scratch.ts';
 
@@ -157,15 +161,87 @@ test('the time for the proof is that of the whole of it', async () => {
 
 test('a stranger who says nothing holds up nobody else, and goes with the listener', async () => {
   const listener = listen();
-  const first = errorOf(() => listener.accept());
-  const second = listener.accept();
+  const first = listener.accept();
+  const second = errorOf(() => listener.accept());
   const socket = await stranger(listener, nothing, false);
   track(await Client(listener.address, { authkey }));
-  track(await second);
+  track(await first);
   listener.close();
-  expect(await first).toMatchObject({ name: 'OSError', message: 'listener is closed' });
+  expect(await second).toMatchObject({ name: 'OSError', message: 'listener is closed' });
   socket.resume();
   await closing(socket);
+});
+
+/** Fds of this process that are sockets. */
+const sockets = () =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
+    } catch {
+      return false; // that of the listing
+    }
+  }).length;
+
+test('one accept is enough for many who say nothing and one who does, and they are capped', async () => {
+  const listener = listen({ backlog: 256, authTimeout: 600 });
+  const before = sockets();
+  const silent: Socket[] = [];
+  for (let i = 0; i < 100; i++) silent.push(await stranger(listener, nothing, false));
+  const held = () => sockets() - before - silent.length - 1; // the client is one, too
+  const client = Client(listener.address, { authkey });
+  const server = track(await listener.accept());
+  await server.send('at last');
+  expect(await track(await client).recv()).toBe('at last');
+  expect(held()).toBeLessThanOrEqual(64 + 1);
+  // The others wait where they are, and so does the next accept.
+  const [again, next] = await Promise.all([
+    Client(listener.address, { authkey }),
+    listener.accept(),
+  ]);
+  track(again);
+  track(next);
+  listener.close();
+  for (const socket of silent) {
+    socket.resume();
+    await closing(socket);
+  }
+});
+
+test('a client that needs a thread of its own to answer gets in past silent ones, blocking', async () => {
+  const listener = listen({ backlog: 64 });
+  for (let i = 0; i < 10; i++) await stranger(listener, nothing, false);
+  const p = new (mp.getContext('spawn').Process)({
+    target: targets.sayHello,
+    args: [listener.address, { authkey }],
+  });
+  await p.start();
+  const server = track(listener.acceptSync());
+  expect(server.recvSync()).toBe('hello');
+  await p.join();
+});
+
+test('a listener is ready when one who is at the proof has said something', async () => {
+  const listener = listen();
+  const slow = await stranger(listener, nothing, false);
+  let heard = Buffer.alloc(0);
+  slow.on('data', (data: Buffer) => {
+    heard = Buffer.concat([heard, data]);
+  });
+  const accepting = listener.accept();
+  track(await Client(listener.address, { authkey }));
+  track(await accepting); // the slow one was taken in before
+  while (heard.length < 4 + 11 + 48) await once(slow, 'data');
+  expect(await wait([listener], 0)).toEqual([]);
+  const ready = wait([listener]);
+  slow.write(
+    frame(
+      createHmac('md5', authkey)
+        .update(heard.subarray(4 + 11))
+        .digest(),
+    ),
+  );
+  expect(await ready).toEqual([listener]);
+  expect(waitSync([listener], 0)).toEqual([listener]);
 });
 
 test('strangers who come and go at once are no trouble', async () => {

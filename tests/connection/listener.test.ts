@@ -302,10 +302,11 @@ describe('the path of a socket', () => {
   });
 });
 
-test('a listener that is not given to a child cannot be pickled with a key of the process', () => {
-  const { authkey } = mp.currentProcess();
-  const listener = listen(undefined, { authkey });
-  expect(() => ForkingPickler.dumps(listener)).toThrow();
+test('a listener with a key is sent to nobody but a child that is being started', () => {
+  for (const authkey of [mp.currentProcess().authkey, Buffer.from('secret'), Uint8Array.of(7)]) {
+    const listener = listen(undefined, { authkey });
+    expect(() => ForkingPickler.dumps(listener)).toThrow(/AuthenticationString .* disallowed/);
+  }
 });
 
 forEachStartMethod((ctx) => {

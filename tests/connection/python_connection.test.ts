@@ -108,13 +108,11 @@ async function* pairs(
   what: What,
   options: Pick<ListenerOptions, 'codec'> = {},
 ): AsyncGenerator<[Connection, Started]> {
-  for (const authkey of [undefined, key, Buffer.alloc(0)]) {
+  for (const authkey of [undefined, key]) {
     const listener = track(new Listener(address, { ...options, authkey }));
     const client = start(python, 'client', listener.address, authkey, what);
     yield [track(await listener.accept()), client];
     listener.close();
-    // The Listener of Python 3.11 takes an empty key for none, its Client does not.
-    if (authkey?.length === 0 && knowsMD5Alone(python)) continue;
     const server = start(python, 'listener', address, authkey, what);
     yield [track(await Client((await server.line()) as Address, { ...options, authkey })), server];
   }
@@ -256,7 +254,7 @@ import json, os, sys
 from multiprocessing.connection import _create_response
 out = []
 for digest in ['', 'md5', 'sha256', 'sha384', 'sha3_256', 'sha3_384']:
-    for size in (0, 5, 64, 65, 200):
+    for size in (1, 5, 64, 65, 200):
         key = os.urandom(size)
         message = (b'{%s}' % digest.encode() if digest else b'') + os.urandom(40 if digest else 20)
         out.append([key.hex(), message.hex(), _create_response(key, message).hex()])
@@ -264,6 +262,7 @@ print(json.dumps(out))
 `,
     );
     expect(stderr).toBe('');
+    const digests = ['md5', 'sha256', 'sha384', 'sha3_256', 'sha3_384'];
     const vectors = JSON.parse(stdout) as [string, string, string][];
     expect(vectors).toHaveLength(30);
     for (const [secret, message, expected] of vectors) {
@@ -278,6 +277,7 @@ print(json.dumps(out))
           recvBytes: () => incoming.shift() as Buffer,
         },
         Buffer.from(secret, 'hex'),
+        { digests },
       );
       expect(said).toEqual([expected]);
     }

@@ -8,6 +8,7 @@ export * from './base/base.ts';
 export { closures, dumpsForChild, loadsFromParent, rehearsalMessage } from './closures/closures.ts';
 export type { Address, Family } from './connection/addresses.ts';
 export {
+  type AnswerOptions,
   answerChallenge,
   answerChallengeSync,
   type ChallengeOptions,

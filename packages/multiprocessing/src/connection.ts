@@ -1,6 +1,7 @@
 /** `multiprocessing/connection`: connections, listeners and clients, and waits for several objects. */
 export {
   type Address,
+  type AnswerOptions,
   answerChallenge,
   answerChallengeSync,
   type Bytes,

@@ -13,6 +13,9 @@ import { typeError, ValueError } from './errors.ts';
  */
 export type Waitable = number | { fileno(): number } | Socket | Server;
 
+/** The fds, beside its own, by which an object becomes ready. @internal */
+export const moreFds = Symbol('moreFds');
+
 /** What a socket or server of node:net keeps its fd in. */
 interface NetObject {
   _handle?: { fd?: number } | null;
@@ -39,6 +42,12 @@ export function filenoOf(object: Waitable): number {
   throw typeError(
     `objects must be fd numbers, connections, sockets or servers, not ${inspect(object)}`,
   );
+}
+
+/** All fds by which an object becomes ready, its own first. */
+function filenosOf(object: Waitable): readonly number[] {
+  const more = (object as { readonly [moreFds]?: readonly number[] })[moreFds];
+  return more === undefined ? [filenoOf(object)] : [filenoOf(object), ...more];
 }
 
 /** Whether Node has read for a socket already what somebody waits for. */
@@ -71,10 +80,10 @@ export async function wait<T extends Waitable>(
 export function waitSync<T extends Waitable>(objects: Iterable<T>, timeout?: number): T[] {
   checkTimeout(timeout);
   const list = [...new Set(objects)];
-  const fds = list.map(filenoOf);
+  const fds = list.map(filenosOf);
   const buffered = list.some(hasBuffered);
-  const ready = new Set(poll(fds, buffered ? 0 : timeout));
-  return list.filter((object, i) => ready.has(fds[i] as number) || hasBuffered(object));
+  const ready = new Set(poll(fds.flat(), buffered ? 0 : timeout));
+  return list.filter((object, i) => fds[i]?.some((fd) => ready.has(fd)) || hasBuffered(object));
 }
 
 /**
@@ -91,7 +100,7 @@ function oneIsReady<T extends Waitable>(list: readonly T[], ms: number): Promise
     };
     try {
       for (const object of list) {
-        stops.push(onReady(filenoOf(object), wake));
+        for (const fd of filenosOf(object)) stops.push(onReady(fd, wake));
         const event = takenEvent(object);
         if (event === undefined) continue;
         const taken = () => wake(object);

@@ -1,29 +1,35 @@
 /**
  * Counterpart of "Authentication stuff" in multiprocessing/connection.py: each side proves that it holds the key without
- * showing it. The bytes on the wire are CPython's, those of 3.12 and later and those of 3.11 and before.
- * Deviations: D-084.
+ * showing it. What is sent and signed is in challenges.ts. Deviations: D-084, D-190, D-191, D-192.
  */
-import { inspect } from 'node:util';
-import { urandom } from '@multiprocessing/posix';
 import { AuthenticationError, ValueError } from '../base/errors.ts';
+import { processWide } from '../base/state.ts';
+import { typeName } from '../process/authkey.ts';
+import {
+  agreed,
+  challenger,
+  checkDigest,
+  checkDigests,
+  compare,
+  type Digests,
+  hmac,
+  LEGACY_CHALLENGE,
+  makeChallenge,
+  makeNonce,
+  named,
+  nonceOf,
+  parse,
+  type Role,
+  show,
+  sign,
+} from './challenges.ts';
 
 const CHALLENGE = Buffer.from('#CHALLENGE#');
 const WELCOME = Buffer.from('#WELCOME#');
 const FAILURE = Buffer.from('#FAILURE#');
 
-/** Random bytes of a challenge. With the digest's name in front it is longer than one of Python 3.11. */
-const MESSAGE_LENGTH = 40;
-
 /** The longest message that is accepted of somebody who has not proved anything. @internal */
 export const MAX_HANDSHAKE_MESSAGE = 256;
-
-/** The digests that a side may ask for. */
-const DIGESTS: readonly string[] = ['md5', 'sha256', 'sha384', 'sha3_256', 'sha3_384'];
-const LONGEST_DIGEST_NAME = Math.max(...DIGESTS.map(({ length }) => length));
-
-/** Python up to 3.11 sends challenges of 20 bytes and answers of 16, HMAC-MD5 without a name. */
-const LEGACY_CHALLENGE = 20;
-const LEGACY_LENGTHS: readonly number[] = [LEGACY_CHALLENGE, 16];
 
 /** What messages go through: a `Connection`, or anything that has these two. */
 export interface MessageChannel {
@@ -37,18 +43,52 @@ export interface MessageChannelSync {
   recvBytesSync(maxlength: number): Uint8Array;
 }
 
+/** Options of `answerChallenge`. */
+export interface AnswerOptions {
+  /**
+   * The digests that this side agrees to, of md5, sha256, sha384, sha3_256 and sha3_384; the first is asked for. Without it all
+   * but md5, which only a Python up to 3.11 may use, with a warning.
+   */
+  digests?: readonly string[] | undefined;
+}
+
 /** Options of `deliverChallenge`. */
-export interface ChallengeOptions {
-  /** md5, sha256, sha384, sha3_256 or sha3_384. */
+export interface ChallengeOptions extends AnswerOptions {
+  /** The digest to ask for. */
   digestName?: string | undefined;
 }
 
 /** A handshake without its channel: it yields what is to be sent, or undefined to be given the next message. @internal */
 export type Handshake = Generator<Uint8Array | undefined, void, Uint8Array>;
 
+/** The half of a handshake that was done, for the other half. */
+interface Session {
+  /** Which of the two this side is, once it is known. */
+  role?: Role;
+  /** The first challenge, and the random bytes of the second, if both sides are this library. */
+  first?: Buffer | undefined;
+  nonce?: Buffer | undefined;
+}
+
+/** Of the channels on which one half has been done. */
+const sessions = new WeakMap<object, Session>();
+
+/** @param next the role of a side that has done the other half before */
+function sessionOf(channel: object, next: Role): Session {
+  const known = sessions.get(channel);
+  if (known?.role === next) {
+    sessions.delete(channel);
+    return known;
+  }
+  const session: Session = {};
+  sessions.set(channel, session);
+  return session;
+}
+
 /**
- * Has the other side prove that it holds the key; Python's `connection.deliver_challenge`.
- * @throws AuthenticationError if it does not hold it, ValueError for a key that is no bytes or an unknown digest
+ * Has the other side prove that it holds the key; Python's `connection.deliver_challenge`. When `answerChallenge` was called
+ * for this connection before, the two are one handshake.
+ * @throws AuthenticationError if it does not hold it; ValueError for a key that is no bytes or empty, or an unknown digest
  * @throws what the channel throws, EOFError among others
  */
 export async function deliverChallenge(
@@ -56,7 +96,7 @@ export async function deliverChallenge(
   authkey: Uint8Array,
   options?: ChallengeOptions,
 ): Promise<void> {
-  await drive(delivering(authkey, options), connection);
+  await drive(delivering(sessionOf(connection, 'client'), authkey, options), connection);
 }
 
 /** The blocking twin of `deliverChallenge`. */
@@ -65,36 +105,45 @@ export function deliverChallengeSync(
   authkey: Uint8Array,
   options?: ChallengeOptions,
 ): void {
-  driveSync(delivering(authkey, options), connection);
+  driveSync(delivering(sessionOf(connection, 'client'), authkey, options), connection);
 }
 
 /**
- * Proves to the other side that this one holds the key; Python's `connection.answer_challenge`.
- * @throws AuthenticationError if the other side is not convinced or sends no challenge, ValueError for a key that is no bytes
+ * Proves to the other side that this one holds the key; Python's `connection.answer_challenge`. When `deliverChallenge` was
+ * called for this connection before, the two are one handshake.
+ * @throws AuthenticationError if the other side is not convinced or sends no challenge; ValueError for a key that is no
+ *   bytes or empty, or an unknown digest
  * @throws what the channel throws, EOFError among others
  */
 export async function answerChallenge(
   connection: MessageChannel,
   authkey: Uint8Array,
+  options?: AnswerOptions,
 ): Promise<void> {
-  await drive(answering(authkey), connection);
+  await drive(answering(sessionOf(connection, 'listener'), authkey, options), connection);
 }
 
 /** The blocking twin of `answerChallenge`. */
-export function answerChallengeSync(connection: MessageChannelSync, authkey: Uint8Array): void {
-  driveSync(answering(authkey), connection);
+export function answerChallengeSync(
+  connection: MessageChannelSync,
+  authkey: Uint8Array,
+  options?: AnswerOptions,
+): void {
+  driveSync(answering(sessionOf(connection, 'listener'), authkey, options), connection);
 }
 
 /** What a listener does with a connection. @internal */
-export function* listenerHandshake(authkey: Uint8Array): Handshake {
-  yield* delivering(authkey);
-  yield* answering(authkey);
+export function* listenerHandshake(authkey: Uint8Array, options?: AnswerOptions): Handshake {
+  const session: Session = {};
+  yield* delivering(session, authkey, options);
+  yield* answering(session, authkey, options);
 }
 
 /** What a client does. @internal */
-export function* clientHandshake(authkey: Uint8Array): Handshake {
-  yield* answering(authkey);
-  yield* delivering(authkey);
+export function* clientHandshake(authkey: Uint8Array, options?: AnswerOptions): Handshake {
+  const session: Session = {};
+  yield* answering(session, authkey, options);
+  yield* delivering(session, authkey, options);
 }
 
 /** Does a handshake over a channel. @internal */
@@ -121,29 +170,72 @@ function driveSync(handshake: Handshake, channel: MessageChannelSync): void {
 }
 
 function* delivering(
+  session: Session,
   authkey: Uint8Array,
-  { digestName = 'sha256' }: ChallengeOptions = {},
+  { digestName, digests }: ChallengeOptions = {},
 ): Handshake {
   checkKey(authkey);
-  if (!DIGESTS.includes(digestName)) {
-    throw new ValueError(
-      `digestName must be one of ${DIGESTS.join(', ')}, not ${inspect(digestName)}`,
-    );
+  let accepted = checkDigests(digests);
+  if (digestName !== undefined) {
+    checkDigest(digestName, 'digestName');
+    accepted = { ...accepted, names: [digestName, ...accepted.names] };
   }
-  const challenge = Buffer.concat([Buffer.from(`{${digestName}}`), urandom(MESSAGE_LENGTH)]);
+  session.role ??= 'listener';
+  const asked = accepted.names[0] as string;
+  const challenge = makeChallenge(asked, session.nonce ?? makeNonce(), session.role);
   yield Buffer.concat([CHALLENGE, challenge]);
-  const response = yield undefined;
+  const response = Buffer.from(yield undefined);
+  let isLegacy: boolean;
   try {
-    _verifyChallenge(authkey, challenge, response);
+    isLegacy = verify(session, authkey, { challenge, response, accepted });
   } catch (error) {
     yield FAILURE;
     throw error;
   }
   yield WELCOME;
+  if (isLegacy && accepted.toleratesLegacy) warnOfLegacy();
 }
 
-function* answering(authkey: Uint8Array): Handshake {
+interface Answered {
+  readonly challenge: Buffer;
+  readonly response: Buffer;
+  readonly accepted: Digests;
+}
+
+/** @returns whether it is the answer of a Python up to 3.11 @throws AuthenticationError */
+function verify(
+  session: Session,
+  authkey: Uint8Array,
+  { challenge, response, accepted }: Answered,
+): boolean {
+  const parsed = parse(response);
+  const digest = agreed(parsed.digest, accepted);
+  let { payload } = parsed;
+  let expected: Buffer;
+  if (session.role === 'client' && session.first !== undefined) {
+    expected = sign(authkey, digest, 'listener', [session.first, challenge]);
+  } else {
+    expected = hmac(authkey, challenge, digest);
+    const { length } = nonceOf(challenge);
+    if (session.role === 'listener' && payload.length === expected.length + length) {
+      session.first = challenge;
+      session.nonce = payload.subarray(expected.length);
+      payload = payload.subarray(0, expected.length);
+      expected = sign(authkey, digest, 'client', [challenge, session.nonce]);
+    }
+  }
+  compare(expected, payload, digest);
+  return parsed.digest === undefined;
+}
+
+function* answering(
+  session: Session,
+  authkey: Uint8Array,
+  { digests }: AnswerOptions = {},
+): Handshake {
   checkKey(authkey);
+  const accepted = checkDigests(digests);
+  session.role ??= 'client';
   const message = Buffer.from(yield undefined);
   if (!message.subarray(0, CHALLENGE.length).equals(CHALLENGE)) {
     throw new AuthenticationError(`Protocol error, expected challenge: message=${show(message)}`);
@@ -152,84 +244,62 @@ function* answering(authkey: Uint8Array): Handshake {
   if (challenge.length < LEGACY_CHALLENGE) {
     throw new AuthenticationError(`challenge too short: ${challenge.length} bytes`);
   }
-  yield _createResponse(authkey, challenge);
+  const asked = parse(challenge).digest;
+  const digest = agreed(asked, accepted);
+  yield respond(session, authkey, challenge, asked === undefined ? undefined : digest);
   const verdict = yield undefined;
   if (!WELCOME.equals(verdict)) throw new AuthenticationError('digest sent was rejected');
+  if (asked === undefined && accepted.toleratesLegacy) warnOfLegacy();
+}
+
+/** @param digest undefined for a Python up to 3.11 @throws AuthenticationError */
+function respond(
+  session: Session,
+  authkey: Uint8Array,
+  challenge: Buffer,
+  digest: string | undefined,
+): Buffer {
+  const from = challenger(challenge);
+  if (from === session.role) {
+    throw new AuthenticationError('a challenge of this side has come back: it is not answered');
+  }
+  if (session.role === 'listener') {
+    const { first, nonce } = session;
+    // Both of this library, or none: what the other side has said of itself before is signed.
+    if ((from !== undefined) !== (first !== undefined)) throw otherChallenge();
+    if (first !== undefined && nonce !== undefined) {
+      if (digest === undefined || !nonceOf(challenge).equals(nonce)) throw otherChallenge();
+      return named(digest, sign(authkey, digest, 'listener', [first, challenge]));
+    }
+  } else if (from !== undefined && digest !== undefined) {
+    session.first = challenge;
+    session.nonce = makeNonce();
+    const signed = sign(authkey, digest, 'client', [challenge, session.nonce]);
+    return named(digest, signed, session.nonce);
+  }
+  if (digest === undefined) return hmac(authkey, challenge, 'md5');
+  return named(digest, hmac(authkey, challenge, digest));
+}
+
+function otherChallenge(): AuthenticationError {
+  return new AuthenticationError('the challenge is not the one that the other side has signed');
 }
 
 function checkKey(authkey: unknown): void {
-  if (authkey instanceof Uint8Array) return;
-  throw new ValueError(`authkey must be bytes (a Uint8Array), not ${inspect(authkey)}`);
+  if (!(authkey instanceof Uint8Array)) {
+    throw new ValueError(`authkey must be bytes (a Uint8Array), not ${typeName(authkey)}`);
+  }
+  if (authkey.length === 0) throw new ValueError('authkey is empty: everybody holds such a key');
 }
 
-/**
- * The answer to a challenge; Python's `connection._create_response`.
- * @throws AuthenticationError for a challenge of no known form
- * @internal
- */
-export function _createResponse(authkey: Uint8Array, challenge: Uint8Array): Uint8Array {
-  const { digest } = parse(Buffer.from(challenge));
-  if (digest !== undefined) return modernResponse(authkey, challenge, digest);
-  try {
-    return hmac(authkey, challenge, 'md5');
-  } catch {
-    // There is no MD5 here (FIPS mode): the other side will refuse this, or know better than Python 3.11.
-    return modernResponse(authkey, challenge, 'sha256');
-  }
-}
+const warned = processWide('legacyAuthentication', () => ({ once: false }));
 
-function modernResponse(authkey: Uint8Array, challenge: Uint8Array, digest: string): Uint8Array {
-  return Buffer.concat([Buffer.from(`{${digest}}`), hmac(authkey, challenge, digest)]);
-}
-
-/**
- * Checks the answer to a challenge; Python's `connection._verify_challenge`.
- * @throws AuthenticationError unless it was made with the key
- * @internal
- */
-export function _verifyChallenge(
-  authkey: Uint8Array,
-  challenge: Uint8Array,
-  response: Uint8Array,
-): void {
-  const { digest = 'md5', payload } = parse(Buffer.from(response));
-  let expected: Buffer;
-  try {
-    expected = hmac(authkey, challenge, digest);
-  } catch {
-    throw new AuthenticationError(`the digest ${digest} is not supported here`);
-  }
-  if (expected.length !== payload.length) {
-    throw new AuthenticationError(
-      `expected ${digest} of length ${expected.length}, got ${payload.length}`,
-    );
-  }
-  const { timingSafeEqual } = process.getBuiltinModule('node:crypto');
-  if (!timingSafeEqual(expected, payload)) {
-    throw new AuthenticationError('digest received was wrong');
-  }
-}
-
-/** Takes a message apart; without a digest it is one of Python 3.11 or before. */
-function parse(message: Buffer): { digest?: string; payload: Buffer } {
-  if (LEGACY_LENGTHS.includes(message.length)) return { payload: message };
-  const head = message.toString('latin1', 0, LONGEST_DIGEST_NAME + 2);
-  const digest = /^\{(.*?)\}/s.exec(head)?.[1];
-  if (digest !== undefined && DIGESTS.includes(digest)) {
-    return { digest, payload: message.subarray(digest.length + 2) };
-  }
-  throw new AuthenticationError(
-    'unsupported message length, missing digest prefix, or unsupported digest:' +
-      ` message=${show(message)}`,
+function warnOfLegacy(): void {
+  if (warned.once) return;
+  warned.once = true;
+  process.emitWarning(
+    'the proof of the key with a Python up to 3.11 was by HMAC-MD5, it knows no other:' +
+      " with 'md5' in the option `digests` this is not warned of, with digests without it such peers are refused",
+    { type: 'LegacyDigestWarning', code: 'MP_MD5' },
   );
-}
-
-/** Over the whole message, its digest's name too: nobody on the way can talk the sides into a weaker one. */
-function hmac(authkey: Uint8Array, message: Uint8Array, digest: string): Buffer {
-  const { createHmac } = process.getBuiltinModule('node:crypto');
-  return createHmac(digest.replace('sha3_', 'sha3-'), authkey).update(message).digest();
-}
-
-function show(message: Buffer): string {
-  return inspect(message.toString('latin1'));
 }

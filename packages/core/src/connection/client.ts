@@ -3,6 +3,7 @@
  */
 import { connectStream, connectStreamSync } from '@multiprocessing/posix';
 import { checkOptions, checkTimeout } from '../base/arguments.ts';
+import { toAuthkey } from '../process/authkey.ts';
 import {
   type Address,
   checkAddress,
@@ -11,10 +12,14 @@ import {
   resolveAddressSync,
 } from './addresses.ts';
 import { clientHandshake } from './authentication.ts';
+import { checkDigests } from './challenges.ts';
 import { type CodecOption, resolveCodec } from './codec.ts';
 import type { Connection } from './connection.ts';
 import { authenticate, authenticateSync } from './handshake.ts';
-import { adoptConnection, checkAuthkey } from './listener.ts';
+import { adoptConnection } from './listener.ts';
+
+/** How long a listener may take to accept and to prove that it holds the key, in seconds. */
+const AUTH_TIMEOUT = 60;
 
 /** Options of a Client. */
 export interface ClientOptions {
@@ -24,8 +29,10 @@ export interface ClientOptions {
   authkey?: Uint8Array | undefined;
   /** How `send` and `recv` turn objects into bytes. */
   codec?: CodecOption | undefined;
-  /** How long that proof may take, in seconds. Without it as long as the listener takes to accept. */
+  /** How long that proof may take, in seconds, until the listener accepts included: 60 without; Infinity waits for ever. */
   authTimeout?: number | undefined;
+  /** The digests that the proof may use, see `AnswerOptions`. */
+  digests?: readonly string[] | undefined;
 }
 
 /**
@@ -39,29 +46,28 @@ export interface ClientOptions {
  * @throws EOFError when the listener has hung up
  */
 export async function Client(address: Address, options: ClientOptions = {}): Promise<Connection> {
-  const family = check(address, options);
-  const { authkey, codec, authTimeout } = options;
+  const { family, handshake, codec, authTimeout } = check(address, options);
   const fd = await connectStream(await resolveAddress(address, family));
   const connection = adoptConnection(fd, codec);
-  if (authkey !== undefined) {
-    await authenticate(connection, clientHandshake(authkey), authTimeout);
-  }
+  if (handshake !== undefined) await authenticate(connection, handshake(), authTimeout);
   return connection;
 }
 
 /** The blocking twin of `Client`. */
 export function ClientSync(address: Address, options: ClientOptions = {}): Connection {
-  const family = check(address, options);
-  const { authkey, codec, authTimeout } = options;
+  const { family, handshake, codec, authTimeout } = check(address, options);
   const connection = adoptConnection(connectStreamSync(resolveAddressSync(address, family)), codec);
-  if (authkey !== undefined) authenticateSync(connection, clientHandshake(authkey), authTimeout);
+  if (handshake !== undefined) authenticateSync(connection, handshake(), authTimeout);
   return connection;
 }
 
-function check(address: Address, options: ClientOptions): Family {
-  checkOptions(options, ['family', 'authkey', 'codec', 'authTimeout'], 'Client');
-  checkAuthkey(options.authkey);
-  checkTimeout(options.authTimeout);
-  resolveCodec(options.codec);
-  return checkAddress(address, options.family);
+function check(address: Address, options: ClientOptions) {
+  checkOptions(options, ['family', 'authkey', 'codec', 'authTimeout', 'digests'], 'Client');
+  const { codec, authTimeout = AUTH_TIMEOUT, digests } = options;
+  const authkey = options.authkey === undefined ? undefined : toAuthkey(options.authkey);
+  checkTimeout(authTimeout);
+  checkDigests(digests);
+  resolveCodec(codec);
+  const handshake = authkey && (() => clientHandshake(authkey, { digests }));
+  return { family: checkAddress(address, options.family), handshake, codec, authTimeout };
 }

@@ -4,6 +4,7 @@
  *
  *     addresses.ts         what an address is, and its family
  *     authentication.ts    deliverChallenge, answerChallenge
+ *     challenges.ts        what is sent and signed for that
  *     client.ts            Client
  *     codec.ts             how objects become bytes
  *     frames.ts            messages in a byte stream
@@ -11,6 +12,7 @@
  *     listener.ts          Listener
  *     pending_receives.ts  receives in the order of their calls
  *     pending_sends.ts     sends in the order of their calls
+ *     reception.ts         the proofs of those who come to a listener
  *     resource_sharer.ts   resource_sharer.py: fds that other processes fetch
  *     socket_listener.ts   SocketListener
  */

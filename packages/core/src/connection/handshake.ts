@@ -16,8 +16,8 @@ import { drive, type Handshake, MAX_HANDSHAKE_MESSAGE } from './authentication.t
 import type { Connection } from './connection.ts';
 import { FrameReader, FrameWriter } from './frames.ts';
 
-/** setTimeout's limit. */
-const LONGEST_TIMER = 0x7fffffff;
+/** setTimeout's limit, in milliseconds. @internal */
+export const LONGEST_TIMER = 0x7fffffff;
 
 /**
  * Does a handshake.
@@ -118,7 +118,8 @@ export function exchangeSync(fd: number, handshake: Handshake, timeout: number):
   }
 }
 
-function tooLate(timeout: number): TimeoutError {
+/** @internal */
+export function tooLate(timeout: number): TimeoutError {
   return new TimeoutError(
     `the other side has not proved within ${timeout} s that it holds the key (authTimeout)`,
   );

@@ -4,10 +4,12 @@
 import { inspect } from 'node:util';
 import { close } from '@multiprocessing/posix';
 import { checkOptions, checkTimeout } from '../base/arguments.ts';
-import { OSError, typeError } from '../base/errors.ts';
+import { typeError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
+import { moreFds } from '../base/wait_fds.ts';
 import { DupFd } from '../fds/dup_fd.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
+import { toAuthkey } from '../process/authkey.ts';
 import {
   _validateFamily,
   type Address,
@@ -18,9 +20,10 @@ import {
   type Family,
 } from './addresses.ts';
 import { listenerHandshake } from './authentication.ts';
+import { checkDigests } from './challenges.ts';
 import { type CodecOption, resolveCodec } from './codec.ts';
 import { Connection } from './connection.ts';
-import { authenticate, authenticateSync } from './handshake.ts';
+import { Reception } from './reception.ts';
 import { SocketListener } from './socket_listener.ts';
 
 /** How long a client may take to prove that it holds the key, in seconds. */
@@ -36,14 +39,16 @@ export interface ListenerOptions {
   authkey?: Uint8Array | undefined;
   /** How `send` and `recv` of the connections turn objects into bytes. */
   codec?: CodecOption | undefined;
-  /** How long a client may take for that proof, in seconds; Infinity waits for ever. */
+  /** How long a client may take for that proof, in seconds, 20 without; Infinity waits for ever. */
   authTimeout?: number | undefined;
+  /** The digests that the proof may use, see `AnswerOptions`. */
+  digests?: readonly string[] | undefined;
 }
 
 /** What a Listener is made of when it comes from another process. */
 interface ListenerState {
   readonly fd: DupFd;
-  readonly options: Pick<ListenerOptions, 'authkey' | 'codec' | 'authTimeout'>;
+  readonly options: Pick<ListenerOptions, 'authkey' | 'codec' | 'authTimeout' | 'digests'>;
 }
 
 /**
@@ -55,8 +60,8 @@ interface ListenerState {
 export class Listener {
   readonly #socket: SocketListener;
   readonly #options: ListenerState['options'];
-  /** Connections whose other side has not proved anything yet. */
-  readonly #unproved = new Set<Connection>();
+  /** Without a key there is none. */
+  readonly #reception: Reception | undefined;
   #closed = false;
 
   /**
@@ -67,17 +72,23 @@ export class Listener {
    * @throws NotImplementedError on other systems than Linux
    */
   constructor(address?: Address, options: ListenerOptions = {}) {
-    checkOptions(options, ['family', 'backlog', 'authkey', 'codec', 'authTimeout'], 'Listener');
-    const { family, backlog = 1, authkey, codec, authTimeout = AUTH_TIMEOUT } = options;
-    checkAuthkey(authkey);
+    const names = ['family', 'backlog', 'authkey', 'codec', 'authTimeout', 'digests'];
+    checkOptions(options, names, 'Listener');
+    const { family, backlog = 1, codec, authTimeout = AUTH_TIMEOUT, digests } = options;
+    const authkey = options.authkey === undefined ? undefined : toAuthkey(options.authkey);
     checkTimeout(authTimeout);
+    checkDigests(digests);
     resolveCodec(codec);
     if (!Number.isInteger(backlog)) {
       throw typeError(`backlog must be a whole number, not ${inspect(backlog)}`);
     }
     const adopted = (options as { [adopt]?: SocketListener })[adopt];
     this.#socket = adopted ?? bind(address, family, Math.min(Math.max(backlog, 0), 0x7fffffff));
-    this.#options = { authkey: copyOf(authkey), codec, authTimeout };
+    this.#options = { authkey, codec, authTimeout, digests };
+    if (authkey !== undefined) {
+      const handshake = () => listenerHandshake(authkey, { digests });
+      this.#reception = new Reception(this.#socket, handshake, authTimeout);
+    }
   }
 
   /** Where it listens, with the port that it has got. */
@@ -95,6 +106,11 @@ export class Listener {
     return this.#socket.fd;
   }
 
+  /** Those whose proof is under way: `wait` finds the listener ready when one of them has said something. @internal */
+  get [moreFds](): readonly number[] {
+    return this.#reception?.fds ?? [];
+  }
+
   /**
    * Waits for a connection; Python's `Listener.accept`. After an error, other than that it is closed, it can be called
    * again. Several calls may wait: each gets a connection, and none waits for the proof of another's.
@@ -103,35 +119,23 @@ export class Listener {
    * @throws EOFError, OSError when the client has gone away during the proof
    */
   async accept(): Promise<Connection> {
-    const { authkey, codec, authTimeout } = this.#options;
-    const connection = adoptConnection((await this.#socket.accept()).fd, codec);
-    if (authkey === undefined) return connection;
-    this.#unproved.add(connection);
-    try {
-      await authenticate(connection, listenerHandshake(authkey), authTimeout);
-      return connection;
-    } catch (error) {
-      throw this.#closed ? closedMeanwhile() : error;
-    } finally {
-      this.#unproved.delete(connection);
-    }
+    const reception = this.#reception;
+    const fd =
+      reception === undefined ? (await this.#socket.accept()).fd : await reception.accept();
+    return adoptConnection(fd, this.#options.codec);
   }
 
   /** The blocking twin of `accept`. */
   acceptSync(): Connection {
-    const { authkey, codec, authTimeout } = this.#options;
-    const connection = adoptConnection(this.#socket.acceptSync().fd, codec);
-    if (authkey !== undefined) {
-      authenticateSync(connection, listenerHandshake(authkey), authTimeout);
-    }
-    return connection;
+    const fd = this.#reception?.acceptSync() ?? this.#socket.acceptSync().fd;
+    return adoptConnection(fd, this.#options.codec);
   }
 
   /** Stops listening; what waits in `accept` is rejected. A second call does nothing. */
   close(): void {
     this.#closed = true;
+    this.#reception?.close();
     this.#socket.close();
-    for (const connection of this.#unproved) connection.close();
   }
 
   [Symbol.dispose](): void {
@@ -142,7 +146,7 @@ export class Listener {
     this.close();
   }
 
-  /** How it is pickled: its fd goes over, and the key with it. */
+  /** How it is pickled: its fd goes over, and the key with it. @throws TypeError for one with a key unless a child is being launched */
   [reduceSymbol](): [typeof rebuildListener, [ListenerState]] {
     const fd = new DupFd(this.#socket.fd);
     return [rebuildListener, [{ fd, options: this.#options }]];
@@ -179,19 +183,6 @@ function bind(
   return SocketListener.bind(address, checkAddress(address, type), backlog);
 }
 
-/** @throws TypeError @internal */
-export function checkAuthkey(authkey: unknown): void {
-  if (authkey === undefined || authkey instanceof Uint8Array) return;
-  throw typeError(
-    `authkey should be a byte string: a Uint8Array as Buffer.from('secret'), not ${inspect(authkey)}`,
-  );
-}
-
-/** A Buffer's own slice() copies nothing. */
-function copyOf(authkey: Uint8Array | undefined): Uint8Array | undefined {
-  return authkey && Uint8Array.prototype.slice.call(authkey);
-}
-
 /** A connection over a socket, which is closed if there can be none. @internal */
 export function adoptConnection(fd: number, codec: CodecOption | undefined): Connection {
   try {
@@ -200,8 +191,4 @@ export function adoptConnection(fd: number, codec: CodecOption | undefined): Con
     close(fd);
     throw error;
   }
-}
-
-function closedMeanwhile(): OSError {
-  return new OSError(9 /* EBADF */, 'listener is closed');
 }

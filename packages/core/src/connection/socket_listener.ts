@@ -33,6 +33,8 @@ interface Waiting {
 interface Leftover {
   fd: number | undefined;
   readonly file: SocketFile | undefined;
+  /** Fds of those whose proof is under way (reception.ts). */
+  readonly guests: Set<number>;
 }
 
 /** The name of a Unix socket in the file system. */
@@ -58,7 +60,7 @@ export class SocketListener {
 
   /** @param file of the process that made it alone: that one takes the name away */
   private constructor(fd: number, file?: SocketFile) {
-    this.#leftover = { fd, file };
+    this.#leftover = { fd, file, guests: new Set() };
     this.address = socketName(fd);
     this.#finalizer = new Finalize(this, cleanUp, { args: [this.#leftover], exitpriority: 0 });
   }
@@ -82,8 +84,13 @@ export class SocketListener {
   /** @throws OSError when it is closed */
   get fd(): number {
     const { fd } = this.#leftover;
-    if (fd === undefined) throw closed();
+    if (fd === undefined) throw closedListener();
     return fd;
+  }
+
+  /** Closed with the listener, whoever does that. */
+  get guests(): Set<number> {
+    return this.#leftover.guests;
   }
 
   /** The next connection. Several may be waited for; they are given out in order. @throws OSError */
@@ -98,7 +105,7 @@ export class SocketListener {
   /** @throws OSError */
   acceptSync(): Accepted {
     for (;;) {
-      const accepted = this.#tryAccept();
+      const accepted = this.#accept();
       if (accepted !== undefined) return accepted;
       poll([this.fd]);
     }
@@ -109,7 +116,7 @@ export class SocketListener {
     this.#stopWatch = undefined;
     while (this.#waiting.length > 0) {
       try {
-        const accepted = this.#tryAccept();
+        const accepted = this.#accept();
         if (accepted === undefined) {
           this.#stopWatch = onReady(this.fd, () => this.#serve());
           return;
@@ -121,8 +128,13 @@ export class SocketListener {
     }
   }
 
-  #tryAccept(): Accepted | undefined {
-    const accepted = acceptStream(this.fd);
+  /** A connection that is there already. @throws OSError */
+  tryAccept(): Accepted | undefined {
+    return acceptStream(this.fd);
+  }
+
+  #accept(): Accepted | undefined {
+    const accepted = this.tryAccept();
     if (accepted !== undefined) this.lastAccepted = accepted.peer;
     return accepted;
   }
@@ -143,11 +155,12 @@ export class SocketListener {
     this.#stopWatch = undefined;
     this.#finalizer.cancel();
     cleanUp(this.#leftover, this.#pid === process.pid);
-    for (const { reject } of this.#waiting.splice(0)) reject(closed());
+    for (const { reject } of this.#waiting.splice(0)) reject(closedListener());
   }
 }
 
-function closed(): OSError {
+/** @internal */
+export function closedListener(): OSError {
   return new OSError(EBADF, 'listener is closed');
 }
 
@@ -155,6 +168,7 @@ function cleanUp(leftover: Leftover, unlink = true): void {
   if (leftover.fd === undefined) return;
   close(leftover.fd);
   leftover.fd = undefined;
+  for (const guest of leftover.guests) close(guest);
   if (unlink && leftover.file !== undefined) removeFile(leftover.file);
 }
 

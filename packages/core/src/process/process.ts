@@ -22,7 +22,7 @@ import * as entries from '../base/process_table.ts';
 import { _cleanup, type Popen, type ProcessConfig, table } from '../base/process_table.ts';
 import { trace } from '../base/trace.ts';
 import { _flushStdStreams, needsFlush } from '../util/util.ts';
-import { AuthenticationString, randomAuthkey } from './authkey.ts';
+import { type AuthenticationString, randomAuthkey, toAuthkey } from './authkey.ts';
 import { checkProcessOptions, type ProcessOptions, type Target } from './options.ts';
 
 export { _cleanup, type Popen } from '../base/process_table.ts';
@@ -261,10 +261,9 @@ export class BaseProcess<T extends Target = Target> {
     return this._config.authkey as AuthenticationString;
   }
 
+  /** @throws TypeError unless it is bytes or text, ValueError when it is empty */
   set authkey(authkey: Uint8Array | string) {
-    this._config.authkey = AuthenticationString.from(
-      typeof authkey === 'string' ? Buffer.from(authkey) : authkey,
-    ) as AuthenticationString;
+    this._config.authkey = toAuthkey(typeof authkey === 'string' ? Buffer.from(authkey) : authkey);
   }
 
   /** undefined until it ended; 0 to 255, or minus the number of the signal that ended it. */
