@@ -134,6 +134,7 @@ describe('who may read functions by value', () => {
   test('a message that refers to code which it does not have is refused', async () => {
     for (const bytes of [
       [0x4d, 0, 0xcb, 0],
+      [0x4d, 0, 0xcd, 0],
       [0x43, 0, 0, 0, 0, 0x4d, 0, 0xcb, 0],
       [0x43, 255, 255, 255, 255],
     ]) {
@@ -141,13 +142,15 @@ describe('who may read functions by value', () => {
         mp.UnpicklingError,
       );
     }
-    const table = Buffer.from('[]');
-    const empty = Buffer.concat([
-      Buffer.from([0x43, 2, 0, 0, 0]),
-      table,
-      Buffer.from([0x4d, 0, 0xcb, 0]),
-    ]);
-    await expect(loadsFromParent(empty)).rejects.toThrow('no such function');
+    const table = Buffer.from('{"functions":[],"imports":[]}');
+    const head = Buffer.from([0x43, table.length, 0, 0, 0]);
+    const refers = (code: number) =>
+      loadsFromParent(Buffer.concat([head, table, Buffer.from([0x4d, 0, code, 0])]));
+    await expect(refers(0xcb)).rejects.toThrow('no such function');
+    await expect(refers(0xcd)).rejects.toThrow('no such import');
+    await expect(
+      loadsFromParent(Buffer.from([0x43, 2, 0, 0, 0, 0x5b, 0x5d, 0x4d, 0, 0xcb, 0])),
+    ).rejects.toThrow('no table of its functions');
   });
 });
 

@@ -5,16 +5,11 @@
 import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { type FunctionLocation, scriptSource } from '../pickle/function_inspector.ts';
-import { findCommonJs, importableUrl } from '../pickle/qualname.ts';
-import { isMainModule } from '../process/main_module.ts';
-import {
-  type FunctionCode,
-  type ImportedFrom,
-  type Origin,
-  originOf,
-  originOfScript,
-} from './code.ts';
-import { importedVariables } from './imports.ts';
+import { importableUrl } from '../pickle/qualname.ts';
+import { EXPORTS, type FunctionCode, type Origin, originOf, originOfScript } from './code.ts';
+import { rememberImport } from './importer.ts';
+import { importOf, isOfMain, noteImports } from './imports.ts';
+import { type ImportedFrom, isModuleLike, requireIn } from './loaded.ts';
 import { canStop, thisOf } from './probe.ts';
 import { type FunctionSource, prefix, sourceOf } from './source.ts';
 
@@ -37,9 +32,6 @@ export interface Captured extends Omit<Origin, 'imports'> {
   readonly own: FunctionCode['own'];
 }
 
-/** Globals that are variables of each CommonJS module. */
-const moduleVariables = new Set(['require', 'module', 'exports', '__filename', '__dirname']);
-
 /**
  * @param mainByName whether the receiver imports the main module
  * @throws PicklingError
@@ -60,45 +52,95 @@ export function capture(
     (script.url.startsWith('node:') ? '' : (importableUrl(script.url) ?? script.url));
   // Sloppy functions have this property; what never has it is as its script is.
   const strict = info === undefined || (info.strict && !Object.hasOwn(fn, 'caller'));
-  const variables: Variable[] = [];
-  const imports: Record<string, ImportedFrom> = {};
-  const own: string[] = source.usesMeta ? ['meta'] : [];
+  noteImports(moduleVariables(location), location, url);
+  const surroundings = new Surroundings(source, location, url, mainByName, origin?.imports ?? {});
   const early = source.names.filter((name) => source.early.has(name));
   for (const name of [...early, ...source.names.filter((name) => !source.early.has(name))]) {
-    if (name === `${prefix}meta`) {
-      if (!own.includes('meta')) own.push('meta');
-      continue;
-    }
-    if (name === 'this') {
-      variables.push({ name, value: thisValue(fn, source), scope: undefined, unique: false });
-      continue;
-    }
-    const found = find(name, location);
-    if (found === undefined) continue; // a global, or a variable that has no value yet
-    const imported = origin?.imports[name] ?? importOf(name, found, location, url);
-    const member = source.members.get(name);
-    if (isModuleVariable(name, found.value)) own.push(name);
-    else if (
-      imported !== undefined &&
-      !isSimple(found.value) &&
-      (mainByName || !isMainModule(resolved(imported)))
-    )
-      imports[name] = imported;
-    else if (isModuleLike(found.value) && member !== undefined)
-      variables.push({ ...found, value: onlyMembers(found.value, member), scope: undefined });
-    else variables.push(found);
+    if (name === 'this') surroundings.add(name, thisValue(fn, source));
+    else surroundings.find(name);
   }
-  return {
-    fn,
-    source,
-    url,
-    strict,
-    line: made?.line ?? line,
-    column: made?.column ?? column,
-    variables,
-    imports,
-    own,
-  };
+  const { variables, imports, own } = surroundings;
+  const start = { line: made?.line ?? line, column: made?.column ?? column };
+  return { fn, source, url, strict, ...start, variables, imports, own };
+}
+
+/** What is found of a function's surroundings. */
+class Surroundings {
+  readonly variables: Variable[] = [];
+  readonly imports: Record<string, ImportedFrom> = {};
+  readonly own: string[];
+  readonly #source: FunctionSource;
+  readonly #location: FunctionLocation;
+  readonly #url: string;
+  readonly #mainByName: boolean;
+  readonly #known: Readonly<Record<string, ImportedFrom>>;
+
+  /** @param known variables of which it is known how they are imported */
+  constructor(
+    source: FunctionSource,
+    location: FunctionLocation,
+    url: string,
+    mainByName: boolean,
+    known: Readonly<Record<string, ImportedFrom>>,
+  ) {
+    this.#source = source;
+    this.#location = location;
+    this.#url = url;
+    this.#mainByName = mainByName;
+    this.#known = known;
+    this.own = source.usesMeta ? ['meta'] : [];
+  }
+
+  /** Adds what nobody shares. */
+  add(name: string, value: unknown): void {
+    this.variables.push({ name, value, scope: undefined, unique: false });
+  }
+
+  find(name: string): void {
+    if (name === `${prefix}meta`) {
+      if (!this.own.includes('meta')) this.own.push('meta');
+      return;
+    }
+    const found = findIn(this.#location, name);
+    if (found === undefined) return; // a global, or a variable that has no value yet
+    const { value } = found;
+    if (isModuleVariable(name, value)) {
+      this.own.push(name);
+      if (name === 'module') this.#addExports(value as NodeJS.Module);
+      return;
+    }
+    if (this.#import(name, value, found.unique)) return;
+    const members = this.#source.members.get(name);
+    if (isModuleLike(value) && members !== undefined) this.add(name, onlyMembers(value, members));
+    else this.variables.push(found);
+  }
+
+  #import(name: string, value: unknown, unique: boolean): boolean {
+    const from =
+      this.#known[name] ??
+      requireIn(value) ??
+      importOf(name, value, unique, this.#location, this.#url);
+    if (from === undefined || (!this.#mainByName && isOfMain(from))) return false;
+    this.imports[name] = from;
+    rememberImport(value, from);
+    return true;
+  }
+
+  /** `module.exports`, which stands in the place of a variable. */
+  #addExports({ exports }: NodeJS.Module): void {
+    if (this.#import(EXPORTS, exports, true)) return;
+    const members = this.#source.exported;
+    if (members !== undefined && members.length === 0) return;
+    const part = typeof exports === 'object' && exports !== null ? members : undefined;
+    this.add(EXPORTS, part === undefined ? exports : onlyMembers(exports as object, part));
+  }
+}
+
+function moduleVariables({ scopes, variables }: FunctionLocation): (object | undefined)[] {
+  const module = scopes.indexOf('Module');
+  const last = scopes.indexOf('Global') - 1;
+  // Of CommonJS the outermost is the module; under tsx, which has a function around it all, the next one.
+  return module === -1 ? [variables[last], variables[last - 1]] : [variables[module]];
 }
 
 /** `require` and `module` of CommonJS are made anew where they are needed. */
@@ -112,17 +154,10 @@ function thisValue(fn: AnyFunction, source: FunctionSource): unknown {
   throw new PicklingError('its `this` cannot be known');
 }
 
-/** What a relative specifier stands for; others are never the main module. */
-function resolved([url, specifier]: ImportedFrom): string {
-  return /^\.{0,2}\//.test(specifier) ? new URL(specifier, url).href : specifier;
-}
-
-/** Functions and primitive values of other modules are found by themselves, without an import. */
-function isSimple(value: unknown): boolean {
-  return value === undefined || value === null || /^(function|boolean)$/.test(typeof value);
-}
-
-function find(name: string, { script, scopes, variables }: FunctionLocation): Variable | undefined {
+function findIn(
+  { script, scopes, variables }: FunctionLocation,
+  name: string,
+): Variable | undefined {
   for (const [i, scope] of scopes.entries()) {
     if (scope === 'Global') return undefined;
     const copied = variables[i] as Record<string, unknown>;
@@ -134,80 +169,19 @@ function find(name: string, { script, scopes, variables }: FunctionLocation): Va
       return undefined; // not initialised yet
     }
     const outermost = scope === 'Closure' && scopes[i + 1] === 'Global';
+    const id = `${script.id}:${scopes.length - i}:${scope}:${Object.keys(copied).join()}`;
     return {
       name,
       value,
-      scope: `${script.id}:${scopes.length - i}:${scope}:${Object.keys(copied).join()}`,
+      scope: id,
       unique: scope === 'Module' || scope === 'Script' || outermost,
     };
   }
   return undefined;
 }
 
-function importOf(
-  name: string,
-  { value, unique }: Variable,
-  { script }: FunctionLocation,
-  url: string,
-): ImportedFrom | undefined {
-  if (!unique) return undefined;
-  if (script.isModule) {
-    const imported = importedVariables(script.id, () => scriptSource(script.id)).get(name);
-    return imported && [url, imported.specifier, imported.name];
-  }
-  if (typeof value !== 'object' || value === null || moduleVariables.has(name)) return undefined;
-  const exported = commonJsModuleOf(value);
-  if (exported !== undefined) return ['', exported, 'default'];
-  if (!isModuleLike(value)) return undefined;
-  // What compilers make of require(): with the module itself as `default`, or of one that says that it was an ES module.
-  const { default: whole } = value;
-  const wrapped = typeof whole === 'object' && whole !== null ? commonJsModuleOf(whole) : undefined;
-  if (wrapped !== undefined) return ['', wrapped, '*'];
-  const copied = findCommonJs((exports) => hasSameMembers(exports, value));
-  return copied === undefined ? undefined : ['', copied, 'default'];
-}
-
-function commonJsModuleOf(value: object): string | undefined {
-  return builtinModuleOf(value) ?? findCommonJs((exports) => exports === value);
-}
-
-function hasSameMembers(exports: unknown, copy: Record<string, unknown>): boolean {
-  if (typeof exports !== 'object' || exports === null) return false;
-  const keys = Object.keys(copy);
-  return keys.every(
-    (key) => Object.hasOwn(exports, key) && (exports as typeof copy)[key] === copy[key],
-  );
-}
-
-function builtinModuleOf(value: object): string | undefined {
-  const { builtinModules } = process.getBuiltinModule('node:module');
-  const loaded = new Set((process as { moduleLoadList?: string[] }).moduleLoadList);
-  const name = builtinModules.find(
-    (each) =>
-      loaded.has(`NativeModule ${each}`) && process.getBuiltinModule(`node:${each}`) === value,
-  );
-  return name === undefined ? undefined : `node:${name}`;
-}
-
-/** A module's namespace, or what a compiler makes of one: an object of getters, or one that says `__esModule`. */
-function isModuleLike(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  if (Object.prototype.toString.call(value) === '[object Module]') return true;
-  const { __esModule: marked } = Object.getOwnPropertyDescriptors(value) as Record<
-    string,
-    PropertyDescriptor
-  >;
-  if (marked !== undefined) return true;
-  const { default: _, ...others } = Object.getOwnPropertyDescriptors(value) as Record<
-    string,
-    PropertyDescriptor
-  >;
-  const all = Object.values(others);
-  return all.length > 0 && all.every(({ get }) => get !== undefined);
-}
-
-function onlyMembers(module: Record<string, unknown>, members: readonly string[]): object {
-  return Object.fromEntries(members.map((member) => [member, module[member]]));
+function onlyMembers(module: object, members: readonly string[]): object {
+  return Object.fromEntries(members.map((member) => [member, Reflect.get(module, member)]));
 }
 
 /** What a script that is no ES module says of the functions in it. */

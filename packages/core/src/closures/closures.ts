@@ -5,13 +5,17 @@
  * is executed by who reads it, so only a child takes it, from its parent: nothing else in this library reads it.
  * Deviations: D-095, D-096.
  *
- *     capture.ts    what a function has of its surroundings at this moment
- *     code.ts       the code of a message, and how its receiver compiles it
- *     imports.ts    which variables of a module are imported, and from where
- *     pickler.ts    the pickler that writes functions by value
- *     probe.ts      a call that is stopped: `this`, and who shares a variable
- *     source.ts     the source of a function, parsed and edited
- *     variables.ts  scope analysis: which variables a piece of code uses
+ *     capture.ts        what a function has of its surroundings at this moment
+ *     code.ts           the code of a message, and how its receiver compiles it
+ *     definitions.ts    what is assigned to the variables of a script
+ *     importer.ts       how the receiver imports what the sender has imported
+ *     imports.ts        which variables hold a module or a part of one, and from where
+ *     loaded.ts         the modules that are loaded here, and what compilers make of them
+ *     module_values.ts  which module an expression stands for
+ *     pickler.ts        the pickler that writes functions by value
+ *     probe.ts          a call that is stopped: `this`, and who shares a variable
+ *     source.ts         the source of a function, parsed and edited
+ *     variables.ts      scope analysis: which variables a piece of code uses
  */
 
 import { UnpicklingError } from '../base/errors.ts';
@@ -107,11 +111,14 @@ export function rehearsalMessage(): Uint8Array {
     early: 0,
     cells: { b: 0 },
     own: [],
-    imports: { path: ['', 'node:path', '*'] },
+    imports: { path: { url: '', specifier: 'node:path', by: 'import', path: [] } },
     statics: [],
     hasPrototype: false,
   };
-  return withCode(JSON.stringify([code]), Buffer.from([MAGIC, 0, CLOSURE, 0, 1, 2]));
+  return withCode(
+    JSON.stringify({ functions: [code], imports: [] }),
+    Buffer.from([MAGIC, 0, CLOSURE, 0, 1, 2]),
+  );
 }
 
 /**

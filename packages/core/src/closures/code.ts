@@ -3,14 +3,17 @@
  * makes it again. It is compiled as a script whose file is that of the original, so that errors show it and import()
  * starts there.
  */
-import { join } from 'node:path';
 import type { Script } from 'node:vm';
-import { startDirectory } from '@multiprocessing/posix';
 import { UnpicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { type Name, nameExports, remember } from '../base/names.ts';
 import { carryModule } from '../process/main_module.ts';
+import { allowImports, Imports } from './importer.ts';
+import { type ImportedFrom, requireOf } from './loaded.ts';
 import { prefix } from './source.ts';
+
+/** What `module.exports` is called among the variables of a function. @internal */
+export const EXPORTS = `${prefix}exports`;
 
 /** A variable that is assigned to, and that several functions have. @internal */
 export class Cell {
@@ -18,9 +21,6 @@ export class Cell {
 }
 
 nameExports(import.meta.url, { Cell });
-
-/** An imported variable: the module that imports it, from where, under which name. */
-export type ImportedFrom = readonly [url: string, specifier: string, name: string];
 
 /** Where a function stands, for itself and for what is sent on from there. @internal */
 export interface Origin {
@@ -91,30 +91,44 @@ export interface Values {
   made(fn: AnyFunction): void;
 }
 
+/** What stands before a message. @internal */
+export interface Table {
+  readonly functions: readonly FunctionCode[];
+  /** Functions and modules that are not in a variable, and imported all the same. */
+  readonly imports: readonly ImportedFrom[];
+}
+
 /** The code of one message, on the receiving side. @internal */
 export class CodeTable {
-  readonly #functions: readonly FunctionCode[];
+  readonly #table: Table;
   readonly #cells: Cell[] = [];
-  readonly #modules = new Map<string, object>();
+  readonly #imports = new Imports();
 
   /** @throws UnpicklingError unless it is a table */
   constructor(json: string) {
-    this.#functions = JSON.parse(json) as FunctionCode[];
+    this.#table = JSON.parse(json) as Table;
+    if (!Array.isArray(this.#table.functions) || !Array.isArray(this.#table.imports))
+      throw new UnpicklingError('the message has no table of its functions');
   }
 
-  /** Imports the modules that the functions use. */
+  /** Imports the modules that the message uses. */
   async load(): Promise<void> {
-    for (const { imports } of this.#functions) {
-      for (const [url, specifier] of Object.values(imports)) {
-        const key = moduleKey(url, specifier);
-        if (!this.#modules.has(key)) this.#modules.set(key, await importFrom(url, specifier));
-      }
-    }
+    const { functions, imports } = this.#table;
+    for (const code of functions)
+      for (const from of Object.values(code.imports)) await this.#imports.load(from);
+    for (const from of imports) await this.#imports.load(from);
+  }
+
+  /** What is imported, and is no variable. @throws UnpicklingError */
+  imported(index: number): unknown {
+    const from = this.#table.imports[index];
+    if (from === undefined) throw new UnpicklingError('the message has no such import');
+    return this.#imports.get(from);
   }
 
   /** Makes a function. @throws UnpicklingError */
   make(index: number, values: Values): AnyFunction {
-    const code = this.#functions[index];
+    const code = this.#table.functions[index];
     if (code === undefined) throw new UnpicklingError('the message has no such function');
     const surroundings: Surroundings = {
       cells: Object.values(code.cells).map((cell) => this.#cell(cell)),
@@ -127,7 +141,7 @@ export class CodeTable {
     let i = 0;
     for (; i < code.early; i++) maker.set[i]?.(values.next());
     for (const [at, from] of Object.values(code.imports).entries())
-      maker.set[code.variables.length + at]?.(this.#imported(from));
+      maker.set[code.variables.length + at]?.(this.#imports.get(from));
     const fn = maker.make();
     keepName(fn, code.name);
     origins.set(fn, code);
@@ -144,19 +158,7 @@ export class CodeTable {
     this.#cells[index] = cell;
     return cell;
   }
-
-  #imported([url, specifier, name]: ImportedFrom): unknown {
-    const module = this.#modules.get(moduleKey(url, specifier)) as Record<string, unknown>;
-    if (module === undefined) {
-      throw new UnpicklingError(
-        `'${specifier}' has to be imported, which takes an asynchronous load`,
-      );
-    }
-    return name === '*' ? module : module[name];
-  }
 }
-
-const moduleKey = (url: string, specifier: string) => `${url}\n${specifier}`;
 
 function keepName(fn: AnyFunction, name: string): void {
   if (fn.name === name || typeof fn.name !== 'string') return;
@@ -184,12 +186,6 @@ function ownVariables({ own, url }: FunctionCode): Record<string, unknown> {
   if (own.includes('require')) variables.require = requireOf(url);
   if (own.includes('module')) variables.module = moduleOf(url);
   return variables;
-}
-
-function requireOf(url: string): NodeJS.Require {
-  return process
-    .getBuiltinModule('node:module')
-    .createRequire(url || join(startDirectory() ?? '/', '[eval]'));
 }
 
 /** `import.meta` of a module that was not imported here. @internal */
@@ -237,10 +233,10 @@ function compile(code: FunctionCode): (surroundings: Surroundings) => Maker {
   const plain = [...variables, ...Object.keys(imports)];
   const cellNames = Object.keys(cells);
   const setters = plain.map((name) => {
-    const target = name in cells ? `${prefix}cell_${name}.v` : nameIn(name);
+    const target = name in cells ? `${prefix}cell_${name}.v` : placeOf(name);
     return `(${prefix}value) => { ${target} = ${prefix}value; }`;
   });
-  const declared = plain.filter((name) => !(name in cells)).map(nameIn);
+  const declared = plain.filter((name) => !(name in cells) && name !== EXPORTS).map(nameIn);
   const head = [
     `(function (${prefix}) {`,
     code.strict ? '"use strict";' : '',
@@ -270,6 +266,9 @@ function nameIn(name: string): string {
   return name === 'this' || name === 'arguments' ? prefix + name : name;
 }
 
+const placeOf = (name: string) =>
+  name === EXPORTS ? `${prefix}.own.module.exports` : nameIn(name);
+
 const ownName = (name: string) => (name === 'meta' ? `${prefix}meta` : name);
 
 /** A method, getter or setter, from the object literal that it stands in. */
@@ -297,56 +296,4 @@ function script(head: string, text: string, tail: string, origin: Origin): Scrip
     originsOfScripts.set(whole, origin);
   }
   return known;
-}
-
-let importsAllowed = false;
-
-/**
- * The first import() of a script makes Node print that this is experimental (it has been there since 20.10); said once,
- * to nobody, it is not said again.
- */
-function allowImports(): void {
-  if (importsAllowed) return;
-  importsAllowed = true;
-  const { emitWarning } = process;
-  process.emitWarning = () => {};
-  try {
-    void importer('')('node:path');
-  } finally {
-    process.emitWarning = emitWarning;
-  }
-}
-
-type Importer = (specifier: string) => Promise<object>;
-
-const importers = new Map<string, Importer>();
-
-/** `import()` as the module at a URL does it. */
-function importer(url: string): Importer {
-  let known = importers.get(url);
-  if (known === undefined) {
-    const { Script, constants } = process.getBuiltinModule('node:vm');
-    const options = { importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER };
-    known = new Script('(specifier) => import(specifier)', {
-      ...options,
-      ...(url === '' ? {} : { filename: url }),
-    }).runInThisContext() as Importer;
-    importers.set(url, known);
-  }
-  return known;
-}
-
-async function importFrom(url: string, specifier: string): Promise<object> {
-  try {
-    allowImports();
-    return await importer(url)(specifier);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UnpicklingError(
-      `cannot import '${specifier}', as ${url || 'the sender'} does: ${why}`,
-      {
-        cause: error,
-      },
-    );
-  }
 }

@@ -2,6 +2,7 @@
  * A pickler for which functions and classes without a name are no obstacle: they travel by value.
  */
 
+import { types } from 'node:util';
 import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction, Name } from '../base/names.ts';
 import * as code from '../pickle/codes.ts';
@@ -11,7 +12,10 @@ import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
 import { describe, findName } from '../pickle/qualname.ts';
 import { isMainModule } from '../process/main_module.ts';
 import { type Captured, capture, type Variable } from './capture.ts';
-import type { FunctionCode } from './code.ts';
+import type { FunctionCode, Table } from './code.ts';
+import { rememberedImport, rememberImport } from './importer.ts';
+import { isOfMain } from './imports.ts';
+import { builtinModule, type ImportedFrom, requiredAs } from './loaded.ts';
 import { canStop, isShared } from './probe.ts';
 import { prefix, render } from './source.ts';
 
@@ -27,6 +31,7 @@ interface Parts {
 export class ClosurePickler extends Pickler {
   readonly #mainByName: boolean;
   #parts: Parts[] = [];
+  #imports: ImportedFrom[] = [];
   #heritage = new Set<AnyFunction>();
 
   /** @param mainByName whether the receiver imports the main module, so that its exports have names there */
@@ -37,9 +42,10 @@ export class ClosurePickler extends Pickler {
 
   /** The table of code of what was pickled last, as JSON; undefined if everything in it has a name. */
   takeTable(): string | undefined {
-    const parts = this.#parts;
-    this.#parts = [];
-    return parts.length === 0 ? undefined : JSON.stringify(tableOf(parts));
+    const [parts, imports] = [this.#parts, this.#imports];
+    this.#forget();
+    if (parts.length === 0 && imports.length === 0) return undefined;
+    return JSON.stringify({ functions: tableOf(parts), imports } satisfies Table);
   }
 
   protected override get namedClasses(): boolean {
@@ -52,11 +58,35 @@ export class ClosurePickler extends Pickler {
   }
 
   protected override publicError(error: unknown): unknown {
-    this.#parts = [];
+    this.#forget();
     return publicError(error, pathInWords);
   }
 
+  #forget(): void {
+    this.#parts = [];
+    this.#imports = [];
+  }
+
+  /** Writes a function or module that the receiver imports as a module of this program has. */
+  #imported(value: object): boolean {
+    const from = rememberedImport(value);
+    if (from === undefined || (!this.#mainByName && isOfMain(from))) return false;
+    this.byte(code.IMPORTED);
+    this.varint(this.#imports.push(from) - 1);
+    this.add(value);
+    return true;
+  }
+
+  protected override module(value: object): boolean {
+    const builtin = builtinModule(value);
+    if (builtin !== undefined) rememberImport(value, requiredAs(builtin));
+    else if (!types.isModuleNamespaceObject(value) && rememberedImport(value)?.copy === undefined)
+      return false;
+    return this.#imported(value);
+  }
+
   protected override unbound(fn: AnyFunction): void {
+    if (this.#imported(fn)) return;
     const found = this.refusing(() => findName(fn));
     if ('module' in found && (this.#mainByName || !isMainModule(found.module))) {
       this.global(fn, found);

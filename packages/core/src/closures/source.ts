@@ -4,10 +4,11 @@
  */
 
 import { byNode } from '@multiprocessing/posix';
-import type { AnyNode, Node, Options } from 'acorn';
+import type { Node, Options } from 'acorn';
 import { PicklingError } from '../base/errors.ts';
 import { require } from '../base/require.ts';
 import {
+  type Any,
   hasRun,
   type Reference,
   type Surroundings,
@@ -46,6 +47,8 @@ export interface FunctionSource {
   readonly early: ReadonlySet<string>;
   /** As `names`, but only the members of them that it uses; undefined where it uses more. */
   readonly members: ReadonlyMap<string, readonly string[] | undefined>;
+  /** Of `module.exports`, the same. */
+  readonly exported: readonly string[] | undefined;
   readonly usesMeta: boolean;
   /** Whether it is a class that extends something that is not null. */
   readonly extends: boolean;
@@ -59,7 +62,6 @@ export interface FunctionSource {
   readonly edits: readonly Edit[];
 }
 
-type Any = AnyNode & Record<string, unknown>;
 type Parse = (text: string, options: Options) => Node;
 
 let parser: Parse | undefined;
@@ -127,6 +129,7 @@ function analyse(text: string): FunctionSource {
     assigned: new Set(references.flatMap(({ name, assigned }) => (assigned ? [name] : []))),
     early: new Set(early?.references.map(({ name }) => name)),
     members: membersUsed(text, references),
+    exported: exportsUsed(text, references),
     usesMeta: metas.length > 0,
     extends: isClass && heritageOf(node) !== undefined,
     ...membersOf(isClass ? node : undefined, text, offset),
@@ -248,12 +251,34 @@ function membersUsed(
 ): ReadonlyMap<string, readonly string[] | undefined> {
   const members = new Map<string, string[] | undefined>();
   for (const { name, end } of references) {
-    const [, member] =
-      /^\s*\??\.\s*([\p{ID_Start}$_][\p{ID_Continue}$]*)/u.exec(text.slice(end, end + 200)) ?? [];
+    const member = memberAt(text, end)?.name;
     const before = members.has(name) ? members.get(name) : [];
     members.set(name, member === undefined ? undefined : before && [...before, member]);
   }
   return members;
+}
+
+/** What is used of `module.exports`; undefined where it is used as a whole. */
+function exportsUsed(
+  text: string,
+  references: readonly Reference[],
+): readonly string[] | undefined {
+  const used: string[] = [];
+  for (const { name, end } of references) {
+    const exports = name === 'module' ? memberAt(text, end) : undefined;
+    if (exports?.name !== 'exports') continue;
+    const member = memberAt(text, exports.end);
+    if (member === undefined) return undefined;
+    used.push(member.name);
+  }
+  return used;
+}
+
+/** The `.name` that stands at a place. */
+function memberAt(text: string, start: number): { name: string; end: number } | undefined {
+  const [all, name] =
+    /^\s*\??\.\s*([\p{ID_Start}$_][\p{ID_Continue}$]*)/u.exec(text.slice(start, start + 200)) ?? [];
+  return name === undefined ? undefined : { name, end: start + (all as string).length };
 }
 
 /**

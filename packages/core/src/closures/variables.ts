@@ -29,7 +29,8 @@ interface Own {
   readonly super: boolean;
 }
 
-type Any = AnyNode & Record<string, unknown>;
+/** A node of which any part may be asked for. @internal */
+export type Any = AnyNode & Record<string, unknown>;
 
 class Scope {
   readonly names = new Set<string>();
@@ -300,7 +301,8 @@ class Visitor {
   }
 }
 
-function* children(node: Any): Generator<Any> {
+/** The nodes of which a node consists. @internal */
+export function* children(node: Any): Generator<Any> {
   for (const value of Object.values(node)) {
     for (const child of Array.isArray(value) ? value : [value]) {
       if (typeof (child as Any | null)?.type === 'string') yield child as Any;

@@ -117,6 +117,8 @@ export const SHARED_VIEW = 0xca;
 export const CLOSURE = 0xcb;
 /** a value that the next one needs, and the next one */
 export const AFTER = 0xcc;
+/** index in the table of imports */
+export const IMPORTED = 0xcd;
 
 /** What ERROR's second byte says. @internal */
 export const errorParts = ['message', 'stack', 'cause', 'errors', 'name'] as const;

@@ -81,6 +81,7 @@ export class Pickler extends PickleMessage {
   }
 
   private plain(value: Record<string, unknown>): void {
+    if (this.module(value)) return;
     if (Object.getOwnPropertySymbols(value).length > 0) {
       const enumerable = enumerableSymbols(value);
       if (typeof value[reduceSymbol as unknown as string] === 'function') {
@@ -255,6 +256,7 @@ export class Pickler extends PickleMessage {
   }
 
   private nullObject(value: object): void {
+    if (this.module(value)) return;
     if (types.isModuleNamespaceObject(value)) throw new Refusal('a module cannot be sent');
     const symbols = enumerableSymbols(value);
     if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
@@ -349,6 +351,11 @@ export class Pickler extends PickleMessage {
       fn,
       this.refusing(() => nameOf(fn)),
     );
+  }
+
+  /** Writes a module's namespace or a built-in module, if the object is one and this pickler can. */
+  protected module(_value: object): boolean {
+    return false;
   }
 
   /** Whether a class has to have a name, for its instances to be sent. */

@@ -17,6 +17,8 @@ import { readers } from './unpickle_kinds.ts';
 /** Makes the functions of a message that travel by value (closures/code.ts). @internal */
 export interface FunctionMaker {
   make(index: number, values: { next(): unknown; made(fn: AnyFunction): void }): AnyFunction;
+  /** What is imported as the sender has imported it. */
+  imported(index: number): unknown;
 }
 
 const NO_CODE =
@@ -172,6 +174,8 @@ export class Unpickler extends PickleReader {
         return this.properties(this.objectValue());
       case code.CLOSURE:
         return this.closure();
+      case code.IMPORTED:
+        return this.imported();
       case code.AFTER:
         this.value();
         return this.value();
@@ -310,6 +314,15 @@ export class Unpickler extends PickleReader {
         this.add(fn);
       },
     });
+  }
+
+  private imported(): unknown {
+    if (this.functions === undefined) throw new UnpicklingError(NO_CODE);
+    const value = this.functions.imported(this.varint());
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null)
+      throw this.damaged('imports something that is neither a function nor a module');
+    this.refs?.push(value);
+    return value;
   }
 
   private bound(): AnyFunction {
