@@ -9,7 +9,14 @@ import { importableUrl } from '../pickle/qualname.ts';
 import { EXPORTS, type FunctionCode, type Origin, originOf, originOfScript } from './code.ts';
 import { rememberImport } from './importer.ts';
 import { importOf, isOfMain, noteImports } from './imports.ts';
-import { type ImportedFrom, isModuleLike, requireIn } from './loaded.ts';
+import {
+  type ImportedFrom,
+  isBuiltinName,
+  isCommonJs,
+  isGlobalOfNode,
+  isModuleLike,
+  requireIn,
+} from './loaded.ts';
 import { canStop, thisOf } from './probe.ts';
 import { type FunctionSource, prefix, sourceOf } from './source.ts';
 
@@ -101,8 +108,8 @@ class Surroundings {
       if (!this.own.includes('meta')) this.own.push('meta');
       return;
     }
-    const found = findIn(this.#location, name);
-    if (found === undefined) return; // a global, or a variable that has no value yet
+    const found = findIn(this.#location, name) ?? this.#global(name);
+    if (found === undefined) return; // one that is everywhere, or a variable that has no value yet
     const { value } = found;
     if (isModuleVariable(name, value)) {
       this.own.push(name);
@@ -133,6 +140,29 @@ class Surroundings {
     if (members !== undefined && members.length === 0) return;
     const part = typeof exports === 'object' && exports !== null ? members : undefined;
     this.add(EXPORTS, part === undefined ? exports : onlyMembers(exports as object, part));
+  }
+
+  /**
+   * A global that the program has made, as the functions and variables of a classic script and of the prompt are. Where the
+   * receiver imports the main module, the globals that modules make are made there, too.
+   */
+  #global(name: string): Variable | undefined {
+    const { script, scopes, variables } = this.#location;
+    const isOfModule = script.isModule || isCommonJs(script.url);
+    if (this.#mainByName && isOfModule) return undefined;
+    const at = scopes.indexOf('Global');
+    const holder = variables[at] ?? globalThis;
+    const { get, enumerable, value } = Object.getOwnPropertyDescriptor(holder, name) ?? {};
+    if (get !== undefined) {
+      const isModule = isBuiltinName(name) && !/^(process|console)$/.test(name);
+      const shown: unknown = isModule ? Reflect.get(holder, name) : undefined;
+      return shown === undefined
+        ? undefined
+        : { name, value: shown, scope: undefined, unique: true };
+    }
+    const isShown = enumerable === true || isModuleVariable(name, value);
+    if (!isShown || isGlobalOfNode(name)) return undefined;
+    return { name, value, scope: 'Global', unique: true };
   }
 }
 
@@ -166,14 +196,15 @@ function findIn(
     try {
       value = copied[name];
     } catch {
-      return undefined; // not initialised yet
+      return { name, value: undefined, scope: undefined, unique: false }; // not initialised yet
     }
     const outermost = scope === 'Closure' && scopes[i + 1] === 'Global';
     const id = `${script.id}:${scopes.length - i}:${scope}:${Object.keys(copied).join()}`;
     return {
       name,
       value,
-      scope: id,
+      // All classic scripts have one scope.
+      scope: scope === 'Script' ? scope : id,
       unique: scope === 'Module' || scope === 'Script' || outermost,
     };
   }

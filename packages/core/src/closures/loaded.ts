@@ -2,6 +2,7 @@
  * The modules that are loaded here, by specifier and by value, and what compilers make of them.
  */
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { startDirectory } from '@multiprocessing/posix';
 import { require } from '../base/require.ts';
 
@@ -57,6 +58,29 @@ export function requireIn(value: unknown): ImportedFrom | undefined {
   const [first] = paths('a') ?? [];
   if (first === undefined) return undefined;
   return { ...requiredAs('node:module'), url: join(first, '../[require]'), copy: 'require' };
+}
+
+/** Whether a script is a CommonJS module that is loaded here. @internal */
+export function isCommonJs(url: string): boolean {
+  const path = url.startsWith('file:') ? fileURLToPath(url) : url;
+  return require.cache[path] !== undefined;
+}
+
+/** Whether it is the name of a built-in module, each of which is a global at the prompt. @internal */
+export function isBuiltinName(name: string): boolean {
+  return nodeModule().builtinModules.includes(name);
+}
+
+const globalsOfNode = new Set(
+  (
+    'globalThis global process Buffer console performance crypto navigator localStorage sessionStorage fetch atob btoa ' +
+    'structuredClone queueMicrotask setTimeout setInterval setImmediate clearTimeout clearInterval clearImmediate'
+  ).split(' '),
+);
+
+/** Whether every process has a global of that name. Those that are not listed cannot be listed, as the language's. @internal */
+export function isGlobalOfNode(name: string): boolean {
+  return globalsOfNode.has(name);
 }
 
 const files = new Map<string, string>();

@@ -9,7 +9,7 @@ import * as code from '../pickle/codes.ts';
 import { locateFunction, privateFields } from '../pickle/function_inspector.ts';
 import { publicError } from '../pickle/message.ts';
 import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
-import { describe, findName } from '../pickle/qualname.ts';
+import { describe, findName, isBuiltin } from '../pickle/qualname.ts';
 import { isMainModule } from '../process/main_module.ts';
 import { type Captured, capture, type Variable } from './capture.ts';
 import type { FunctionCode, Table } from './code.ts';
@@ -88,7 +88,8 @@ export class ClosurePickler extends Pickler {
   protected override unbound(fn: AnyFunction): void {
     if (this.#imported(fn)) return;
     const found = this.refusing(() => findName(fn));
-    if ('module' in found && (this.#mainByName || !isMainModule(found.module))) {
+    const isMade = 'module' in found && found.module === 'globalThis' && !isBuiltin(fn);
+    if ('module' in found && !isMade && (this.#mainByName || !isMainModule(found.module))) {
       this.global(fn, found);
       return;
     }
@@ -101,7 +102,7 @@ export class ClosurePickler extends Pickler {
       this.function(fn);
       return;
     }
-    this.#byValue(captured, 'module' in found ? found : undefined);
+    this.#byValue(captured, 'module' in found && !isMade ? found : undefined);
   }
 
   #byValue(captured: Captured, global: Name | undefined): void {

@@ -5,6 +5,8 @@
 import { loadedBundle } from '../base/bundle.ts';
 import { type AnyFunction, type Name, remember, rememberedName } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
+import { mainPath } from '../process/main_module.ts';
+import { locateFunction } from './function_inspector.ts';
 import { LIBRARY } from './modules.ts';
 
 /** The parts of the library and the built-in modules that were indexed already. */
@@ -52,7 +54,8 @@ function builtinName(value: object): Name | undefined {
   const name = rememberedName(value);
   if (name !== undefined || typeof value !== 'function') return name;
   const global: unknown = Object.getOwnPropertyDescriptor(globalThis, value.name)?.value;
-  if (global === value) return remember(value, { module: 'globalThis', qualname: value.name });
+  if (global === value && isGlobalOfChildren(value))
+    return remember(value, { module: 'globalThis', qualname: value.name });
   const loaded = new Set((process as { moduleLoadList?: string[] }).moduleLoadList);
   for (const module of process.getBuiltinModule('node:module').builtinModules) {
     const url = `node:${module}`;
@@ -64,6 +67,15 @@ function builtinName(value: object): Name | undefined {
     if (exports !== undefined) index(url, exports, 2);
   }
   return rememberedName(value);
+}
+
+/** What the program itself has made a global is one in children, too, if they import its main module. */
+function isGlobalOfChildren(fn: AnyFunction): boolean {
+  return (
+    mainPath() !== undefined ||
+    /\[native code\]/.test(Function.prototype.toString.call(fn)) ||
+    locateFunction(fn)?.script.url.startsWith('node:') === true
+  );
 }
 
 function index(module: string, container: object, depth: number, prefix = ''): void {

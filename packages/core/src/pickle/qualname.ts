@@ -82,7 +82,9 @@ export function findName(fn: AnyFunction): Name | { readonly location: FunctionL
 /** Whether a function is the engine's or Node's own, rather than the program's. @internal */
 export function isBuiltin(fn: AnyFunction): boolean {
   const name = knownName(fn);
-  if (name !== undefined) return name.module === 'globalThis' || name.module.startsWith('node:');
+  if (name?.module.startsWith('node:')) return true;
+  // The program's own functions can be globals, too.
+  if (name !== undefined && name.module !== 'globalThis') return false;
   let builtin = cache.builtin.get(fn);
   if (builtin === undefined) {
     const location = locateFunction(fn);
