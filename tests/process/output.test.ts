@@ -5,7 +5,7 @@ import type { ChildProcess } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { type Outcome, runProgram, startProgram } from '../support/programs.ts';
 import { Gate } from '../support/scratch.ts';
-import { forEachStartMethod, type Method } from '../support/start_methods.ts';
+import { forEachWay, ways } from '../support/start_methods.ts';
 
 /** Settles when the child has printed this on stderr; fails if it ends without. */
 function untilSays(child: ChildProcess, text: string): Promise<void> {
@@ -17,21 +17,6 @@ function untilSays(child: ChildProcess, text: string): Promise<void> {
     });
     child.once('close', () => reject(new Error(`it has said: ${said}`)));
   });
-}
-
-/** `fork` as a copy of the process, and what stands in for it where the process has threads. */
-type How = Method | 'emulated fork';
-
-function forEachWay(body: (how: How) => void): void {
-  forEachStartMethod((_, method) => body(method));
-  describe('emulated fork', () => body('emulated fork'));
-}
-
-/** The words of a program's command line, and the method that decides Node's flags. */
-function ways(how: How): { name: Method; options: { method?: Method } } {
-  return how === 'emulated fork'
-    ? { name: 'fork', options: {} }
-    : { name: how, options: { method: how } };
 }
 
 const said = new Map<string, Promise<Outcome>>();
@@ -89,5 +74,20 @@ forEachWay((how) => {
     await untilSays(child, 'RangeError: a mistake');
     gate.open();
     expect(await outcome).toMatchObject({ code: 0, stdout: 'finalized\n' });
+  });
+
+  describe.each(['', 'later '])('a target that ends %s', (when) => {
+    test.each([
+      ['rejection', /^Process P:\nError: nobody handles this\n(.*\n)*1\n$/],
+      ['rejection at once', /^Process P:\nError: nobody handles this\n(.*\n)*1\n$/],
+      ['handled rejection', /^4\n$/],
+      ['warning', /Warning: a warning\n(.*\n)*0\n$/],
+      ['tick', /^ticked\n0\n$/],
+    ])('has its last turn: %s', async (what, stderr) => {
+      const outcome = await runProgram('ends', [name, `${when}${what}`], options);
+      expect(outcome).toMatchObject({ code: 0, stdout: '' });
+      expect(outcome.stderr).toMatch(stderr);
+      expect(outcome.stderr).not.toContain('a turn too many');
+    });
   });
 });

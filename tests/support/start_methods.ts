@@ -35,3 +35,18 @@ function whyNot(method: Method): string | undefined {
   if (method === 'forkserver' && process.platform !== 'linux') return 'needs Linux';
   return undefined;
 }
+
+/** `fork` as a copy of the process, and what stands in for it where the process has threads. */
+type How = Method | 'emulated fork';
+
+export function forEachWay(body: (how: How) => void): void {
+  forEachStartMethod((_, method) => body(method));
+  describe('emulated fork', () => body('emulated fork'));
+}
+
+/** The words of a program's command line, and the method that decides Node's flags. */
+export function ways(how: How): { name: Method; options: { method?: Method } } {
+  return how === 'emulated fork'
+    ? { name: 'fork', options: {} }
+    : { name: how, options: { method: how } };
+}

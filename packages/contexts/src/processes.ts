@@ -42,15 +42,34 @@ export const threadsAllowed = new Set<StartMethod | undefined>();
 const EMULATED =
   ' So this fork is emulated, and its child gets what it needs by value; if those threads bear a fork, set allowThreads of the context.';
 
+/** Whether it is known beforehand that a fork cannot be a real one. */
+function isForkEmulated(): boolean {
+  if (!forkAvailable().available) return true;
+  return !threadsAllowed.has('fork') && knownForeignThreads().length > 0;
+}
+
 /** A process that is a copy of this one, or stands in for it (`ForkContext.emulated`); Python's `ForkProcess`. */
 export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T> {
-  /** A turn of the event loop, so that the child's copy of the stack holds nothing of the caller's. @internal */
+  /** @internal */
   override _beforeLaunch(): Promise<void> {
-    const allowThreads = threadsAllowed.has('fork');
-    const emulated =
-      !forkAvailable().available || (!allowThreads && knownForeignThreads().length > 0);
-    if (emulated) return prepareEmulatedFork();
-    return new Promise((resolve) => setImmediate(resolve));
+    return prepareEmulatedFork();
+  }
+
+  /** In a turn of the event loop of its own, so that the child's copy of the stack holds nothing of the caller's. @internal */
+  override _launchLater(): Promise<Popen> {
+    if (isForkEmulated()) return super._launchLater();
+    const { pid } = process;
+    return new Promise((resolve, reject) => {
+      // Not in a microtask: a synchronous target ends its turn in there.
+      setImmediate(() => {
+        if (process.pid !== pid) return; // a sibling forked meanwhile: this is its child
+        try {
+          resolve(this._Popen({ sync: false }));
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
   }
 
   /** @internal */

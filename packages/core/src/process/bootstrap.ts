@@ -25,6 +25,7 @@ import {
   needsFlush,
   writeOwnOutput,
 } from '../util/util.ts';
+import { afterTurn, endTurn } from './last_turn.ts';
 import { ParentProcess } from './parent_process.ts';
 import type { BaseProcess } from './process.ts';
 import { forgetThreads, pendingThreads, watchThreads } from './threads.ts';
@@ -33,10 +34,20 @@ import { forgetThreads, pendingThreads, watchThreads } from './threads.ts';
  * Runs a process object in its child, from the first line to the exit code. Returns a number when the target
  * was synchronous, and a promise of it when there is something to wait for.
  * @param parentSentinel an fd that becomes readable when the parent ends
+ * @param within what this is called from: the turn of a synchronous target ends in there, or behind it, or never
  * @internal
  */
-export function bootstrap(self: BaseProcess, parentSentinel: number): number | Promise<number> {
+export function bootstrap(
+  self: BaseProcess,
+  parentSentinel: number,
+  within: 'turn' | 'microtask' | 'parent' = 'microtask',
+): number | Promise<number> {
   let result: unknown;
+  const leave = (exitcode: number) => {
+    if (within === 'microtask') return afterTurn(() => leaveChild(self, exitcode));
+    if (within === 'turn') endTurn();
+    return leaveChild(self, exitcode);
+  };
   try {
     enterChild(self, parentSentinel);
     self._afterFork();
@@ -46,12 +57,15 @@ export function bootstrap(self: BaseProcess, parentSentinel: number): number | P
     beginTarget();
     result = self.run();
   } catch (error) {
-    return leaveChild(self, exitcodeOf(self, error));
+    return leave(exitcodeOf(self, error));
   }
-  if (!isThenable(result)) return leaveChild(self, 0);
+  if (!isThenable(result)) return leave(0);
   return Promise.resolve(result).then(
-    () => leaveChild(self, 0),
-    (error: unknown) => leaveChild(self, exitcodeOf(self, error)),
+    () => afterTurn(() => leaveChild(self, 0)),
+    (error: unknown) => {
+      const exitcode = exitcodeOf(self, error);
+      return afterTurn(() => leaveChild(self, exitcode));
+    },
   );
 }
 

@@ -4,6 +4,7 @@
  *
  *     authkey.ts         AuthenticationString: the key of a family of processes
  *     bootstrap.ts       a child's life, from its first line to its exit code
+ *     last_turn.ts       what a target has left for the end of its turn
  *     main_module.ts     which file is the main module; isMain
  *     options.ts         what `new Process(...)` takes
  *     parent_process.ts  what parentProcess() returns
@@ -91,6 +92,14 @@ export class BaseProcess<T extends Target = Target> {
     return undefined;
   }
 
+  /** Launches the child of an asynchronous start. @internal */
+  async _launchLater(): Promise<Popen> {
+    const pid = process.pid;
+    await this._beforeLaunch();
+    if (process.pid !== pid) await never; // a sibling forked meanwhile: this is its child
+    return this._Popen({ sync: false });
+  }
+
   private _checkClosed(): void {
     if (this._closed) throw new ValueError('process object is closed');
   }
@@ -113,11 +122,8 @@ export class BaseProcess<T extends Target = Target> {
     this._checkStart();
     this._starting = true;
     try {
-      const pid = process.pid;
       if (needsFlush()) await _flushStdStreams(); // a forked child would have a copy of what still waits
-      await this._beforeLaunch();
-      if (process.pid !== pid) await never; // a sibling forked meanwhile: this is its child
-      const popen = this._Popen({ sync: false });
+      const popen = await this._launchLater();
       if (popen.inChild) await never;
       await popen.launched();
       this._started(popen);

@@ -34,7 +34,7 @@ export function leaveForked(
   const keep = fdsIn(processObject._args ?? []);
   // Without a loop to return to, whatever it prints must have left when it returns.
   if (!canWait) blockOutput();
-  const result = guardedBootstrap(processObject, parentSentinel);
+  const result = guardedBootstrap(processObject, parentSentinel, canWait);
   unblockOutput();
   if (typeof result === 'number') _exit(result);
   if (!canWait) {
@@ -62,9 +62,13 @@ export function exitWithoutWork(): void {
   });
 }
 
-function guardedBootstrap(self: BaseProcess, parentSentinel: number): number | Promise<number> {
+function guardedBootstrap(
+  self: BaseProcess,
+  parentSentinel: number,
+  canWait: boolean,
+): number | Promise<number> {
   try {
-    return bootstrap(self, parentSentinel);
+    return bootstrap(self, parentSentinel, canWait ? 'turn' : 'parent');
   } catch (error) {
     return reportAndExit(error);
   }
