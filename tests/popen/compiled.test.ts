@@ -15,10 +15,10 @@ const CHILDREN = 6;
 type Line = readonly string[];
 
 /** The logs of all node processes that a program has started. A forked child goes on with the log of its parent. */
-async function logsOf(method: 'forkserver' | 'fork'): Promise<Line[][]> {
+async function logsOf(method: 'forkserver' | 'fork', target: string): Promise<Line[][]> {
   const directory = scratchFile('logs');
   mkdirSync(directory);
-  const { stderr, stdout } = await runProgram('starts', [method, String(CHILDREN)], {
+  const { stderr, stdout } = await runProgram('starts', [method, String(CHILDREN), target], {
     execArgv: ['--log-function-events', `--logfile=${directory}/%p.log`],
     ...(method === 'fork' && { method }),
   });
@@ -47,10 +47,15 @@ function compiledByChildren(log: readonly Line[]): string[][] {
   return children;
 }
 
-test.skipIf(!forkAvailable().available).each(['forkserver', 'fork'] as const)(
-  'no child of %s compiles a function of the library',
-  async (method) => {
-    const children = (await logsOf(method)).flatMap(compiledByChildren);
+test.skipIf(!forkAvailable().available).each([
+  ['forkserver', 'empty'],
+  ['forkserver', 'later'],
+  ['fork', 'empty'],
+  ['fork', 'later'],
+] as const)(
+  'no child of %s compiles a function of the library for a target that is %s',
+  async (method, target) => {
+    const children = (await logsOf(method, target)).flatMap(compiledByChildren);
     expect(children.length).toBeGreaterThanOrEqual(CHILDREN); // some are thrown away and made again
     // Their parent goes on in the same log, but compiles once. What a child compiles, each of them compiles.
     const all = children.flat();

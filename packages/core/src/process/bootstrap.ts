@@ -40,14 +40,9 @@ import { forgetThreads, pendingThreads, watchThreads } from './threads.ts';
 export function bootstrap(
   self: BaseProcess,
   parentSentinel: number,
-  within: 'turn' | 'microtask' | 'parent' = 'microtask',
+  within: Within = 'microtask',
 ): number | Promise<number> {
   let result: unknown;
-  const leave = (exitcode: number) => {
-    if (within === 'microtask') return afterTurn(() => leaveChild(self, exitcode));
-    if (within === 'turn') endTurn();
-    return leaveChild(self, exitcode);
-  };
   try {
     enterChild(self, parentSentinel);
     self._afterFork();
@@ -57,16 +52,28 @@ export function bootstrap(
     beginTarget();
     result = self.run();
   } catch (error) {
-    return leave(exitcodeOf(self, error));
+    return leave(self, exitcodeOf(self, error), within);
   }
-  if (!isThenable(result)) return leave(0);
-  return Promise.resolve(result).then(
-    () => afterTurn(() => leaveChild(self, 0)),
-    (error: unknown) => {
-      const exitcode = exitcodeOf(self, error);
-      return afterTurn(() => leaveChild(self, exitcode));
-    },
-  );
+  if (!isThenable(result)) return leave(self, 0, within);
+  return leaveLater(self, result);
+}
+
+type Within = 'turn' | 'microtask' | 'parent';
+
+function leave(self: BaseProcess, exitcode: number, within: Within): number | Promise<number> {
+  if (within === 'microtask') return afterTurn(leaveChild, self, exitcode);
+  if (within === 'turn') endTurn();
+  return leaveChild(self, exitcode);
+}
+
+async function leaveLater(self: BaseProcess, result: PromiseLike<unknown>): Promise<number> {
+  let exitcode = 0;
+  try {
+    await result;
+  } catch (error) {
+    exitcode = exitcodeOf(self, error);
+  }
+  return afterTurn(leaveChild, self, exitcode);
 }
 
 const born = { self: undefined as BaseProcess | undefined, parentSentinel: -1 };
@@ -129,4 +136,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 writtenByChildren(born);
-calledByChildren(bootstrap, enterChild, leaveChild, isThenable);
+calledByChildren(bootstrap, enterChild, leave, leaveLater, leaveChild, isThenable);

@@ -16,17 +16,38 @@ export function endTurn(): void {
 }
 
 /** The same from anywhere, and then something else before the event loop goes on. @internal */
-export function afterTurn<T>(then: () => T | PromiseLike<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    process.nextTick(() => {
-      try {
-        endTurn();
-        resolve(then());
-      } catch (error) {
-        reject(error as Error);
-      }
-    });
-  });
+export function afterTurn<A extends unknown[], T>(
+  then: (...args: A) => T | PromiseLike<T>,
+  ...args: A
+): Promise<T> {
+  // No arrow function: each child would compile it.
+  return new Promise(tickLater.bind(undefined, then as Then, args) as Executor<T>);
 }
 
-calledByChildren(endTurn, afterTurn);
+type Then = (...args: unknown[]) => unknown;
+type Executor<T> = ConstructorParameters<typeof Promise<T>>[0];
+
+function tickLater(
+  then: Then,
+  args: unknown[],
+  resolve: (value: unknown) => void,
+  reject: (error: unknown) => void,
+): void {
+  process.nextTick(tick, then, args, resolve, reject);
+}
+
+function tick(
+  then: Then,
+  args: unknown[],
+  resolve: (value: unknown) => void,
+  reject: (error: unknown) => void,
+): void {
+  try {
+    endTurn();
+    resolve(then(...args));
+  } catch (error) {
+    reject(error);
+  }
+}
+
+calledByChildren(endTurn, afterTurn, tickLater, tick);
