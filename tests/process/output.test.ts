@@ -2,7 +2,9 @@
  * What a program and its children print is seen: errors when they happen, and output whatever way a child ends.
  */
 import type { ChildProcess } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { pipe } from '../../packages/posix/dist/index.js';
 import { type Outcome, runProgram, startProgram } from '../support/programs.ts';
 import { Gate } from '../support/scratch.ts';
 import { forEachWay, ways } from '../support/start_methods.ts';
@@ -88,6 +90,31 @@ forEachWay((how) => {
       expect(outcome).toMatchObject({ code: 0, stdout: '' });
       expect(outcome.stderr).toMatch(stderr);
       expect(outcome.stderr).not.toContain('a turn too many');
+    });
+
+    test.each([
+      ['exit', 3],
+      ['exit in finally', 3],
+      ['SystemExit', 3],
+      ['error', 1],
+      ['return', 0],
+    ])('by %s leaves nothing unwritten', async (what, code) => {
+      const size = 10_000_000;
+      const args = [name, `${when}${what}`, String(size)];
+      const { stdout, stderr } = await runProgram('ends', args, options);
+      expect({ length: stdout.length, end: stdout.slice(-2) }).toEqual({ length: size, end: 'xy' });
+      expect(stderr.split('\n').at(-2)).toBe(String(code));
+    });
+
+    test('by process.exit is not held up by a reader that is gone', async () => {
+      const [reader, unread] = pipe();
+      closeSync(reader);
+      const { stderr } = await runProgram('ends', [name, `${when}exit`, '1000000'], {
+        ...options,
+        stdio: ['ignore', unread, 'pipe'],
+      });
+      closeSync(unread);
+      expect(stderr).toMatch(/(^|\n)\d\n$/);
     });
   });
 });

@@ -111,6 +111,7 @@ export {
   prepareToQuiet,
   quietInheritedLoop,
 } from './process/inherited_loop.ts';
+export { becomeOwnProcess, flushBeforeExit } from './process/own_process.ts';
 export {
   _exit,
   getpid,

@@ -12,6 +12,7 @@ import {
   calledByChildren,
   close,
   closeRaw,
+  flushBeforeExit,
   isFfiLoaded,
   isFfiLoading,
   makeBlocking,
@@ -219,6 +220,7 @@ function watchStream(name: 'stdout' | 'stderr'): void {
       streams[name] = true;
       Object.defineProperty(process, name, original);
       const stream = process[name]; // made now, and non-blocking
+      noteWrites(stream);
       if (blocking.on) block(name);
       return stream;
     },
@@ -243,12 +245,65 @@ function unflushed(): NodeJS.WriteStream[] {
   return found;
 }
 
-interface Backlog {
-  _writableState?: { getBuffer?(): { chunk: Uint8Array | string }[] };
+interface Chunk {
+  chunk: Uint8Array | string;
+  encoding?: string;
 }
 
-function backlog(stream: NodeJS.WriteStream): { chunk: Uint8Array | string }[] {
-  return (stream as Backlog)._writableState?.getBuffer?.() ?? [];
+type Done = (error?: Error | null) => void;
+
+/** A pipe's stream, as Node has it. */
+interface Internals {
+  fd?: number;
+  _handle?: { writeQueueSize?: number } | null;
+  _writableState?: { getBuffer?(): Chunk[] };
+  _write(chunk: Uint8Array | string, encoding: string, done: Done): void;
+  _writev(chunks: Chunk[], done: Done): void;
+}
+
+const asInternals = (stream: NodeJS.WriteStream) => stream as unknown as Internals;
+
+function backlog(stream: NodeJS.WriteStream): Chunk[] {
+  return asInternals(stream)._writableState?.getBuffer?.() ?? [];
+}
+
+/** What libuv has been given to write and has not written to its end yet. */
+const underWay = new Map<NodeJS.WriteStream, Chunk[]>();
+
+function noteWrites(stream: NodeJS.WriteStream): void {
+  const internals = asInternals(stream);
+  // Files and terminals are written synchronously.
+  if (internals._handle?.writeQueueSize === undefined || stream.isTTY) return;
+  const { _write, _writev } = internals;
+  const noted = (chunks: Chunk[], done: Done): Done => {
+    underWay.set(stream, chunks);
+    return (error) => {
+      underWay.delete(stream);
+      done(error);
+    };
+  };
+  internals._write = (chunk, encoding, done) =>
+    _write.call(stream, chunk, encoding, noted([{ chunk, encoding }], done));
+  internals._writev = (chunks, done) => _writev.call(stream, chunks, noted([...chunks], done));
+}
+
+function bytesOf({ chunk, encoding }: Chunk): Buffer {
+  if (typeof chunk !== 'string') return Buffer.from(chunk);
+  return Buffer.from(chunk, Buffer.isEncoding(encoding ?? '') ? (encoding as 'utf8') : 'utf8');
+}
+
+/**
+ * Writes what the kernel did not take yet of what this process has printed, and waits for its readers as Python's flush does.
+ * For a process that does not come back to its event loop. @internal
+ */
+export function flushNow(): void {
+  writeOwnOutput();
+  for (const stream of unflushed()) {
+    const { fd = 1, _handle } = asInternals(stream);
+    const begun = Buffer.concat((underWay.get(stream) ?? []).map(bytesOf));
+    writeWaiting(fd, begun.subarray(begun.length - (_handle?.writeQueueSize ?? 0)));
+    for (const chunk of backlog(stream)) writeWaiting(fd, bytesOf(chunk));
+  }
 }
 
 /** In a forked child: what its parent had still to write is not written here again. @internal */
@@ -260,14 +315,16 @@ export function forgetOutput(): void {
 export function writeOwnOutput(): void {
   if (inherited.size === 0) return;
   for (const [stream, count] of inherited) {
-    for (const { chunk } of backlog(stream).slice(count))
-      writeWaiting((stream as { fd?: number }).fd ?? 1, chunk);
+    for (const chunk of backlog(stream).slice(count)) {
+      writeWaiting(asInternals(stream).fd ?? 1, bytesOf(chunk));
+    }
+    inherited.set(stream, backlog(stream).length);
   }
 }
 
 /** Writes everything, also to a pipe that is full and does not block; a broken one is ignored. */
-function writeWaiting(fd: number, chunk: Uint8Array | string): void {
-  let rest = Buffer.from(chunk as string);
+function writeWaiting(fd: number, chunk: Uint8Array): void {
+  let rest = chunk;
   while (rest.length > 0) {
     try {
       rest = rest.subarray(write(fd, rest));
@@ -325,6 +382,7 @@ export function closeFds(...fds: number[]): void {
   for (const fd of fds) close(fd);
 }
 
+flushBeforeExit(flushNow);
 registerExitFunction();
 watchForFatalErrors();
 
@@ -342,5 +400,6 @@ calledByChildren(
   forgetOutput,
   writeOwnOutput,
   needsFlush,
+  flushNow,
 );
 writtenByChildren(state, blocking);

@@ -18,6 +18,7 @@ import {
   watchThreads,
 } from '@multiprocessing/core';
 import {
+  becomeOwnProcess,
   calledByChildren,
   close,
   closeRaw,
@@ -73,6 +74,7 @@ export function forkserverMain(argument = '{}', ...more: string[]): void {
 
 async function main(settings: ServerSettings): Promise<void> {
   beginBootstrapping();
+  becomeOwnProcess();
   process.argv = settings.argv;
   const reason = whyNotServable();
   if (reason !== undefined) {

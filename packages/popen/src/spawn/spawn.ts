@@ -44,6 +44,7 @@ import {
 } from '@multiprocessing/core';
 import {
   _exit,
+  becomeOwnProcess,
   close,
   execArgv,
   setStartDirectory,
@@ -202,6 +203,7 @@ export const FIRST_INHERITED = 7;
  */
 export function spawnMain(inheritedFds: number, prepared?: () => void): void {
   close(GUARD);
+  becomeOwnProcess();
   if (process.execArgv[0] === SMALL_POOL) {
     process.execArgv.shift(); // no business of what this process starts
     givenByParent = 1;

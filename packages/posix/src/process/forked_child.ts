@@ -4,6 +4,7 @@
  */
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
 import { direct, leavesByExit, type NativeFunction, native } from '../ffi/ffi.ts';
+import { flushOutput, hasTerminal, leaveTerminalToParent } from './own_process.ts';
 import { _exit, getpid, prepareExit } from './process.ts';
 import { dieOfUncaught, reportUncaughtByEmit } from './uncaught.ts';
 
@@ -20,6 +21,7 @@ const internals = process as unknown as ProcessInternals;
 
 const state = {
   loop: 0,
+  hasTerminal: false,
   uvLoopFork: undefined as NativeFunction | undefined,
   atExit: undefined as (() => void) | undefined,
   /** The process.emit of the process that forked. */
@@ -32,6 +34,7 @@ const state = {
  * @internal
  */
 export function prepareToAdopt(): void {
+  state.hasTerminal = hasTerminal();
   if (state.loop !== 0) return;
   state.loop = uvDefaultLoop();
   state.uvLoopFork = direct(uvLoopFork);
@@ -66,6 +69,7 @@ export function adoptForkedProcess(): void {
   state.uvLoopFork?.(state.loop);
   setPid(getpid());
   for (const hook of hooks) hook();
+  if (state.hasTerminal) leaveTerminalToParent();
   leavesByExit();
   reportUncaughtByEmit();
   leaveByExit();
@@ -88,6 +92,7 @@ function leaveByExit(): void {
 }
 
 function leave(code: unknown): never {
+  flushOutput();
   return _exit(Number(code ?? 0));
 }
 

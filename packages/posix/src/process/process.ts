@@ -6,6 +6,7 @@
  *     forked_child.ts    what Node needs to go on living in the child
  *     inherited_loop.ts  its copy of the parent's event loop, kept quiet
  *     memory_map.ts      V8's memory made fit for fork(2)
+ *     own_process.ts     what a process of ours leaves as it is at its end, and what not
  *     random.ts          random values of a forked child's own
  *     spawn.ts           posix_spawn(3), execve(2)
  *     thread_token.ts    a number that names a living thread of this machine
@@ -140,6 +141,12 @@ export function ignoreSignal(signal: number, ignore: boolean): void {
   cSignal(signal, ignore ? 1 : 0);
 }
 
+/** Gives a signal its default action, unless it is ignored. @internal */
+export function handlesSignalByDefault(signal: 'SIGINT' | 'SIGTERM'): void {
+  const number = constants.signals[signal];
+  if (Number(cSignal(number, 0)) === 1) cSignal(number, 1);
+}
+
 /** The most bytes of one getentropy(3). */
 const ENTROPY = 256;
 
@@ -154,4 +161,4 @@ export function urandom(size: number): Buffer {
   return bytes;
 }
 
-calledByChildren(_exit, getpid);
+calledByChildren(_exit, getpid, handlesSignalByDefault);
