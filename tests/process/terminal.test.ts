@@ -1,9 +1,11 @@
 /**
- * Programs on a terminal.
+ * Programs on a terminal, and programs that read their stdin.
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { nodeCommand, type Outcome, running } from '../support/programs.ts';
+import { nodeCommand, type Outcome, running, startProgram } from '../support/programs.ts';
 import { forEachWay, ways } from '../support/start_methods.ts';
 
 const python = spawnSync('python3', ['-c', 'import pty']);
@@ -27,6 +29,29 @@ forEachWay((how) => {
       const command = nodeCommand('terminal', [name, 'modes', way], options);
       const { stdout } = await onTerminal(command);
       expect(stdout).toMatch(/^raw\r?$/m);
+    },
+  );
+
+  test.skipIf(noTerminal)('an asynchronous child prints on a terminal', async () => {
+    const { stdout } = await onTerminal(nodeCommand('terminal', [name, 'reader'], options));
+    expect(stdout).toBe('the child has printed\r\nexit code 7\r\n');
+  });
+
+  test.each(['pipe', 'file'])(
+    'a program that reads its stdin (%s) keeps its child',
+    async (kind) => {
+      const stdin = kind === 'file' ? openSync(fileURLToPath(import.meta.url), 'r') : 'pipe';
+      const { child, outcome } = startProgram('terminal', [name, 'reader'], {
+        ...options,
+        stdio: [stdin, 'pipe', 'pipe'],
+      });
+      expect(await outcome).toMatchObject({
+        stdout: 'the child has printed\nexit code 7\n',
+        stderr: '',
+        code: 0,
+      });
+      child.stdin?.destroy();
+      if (typeof stdin === 'number') closeSync(stdin);
     },
   );
 });

@@ -306,6 +306,11 @@ export function flushNow(): void {
   }
 }
 
+/** The standard streams that are in use. @internal */
+export function outputStreams(): NodeJS.WriteStream[] {
+  return STREAMS.filter((name) => streams[name]).map((name) => process[name]);
+}
+
 /** In a forked child: what its parent had still to write is not written here again. @internal */
 export function forgetOutput(): void {
   for (const stream of unflushed()) inherited.set(stream, backlog(stream).length);
@@ -401,5 +406,6 @@ calledByChildren(
   writeOwnOutput,
   needsFlush,
   flushNow,
+  outputStreams,
 );
 writtenByChildren(state, blocking);

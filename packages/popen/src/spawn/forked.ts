@@ -11,7 +11,7 @@ import {
   writeStderr,
 } from '@multiprocessing/posix';
 
-const { blockOutput, unblockOutput } = util; // the getters of a namespace are functions that a child would have to compile
+const { blockOutput, outputStreams, unblockOutput } = util; // the getters of a namespace are functions that a child would have to compile
 
 /** @internal */
 export interface ForkedOptions {
@@ -44,7 +44,8 @@ export function leaveForked(
     );
     _exit(1);
   }
-  quietInheritedLoop(inherited, keep);
+  // A terminal's stream has an fd of its own.
+  quietInheritedLoop(inherited, new Set([...keep, ...fdsIn(outputStreams())]));
   exitWithoutWork();
   result.then(_exit, reportAndExit);
 }

@@ -29,6 +29,7 @@ const uvFileno = native('int uv_fileno(uintptr_t handle, _Out_ int *fd)');
 const uvHandleGetType = native('int uv_handle_get_type(uintptr_t handle)');
 const uvHasRef = native('int uv_has_ref(uintptr_t handle)');
 const uvIsClosing = native('int uv_is_closing(uintptr_t handle)');
+const uvReadStop = native('int uv_read_stop(uintptr_t handle)');
 const uvPollStop = native('int uv_poll_stop(uintptr_t handle)');
 const uvFsEventStop = native('int uv_fs_event_stop(uintptr_t handle)');
 const uvFsPollStop = native('int uv_fs_poll_stop(uintptr_t handle)');
@@ -206,7 +207,9 @@ function quietHandle(
     uvFileno(handle, fd);
     const number = fd[0] as number;
     if (keepFds.has(number)) return;
+    // The child's stdin is another file, which epoll need not take.
     if (number > 2) dup2(never, number, O_CLOEXEC);
+    else if (type !== UV.UDP) uvReadStop(handle);
   }
   if (type === UV.POLL) uvPollStop(handle);
   if (type === UV.FS_EVENT) uvFsEventStop(handle);
