@@ -4,7 +4,8 @@
 # thread that makes it, and duckdb, which names none of its own, makes them from a thread of libuv's pool: with a pool of four and
 # `threads: 6` there are nine called "libuv-worker" from Node 22 on (five of them duckdb's), and on Node 20, which names no thread,
 # all are called "node". The main thread, whose name is that of the process in ps and pgrep, is "node" up to 22, "MainThread" in 24
-# and "node-MainThread" in 26. Who wants to know whether somebody else's threads are there has to count.
+# and "node-MainThread" in 26. What tells is the function that a thread began in: glibc keeps it in the thread's record, and
+# get_robust_list(2) says where that record is (packages/posix/src/process/threads.ts).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
