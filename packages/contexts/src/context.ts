@@ -17,6 +17,7 @@ import {
   NotImplementedError,
   nameExports,
   Pipe,
+  type PipeOptions,
   ProcessError,
   parentProcess,
   queues,
@@ -31,6 +32,7 @@ import {
   util,
   ValueError,
 } from '@multiprocessing/core';
+import type { QueueOptions } from '@multiprocessing/core/queues/queues';
 import type {
   CType,
   Initial,
@@ -179,9 +181,10 @@ export abstract class BaseContext {
   /**
    * Two connected connections; Python's `Pipe`.
    * @param duplex whether both can send and receive; otherwise the first one receives and the second one sends
+   * @param options of both: codec, allowedModules
    */
-  Pipe(duplex = true): [Connection, Connection] {
-    return Pipe(duplex);
+  Pipe(duplex = true, options: PipeOptions = {}): [Connection, Connection] {
+    return Pipe(duplex, options);
   }
 
   /** A lock for the processes of this context; Python's `Lock`. */
@@ -226,19 +229,26 @@ export abstract class BaseContext {
     return new synchronize.Barrier(parties, { ...options, ctx: this.getContext() });
   }
 
-  /** A queue between processes; Python's `Queue`. @param maxsize items at the same time; 0: any number */
-  Queue<T = unknown>(maxsize = 0): queues.Queue<T> {
-    return new queues.Queue<T>(maxsize, { ctx: this.getContext() });
+  /**
+   * A queue between processes; Python's `Queue`.
+   * @param maxsize items at the same time; 0: any number
+   * @param options allowedModules: those that an item may name
+   */
+  Queue<T = unknown>(maxsize = 0, options: Omit<QueueOptions, 'ctx'> = {}): queues.Queue<T> {
+    return new queues.Queue<T>(maxsize, { ...options, ctx: this.getContext() });
   }
 
-  /** A queue whose items are tasks; Python's `JoinableQueue`. @param maxsize as of `Queue` */
-  JoinableQueue<T = unknown>(maxsize = 0): queues.JoinableQueue<T> {
-    return new queues.JoinableQueue<T>(maxsize, { ctx: this.getContext() });
+  /** A queue whose items are tasks; Python's `JoinableQueue`. @param maxsize, options as of `Queue` */
+  JoinableQueue<T = unknown>(
+    maxsize = 0,
+    options: Omit<QueueOptions, 'ctx'> = {},
+  ): queues.JoinableQueue<T> {
+    return new queues.JoinableQueue<T>(maxsize, { ...options, ctx: this.getContext() });
   }
 
-  /** A queue of the fewest parts; Python's `SimpleQueue`. */
-  SimpleQueue<T = unknown>(): queues.SimpleQueue<T> {
-    return new queues.SimpleQueue<T>({ ctx: this.getContext() });
+  /** A queue of the fewest parts; Python's `SimpleQueue`. @param options as of `Queue` */
+  SimpleQueue<T = unknown>(options: Omit<QueueOptions, 'ctx'> = {}): queues.SimpleQueue<T> {
+    return new queues.SimpleQueue<T>({ ...options, ctx: this.getContext() });
   }
 
   Pool(_processes?: number, _options?: object): never {

@@ -18,7 +18,7 @@ export {
   type MessageChannelSync,
 } from './connection/authentication.ts';
 export { Client, type ClientOptions, ClientSync } from './connection/client.ts';
-export type { Codec, CodecOption } from './connection/codec.ts';
+export type { Codec, CodecOption, CodecOptions } from './connection/codec.ts';
 export * from './connection/connection.ts';
 export { Listener, type ListenerOptions } from './connection/listener.ts';
 export * as resourceSharer from './connection/resource_sharer.ts';

@@ -4,5 +4,6 @@ export {
   Full,
   JoinableQueue,
   Queue,
+  type QueueOptions,
   SimpleQueue,
 } from '@multiprocessing/core/queues/queues';

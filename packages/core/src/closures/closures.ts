@@ -22,6 +22,7 @@ import { UnpicklingError } from '../base/errors.ts';
 import { CLOSURE, HAS_CODE, MAGIC } from '../pickle/codes.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { ensureLoaded } from '../pickle/modules.ts';
+import { PARENT } from '../pickle/permissions.ts';
 import { getReducer } from '../pickle/reducer.ts';
 import { dumpsBeside, ForkingPickler } from '../pickle/reduction.ts';
 import { beginSession, undoSession } from '../pickle/session.ts';
@@ -132,13 +133,14 @@ export async function loadsFromParent(
   bytes: Uint8Array,
   beside: readonly Uint8Array<ArrayBuffer>[] = [],
 ): Promise<unknown> {
-  if (bytes[0] !== HAS_CODE) return loadNamed(new Unpickler(bytes, beside));
+  if (bytes[0] !== HAS_CODE)
+    return loadNamed(new Unpickler(bytes, beside, bytes.length, undefined, PARENT));
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUInt32LE(1);
   if (HEAD + length > bytes.length) throw new UnpicklingError('the message ends in its code');
   const message = bytes.subarray(HEAD + length);
   const code = new CodeTable(Buffer.from(bytes.subarray(HEAD, HEAD + length)).toString());
   await code.load();
-  return loadNamed(new Unpickler(message, beside, message.length, code));
+  return loadNamed(new Unpickler(message, beside, message.length, code, PARENT));
 }
 
 async function loadNamed(unpickler: Unpickler): Promise<unknown> {

@@ -13,7 +13,7 @@ import {
 } from './addresses.ts';
 import { clientHandshake } from './authentication.ts';
 import { checkDigests } from './challenges.ts';
-import { type CodecOption, resolveCodec } from './codec.ts';
+import { type CodecOptions, codecOf, resolveCodec } from './codec.ts';
 import type { Connection } from './connection.ts';
 import { authenticate, authenticateSync } from './handshake.ts';
 import { adoptConnection } from './listener.ts';
@@ -22,13 +22,11 @@ import { adoptConnection } from './listener.ts';
 const AUTH_TIMEOUT = 60;
 
 /** Options of a Client. */
-export interface ClientOptions {
+export interface ClientOptions extends CodecOptions {
   /** Follows from the address. */
   family?: Family | undefined;
   /** Proved to the listener, which has to prove it, too; undefined for a listener without. */
   authkey?: Uint8Array | undefined;
-  /** How `send` and `recv` turn objects into bytes. */
-  codec?: CodecOption | undefined;
   /** How long that proof may take, in seconds, until the listener accepts included: 60 without; Infinity waits for ever. */
   authTimeout?: number | undefined;
   /** The digests that the proof may use, see `AnswerOptions`. */
@@ -61,9 +59,12 @@ export function ClientSync(address: Address, options: ClientOptions = {}): Conne
   return connection;
 }
 
+const OPTIONS = ['family', 'authkey', 'codec', 'allowedModules', 'authTimeout', 'digests'];
+
 function check(address: Address, options: ClientOptions) {
-  checkOptions(options, ['family', 'authkey', 'codec', 'authTimeout', 'digests'], 'Client');
-  const { codec, authTimeout = AUTH_TIMEOUT, digests } = options;
+  checkOptions(options, OPTIONS, 'Client');
+  const { authTimeout = AUTH_TIMEOUT, digests } = options;
+  const codec = codecOf(options);
   const authkey = options.authkey === undefined ? undefined : toAuthkey(options.authkey);
   checkTimeout(authTimeout);
   checkDigests(digests);

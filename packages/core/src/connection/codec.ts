@@ -3,8 +3,9 @@
  */
 import { inspect } from 'node:util';
 import { typeError, ValueError } from '../base/errors.ts';
+import { ModuleList } from '../pickle/module_list.ts';
 import { getReducer } from '../pickle/reducer.ts';
-import { ForkingPickler, loadsSoon } from '../pickle/reduction.ts';
+import { loadsNow, loadsSoon } from '../pickle/reduction.ts';
 import * as pythonPickle from '../python_pickle/python_pickle.ts';
 
 /** Turns objects into bytes and back. */
@@ -20,9 +21,50 @@ export type CodecOption = 'multiprocessing' | 'pickle' | Codec;
 
 const forking: Codec = {
   dumps: (obj) => getReducer().ForkingPickler.dumps(obj),
-  loads: loadsSoon,
-  loadsSync: ForkingPickler.loadsSync,
+  loads: (bytes) => loadsSoon(bytes),
+  loadsSync: (bytes) => loadsNow(bytes),
 };
+
+/** The default codec, for messages that may name these modules only. It travels as it is. */
+interface Restricted {
+  readonly allowedModules: readonly string[];
+}
+
+function restricted({ allowedModules }: Restricted): Codec {
+  const rules = { fromParent: false, allowed: new ModuleList(allowedModules) };
+  return {
+    dumps: forking.dumps,
+    loads: (bytes) => loadsSoon(bytes, rules),
+    loadsSync: (bytes) => loadsNow(bytes, rules),
+  };
+}
+
+/** What connections take. */
+export interface CodecOptions {
+  /** How objects become bytes: `'multiprocessing'` (default), `'pickle'`, or a codec of one's own. */
+  codec?: CodecOption | undefined;
+  /**
+   * The modules that a message may name which is received: absolute paths and `file:` URLs of files, of folders with a slash
+   * at their end; names of Node's modules; `'globalThis'`, `'multiprocessing'`. Any, without. For the default codec.
+   */
+  allowedModules?: readonly (string | URL)[] | undefined;
+}
+
+/** @throws TypeError, ValueError @internal */
+export function codecOf({ codec, allowedModules }: CodecOptions): CodecOption | undefined {
+  if (allowedModules === undefined) return codec;
+  if (codec !== undefined && codec !== 'multiprocessing' && !isRestricted(codec)) {
+    throw new ValueError(
+      "allowedModules is for the default codec: 'pickle' names no modules, and one of your own decides itself",
+    );
+  }
+  const { entries } = new ModuleList(allowedModules);
+  return { allowedModules: entries } as unknown as CodecOption;
+}
+
+function isRestricted(option: object | string): option is Restricted {
+  return typeof option === 'object' && option !== null && 'allowedModules' in option;
+}
 
 /** For plain data, and for Python at the other end. */
 const python: Codec = {
@@ -45,6 +87,7 @@ export function resolveCodec(option: CodecOption | undefined): Codec {
       `codec: ${inspect(option)} is unknown, expected one of ${[...codecs.keys()].join(', ')}`,
     );
   }
+  if (isRestricted(option)) return restricted(option);
   if (typeof option?.dumps === 'function' && typeof option.loads === 'function') return option;
   throw typeError(`codec must be a name or have dumps() and loads(), not ${inspect(option)}`);
 }

@@ -18,14 +18,14 @@
  */
 import { inspect, types } from 'node:util';
 import { close, Stream, StreamWatch, streamPair } from '@multiprocessing/posix';
-import { checkTimeout } from '../base/arguments.ts';
+import { checkOptions, checkTimeout } from '../base/arguments.ts';
 import { BufferTooShort, OSError, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { DupFd } from '../fds/dup_fd.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
 import type { Reduced } from '../pickle/reduction.ts';
 import { generation } from '../wait/hub.ts';
-import { type Codec, type CodecOption, resolveCodec } from './codec.ts';
+import { type Codec, type CodecOption, type CodecOptions, codecOf, resolveCodec } from './codec.ts';
 import { BadMessageLength, type Wish } from './frames.ts';
 import { PendingReceives } from './pending_receives.ts';
 import { PendingSends } from './pending_sends.ts';
@@ -36,12 +36,13 @@ const EBADF = 9;
 export type Bytes = ArrayBufferView | ArrayBufferLike;
 
 /** Options of a Connection. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends CodecOptions {
   readable?: boolean;
   writable?: boolean;
-  /** How objects become bytes: `'multiprocessing'` (default), `'pickle'`, or a codec of one's own. */
-  codec?: CodecOption | undefined;
 }
+
+/** Options of a Pipe. */
+export type PipeOptions = CodecOptions;
 
 /** The open fd of a connection, and what waits for it. It does not know the Connection, which may be collected. */
 class Handle {
@@ -93,10 +94,11 @@ export class Connection {
 
   /**
    * @param handle an open fd of a pipe or stream socket, which the connection closes from now on
-   * @param options readable, writable, codec
+   * @param options readable, writable, codec, allowedModules
    * @throws TypeError or ValueError for what is no fd, OSError EBADF for one that is not open
    */
-  constructor(handle: number, { readable = true, writable = true, codec }: ConnectionOptions = {}) {
+  constructor(handle: number, options: ConnectionOptions = {}) {
+    const { readable = true, writable = true } = options;
     if (typeof handle !== 'number' || !Number.isInteger(handle)) {
       throw typeError(`handle must be an fd, not ${inspect(handle)}`);
     }
@@ -104,8 +106,8 @@ export class Connection {
     if (!readable && !writable) {
       throw new ValueError('at least one of readable and writable must be true');
     }
-    this.#codec = resolveCodec(codec);
-    this.#codecOption = codec;
+    this.#codecOption = codecOf(options);
+    this.#codec = resolveCodec(this.#codecOption);
     this.#readable = readable;
     this.#writable = writable;
     this.#handle = new Handle(new Stream(handle));
@@ -333,11 +335,18 @@ export function rebuildConnection(fd: DupFd, options: ConnectionOptions): Connec
 /**
  * Makes two connected connections; Python's `Pipe`.
  * @param duplex whether both can send and receive; otherwise the first one receives and the second one sends
+ * @param options of both connections: codec, allowedModules
  * @throws OSError
  */
-export function Pipe(duplex = true): [Connection, Connection] {
+export function Pipe(duplex = true, options: PipeOptions = {}): [Connection, Connection] {
+  checkOptions(options, ['codec', 'allowedModules'], 'Pipe');
+  const codec = codecOf(options);
+  resolveCodec(codec);
   const [a, b] = streamPair(duplex);
-  return [new Connection(a, { writable: duplex }), new Connection(b, { readable: duplex })];
+  return [
+    new Connection(a, { writable: duplex, codec }),
+    new Connection(b, { readable: duplex, codec }),
+  ];
 }
 
 //

@@ -21,7 +21,7 @@ import {
 } from './addresses.ts';
 import { listenerHandshake } from './authentication.ts';
 import { checkDigests } from './challenges.ts';
-import { type CodecOption, resolveCodec } from './codec.ts';
+import { type CodecOption, type CodecOptions, codecOf, resolveCodec } from './codec.ts';
 import { Connection } from './connection.ts';
 import { Reception } from './reception.ts';
 import { SocketListener } from './socket_listener.ts';
@@ -30,20 +30,28 @@ import { SocketListener } from './socket_listener.ts';
 const AUTH_TIMEOUT = 20;
 
 /** Options of a Listener. */
-export interface ListenerOptions {
+export interface ListenerOptions extends CodecOptions {
   /** Follows from the address. */
   family?: Family | undefined;
   /** How many connections may wait to be accepted. */
   backlog?: number | undefined;
   /** Clients have to prove that they hold it; undefined lets everybody in. */
   authkey?: Uint8Array | undefined;
-  /** How `send` and `recv` of the connections turn objects into bytes. */
-  codec?: CodecOption | undefined;
   /** How long a client may take for that proof, in seconds, 20 without; Infinity waits for ever. */
   authTimeout?: number | undefined;
   /** The digests that the proof may use, see `AnswerOptions`. */
   digests?: readonly string[] | undefined;
 }
+
+const OPTIONS = [
+  'family',
+  'backlog',
+  'authkey',
+  'codec',
+  'allowedModules',
+  'authTimeout',
+  'digests',
+];
 
 /** What a Listener is made of when it comes from another process. */
 interface ListenerState {
@@ -72,9 +80,9 @@ export class Listener {
    * @throws NotImplementedError on other systems than Linux
    */
   constructor(address?: Address, options: ListenerOptions = {}) {
-    const names = ['family', 'backlog', 'authkey', 'codec', 'authTimeout', 'digests'];
-    checkOptions(options, names, 'Listener');
-    const { family, backlog = 1, codec, authTimeout = AUTH_TIMEOUT, digests } = options;
+    checkOptions(options, OPTIONS, 'Listener');
+    const { family, backlog = 1, authTimeout = AUTH_TIMEOUT, digests } = options;
+    const codec = codecOf(options);
     const authkey = options.authkey === undefined ? undefined : toAuthkey(options.authkey);
     checkTimeout(authTimeout);
     checkDigests(digests);

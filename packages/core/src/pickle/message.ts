@@ -4,7 +4,9 @@
  */
 import { PicklingError } from '../base/errors.ts';
 import type { Name } from '../base/names.ts';
+import { isLaunching } from '../process/spawning.ts';
 import * as code from './codes.ts';
+import { checkWrittenName, copyLimit } from './permissions.ts';
 import { PickleWriter } from './writer.ts';
 
 /** Up to this many objects of a message are found by looking through a list. */
@@ -38,6 +40,8 @@ export abstract class PickleMessage extends PickleWriter {
   private count = 0;
   private flags = 0;
   private names: Name[] = [];
+  /** Elements that the reader is going to copy, at most. */
+  protected copied = 0;
 
   /** @throws PicklingError if something in the object cannot be sent */
   dumps(obj: unknown): Buffer {
@@ -66,6 +70,7 @@ export abstract class PickleMessage extends PickleWriter {
       this.value(obj);
       if (this.names.length > 0) this.nameTable();
       if (this.beside !== undefined) this.flags |= code.HAS_BESIDE;
+      if (this.copied > 0) this.checkCopies();
       this.buf[this.start + 1] = this.flags;
     } catch (error) {
       this.beside = undefined;
@@ -81,7 +86,18 @@ export abstract class PickleMessage extends PickleWriter {
     this.map = undefined;
     this.count = 0;
     this.flags = 0;
+    this.copied = 0;
     if (this.names.length > 0) this.names = [];
+  }
+
+  /** A reader refuses more: nobody may have it copy the same again and again. */
+  private checkCopies(): void {
+    const beside = (this.beside ?? []).reduce((sum, { length }) => sum + length, 0);
+    if (this.copied <= copyLimit(this.pos - this.start + beside) || isLaunching()) return;
+    throw new PicklingError(
+      'the object is made again of states and arguments that are shared by many, and would take much more memory than its' +
+        ' message: give each its own, or share what they are made of',
+    );
   }
 
   private nameTable(): void {
@@ -139,6 +155,7 @@ export abstract class PickleMessage extends PickleWriter {
   }
 
   protected global(value: object, name: Name): void {
+    if (!isLaunching()) this.refusing(() => checkWrittenName(name, value));
     this.byte(code.GLOBAL);
     this.varint(this.names.push(name) - 1);
     this.add(value);

@@ -78,13 +78,18 @@ export function findLoaded(name: Name): unknown {
  * @internal
  */
 export async function ensureLoaded(name: Name): Promise<void> {
-  if (findLoaded(name) !== undefined || state.namespaces.has(name.module)) return;
+  if (findLoaded(name) !== undefined || isLoaded(name.module)) return;
   checkImportable(name);
   try {
-    rememberModule(name.module, await load(checkedUrl(name.module)));
+    rememberModule(name.module, await load(name.module));
   } catch (error) {
     throw cannotImport(name, error);
   }
+}
+
+/** What is no file is there, or nowhere (permissions.ts). */
+function isLoaded(module: string): boolean {
+  return state.namespaces.has(module) || !module.startsWith('file:');
 }
 
 function load(url: string): Promise<object> {
@@ -93,12 +98,10 @@ function load(url: string): Promise<object> {
 
 /** ensureLoaded without waiting: by `require`, which loads ES modules too unless they await. @internal */
 export function ensureLoadedSync(name: Name): void {
-  if (findLoaded(name) !== undefined || state.namespaces.has(name.module)) return;
+  if (findLoaded(name) !== undefined || isLoaded(name.module)) return;
   checkImportable(name);
-  const url = checkedUrl(name.module);
-  if (!url.startsWith('file:')) throw cannotImport(name, undefined);
   try {
-    const exported: unknown = require(fileURLToPath(url));
+    const exported: unknown = require(fileURLToPath(name.module));
     rememberModule(name.module, isNamespace(exported) ? exported : { default: exported });
   } catch (error) {
     throw new UnpicklingError(
@@ -128,7 +131,7 @@ export function lookUp(namespace: object, qualname: string): unknown {
     let value: unknown;
     try {
       value = root === 0 ? namespace : root === 1 ? roots['module.exports'] : roots.default;
-      for (const key of path) value = (value as Record<string, unknown> | undefined)?.[key];
+      for (const key of path) value = ownValue(value, key);
     } catch {
       continue; // a variable that has no value yet, while its module is evaluating
     }
@@ -141,6 +144,14 @@ export function lookUp(namespace: object, qualname: string): unknown {
     }
   }
   return undefined;
+}
+
+/** Of its own only: what everything has leads to everything, as the constructor of a function to all code. */
+function ownValue(object: unknown, key: string): unknown {
+  const holder = Object(object) as Record<string, unknown>;
+  return object !== null && object !== undefined && Object.hasOwn(holder, key)
+    ? holder[key]
+    : undefined;
 }
 
 /** How the modules of this library begin, where it is a bundle. @internal */
@@ -162,13 +173,6 @@ function checkImportable({ module, qualname }: Name): void {
   throw new UnpicklingError(
     `'${qualname}' is of the main module, which is not imported in the child of an emulated fork: use it in the target,` +
       ' so that it comes along, or keep it in a module of its own',
-  );
-}
-
-function checkedUrl(module: string): string {
-  if (/^(file|data|https?):/.test(module)) return module;
-  throw new UnpicklingError(
-    `a message names the module '${module}', which is not one that can be imported here`,
   );
 }
 

@@ -7,6 +7,7 @@
  */
 import { types } from 'node:util';
 import { type AnyFunction, type Name, rememberedName } from '../base/names.ts';
+import { isLaunching } from '../process/spawning.ts';
 import {
   derivedClass,
   instanceClass,
@@ -21,6 +22,7 @@ import { boundParts, namedProperties } from './function_inspector.ts';
 import { type Kind, kindOf } from './kinds.ts';
 import { knownName } from './known_names.ts';
 import { at, PickleMessage, Refusal, segment } from './message.ts';
+import { checkWrittenCall, sizeOfCall } from './permissions.ts';
 import { nameOf } from './qualname.ts';
 import { foreignNamespace, intrinsicOf } from './realms.ts';
 import type { Shape } from './shapes.ts';
@@ -274,9 +276,10 @@ export class Pickler extends PickleMessage {
       this.byte(code.INSTANCE_STATE);
       this.function(cls);
       this.add(value);
-      this.value(
-        typeof getState === 'function' ? (getState as () => unknown).call(value) : { ...value },
-      );
+      const state: unknown =
+        typeof getState === 'function' ? (getState as () => unknown).call(value) : { ...value };
+      this.copied += sizeOfState(state);
+      this.value(state);
       return;
     }
     const symbols = enumerableSymbols(value);
@@ -317,6 +320,10 @@ export class Pickler extends PickleMessage {
       );
     }
     this.reducing.add(value);
+    if (!isLaunching()) {
+      this.refusing(() => checkWrittenCall(callable, args, nameOfClass(value)));
+      this.copied += sizeOfCall(callable, args) + sizeOfState(state);
+    }
     if (state !== undefined) this.byte(code.REDUCE_STATE);
     this.byte(code.REDUCE);
     this.function(callable);
@@ -419,6 +426,11 @@ export function enumerableSymbols(value: object): readonly symbol[] {
 
 function nameOfClass(value: object): string {
   return `a '${(value.constructor as AnyFunction | undefined)?.name ?? 'Object'}' object`;
+}
+
+/** How many properties a state has, or will have where it arrives. */
+function sizeOfState(state: unknown): number {
+  return typeof state === 'object' && state !== null ? Reflect.ownKeys(state).length + 1 : 0;
 }
 
 /** The program's console, or Node's own where the program has put another one in its place. */

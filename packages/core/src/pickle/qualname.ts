@@ -155,9 +155,9 @@ export function importableUrl(url: string): string | undefined {
   if (url.startsWith('data:')) {
     // tsx on Node 20 loads CommonJS TypeScript for an ES importer from a data: URL that names the file.
     const file = /^data:text\/javascript,__filename%3D(%22.*?%22)/.exec(url)?.[1];
-    return file === undefined
-      ? url
-      : pathToFileURL(JSON.parse(decodeURIComponent(file)) as string).href;
+    // What another one holds is code, and no name.
+    if (file === undefined) return undefined;
+    return pathToFileURL(JSON.parse(decodeURIComponent(file)) as string).href;
   }
   if (url.startsWith('file:')) return url;
   return url.startsWith('/') ? pathToFileURL(url).href : undefined;

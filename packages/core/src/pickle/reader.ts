@@ -4,12 +4,13 @@
  */
 import { UnpicklingError } from '../base/errors.ts';
 import { BESIDE, SHORT_STRING, SHORT_STRING_MAX, STRING, STRING16 } from './codes.ts';
+import { isFar } from './properties.ts';
 
 /** The keys of a plain object. */
 export interface ReadShape {
   readonly keys: readonly string[];
-  /** An object with these keys; a copy of it is faster to fill than an empty object. */
-  readonly template: Readonly<Record<string, unknown>>;
+  /** An object with these keys; a copy of it is faster to fill than an empty object. Without one they are set one by one. */
+  readonly template: Readonly<Record<string, unknown>> | undefined;
 }
 
 interface CachedShape extends ReadShape {
@@ -17,6 +18,8 @@ interface CachedShape extends ReadShape {
 }
 
 const cacheSize = 1024;
+/** Longer ones are not kept, in bytes: a stranger could have this process keep many. */
+const longestCached = 4096;
 /** Shapes of earlier messages by the hash of their definition: records of one kind are parsed once. */
 const shapeCache: (CachedShape | undefined)[] = new Array<CachedShape | undefined>(cacheSize).fill(
   undefined,
@@ -33,6 +36,7 @@ export abstract class PickleReader {
   /** What stands beside the message, to be taken in this order. */
   protected beside: readonly Uint8Array<ArrayBuffer>[] | undefined;
   private taken = 0;
+  private announced = 0;
   private buffer: Buffer | undefined;
   private shapes: ReadShape[] | undefined;
 
@@ -70,6 +74,15 @@ export abstract class PickleReader {
     const count = this.varint();
     if (count > this.end - this.pos) throw this.damaged('announces more than it holds');
     return count;
+  }
+
+  /**
+   * Is told of values that room is made for before they come. All values of a message, of containers in containers too, take
+   * at least one byte each.
+   */
+  announce(count: number): void {
+    this.announced += count;
+    if (this.announced > this.end) throw this.damaged('announces more than it holds');
   }
 
   float(): number {
@@ -174,7 +187,7 @@ export abstract class PickleReader {
       this.pos = pos + length;
     } else {
       shape = this.parseShape(pos, length);
-      shapeCache[slot] = shape;
+      if (length <= longestCached) shapeCache[slot] = shape;
     }
     if (this.shapes === undefined) this.shapes = [shape];
     else this.shapes.push(shape);
@@ -187,12 +200,18 @@ export abstract class PickleReader {
     for (let i = 0; i < count; i++) keys.push(this.string());
     if (this.pos !== pos + length || keys.includes('__proto__'))
       throw this.damaged('has a broken shape');
-    const template: Record<string, unknown> = {};
-    // Two values of different kinds, so that V8 expects any.
-    for (const key of keys) template[key] = 0;
-    for (const key of keys) template[key] = '';
-    return { keys, template, definition: Uint8Array.from(this.buf.subarray(pos, pos + length)) };
+    const definition = Uint8Array.from(this.buf.subarray(pos, pos + length));
+    return { keys, template: templateOf(keys), definition };
   }
+}
+
+function templateOf(keys: readonly string[]): Record<string, unknown> | undefined {
+  if (keys.some((key, i) => isFar(key, i))) return undefined;
+  const template: Record<string, unknown> = {};
+  // Two values of different kinds, so that V8 expects any.
+  for (const key of keys) template[key] = 0;
+  for (const key of keys) template[key] = '';
+  return template;
 }
 
 function sameBytes(definition: Uint8Array, buf: Uint8Array, pos: number, length: number): boolean {

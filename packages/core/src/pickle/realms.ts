@@ -26,8 +26,8 @@ export function intrinsicOf(proto: object): string | undefined {
   return name;
 }
 
-/** What the engine calls one of its functions; undefined for others, and for those that have no name. */
-function nativeName(fn: AnyFunction): string | undefined {
+/** What the engine calls one of its functions; undefined for others, and for those that have no name. @internal */
+export function nativeName(fn: AnyFunction): string | undefined {
   return /^function (\w+)\(\) \{ \[native code\] \}$/.exec(
     Function.prototype.toString.call(fn),
   )?.[1];

@@ -13,8 +13,11 @@
  *     known_names.ts         the names of the language's, Node's and this library's own exports
  *     message.ts             a message with its numbered objects; refusals and their paths
  *     module_exports.ts      what an ES module exports
+ *     module_list.ts         the modules that messages may name: `allowedModules`
  *     modules.ts             from a name back to the object, importing its module
+ *     permissions.ts         what a message may name and call
  *     pickler.ts             objects to bytes
+ *     properties.ts          properties that a message gives an object
  *     qualname.ts            from a function to its name
  *     reader.ts              bytes, numbers and texts out of a message
  *     realms.ts              objects of the contexts of node:vm
@@ -33,6 +36,7 @@ import { getLogger, Logger } from '../util/logging.ts';
 import { type Reduced, registerReducer } from './classes.ts';
 import type { Pickled } from './message.ts';
 import { ensureLoaded, ensureLoadedSync } from './modules.ts';
+import { ANYBODY, type Rules } from './permissions.ts';
 import { Pickler } from './pickler.ts';
 import { beginSession, undoSession } from './session.ts';
 import { Unpickler } from './unpickler.ts';
@@ -100,9 +104,7 @@ export class ForkingPickler {
    * @throws UnpicklingError as loads(), and if a module has not been loaded and cannot be synchronously
    */
   static loadsSync(bytes: Uint8Array): unknown {
-    const unpickler = new Unpickler(bytes);
-    for (const name of unpickler.names) ensureLoadedSync(name);
-    return unpickler.load();
+    return loadsNow(bytes);
   }
 
   /**
@@ -131,6 +133,8 @@ export function dumpsBeside(obj: unknown): Pickled {
   return pickling(dumpsBesideWith, obj);
 }
 
+const NOTHING: readonly Uint8Array<ArrayBuffer>[] = [];
+
 /** A message at the beginning of a buffer, and what stands beside it. @internal */
 export interface Received {
   readonly bytes: Uint8Array;
@@ -139,17 +143,31 @@ export interface Received {
 }
 
 /** As `ForkingPickler.loads`, with a promise only when modules have to be imported first. @internal */
-export function loadsSoon(bytes: Uint8Array): unknown {
-  const unpickler = new Unpickler(bytes);
+export function loadsSoon(bytes: Uint8Array, rules = ANYBODY): unknown {
+  const unpickler = new Unpickler(bytes, NOTHING, bytes.length, undefined, rules);
   return unpickler.names.length === 0 ? unpickler.load() : loadLater(unpickler);
 }
 
+/** As `ForkingPickler.loadsSync`. @internal */
+export function loadsNow(bytes: Uint8Array, rules = ANYBODY): unknown {
+  const unpickler = new Unpickler(bytes, NOTHING, bytes.length, undefined, rules);
+  for (const name of unpickler.names) ensureLoadedSync(name);
+  return unpickler.load();
+}
+
 /** As `ForkingPickler.loadsSync`, or a promise when modules have to be imported first. @internal */
-export function loadsBeside({ bytes, length, beside }: Received, sync: boolean): unknown {
-  const unpickler = new Unpickler(bytes, beside, length);
+export function loadsBeside(
+  { bytes, length, beside }: Received,
+  sync: boolean,
+  rules: Rules,
+): unknown {
+  const unpickler = new Unpickler(bytes, beside, length, undefined, rules);
   if (unpickler.names.length === 0) return unpickler.load();
-  // What is received next will overwrite the bytes.
-  if (!sync) return loadLater(new Unpickler(Uint8Array.from(bytes.subarray(0, length)), beside));
+  if (!sync) {
+    // What is received next will overwrite the bytes.
+    const copy = Uint8Array.from(bytes.subarray(0, length));
+    return loadLater(new Unpickler(copy, beside, length, undefined, rules));
+  }
   for (const name of unpickler.names) ensureLoadedSync(name);
   return unpickler.load();
 }

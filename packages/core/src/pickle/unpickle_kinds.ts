@@ -4,12 +4,14 @@
 import { types } from 'node:util';
 import type { UnpicklingError } from '../base/errors.ts';
 import * as code from './codes.ts';
+import { setLength } from './properties.ts';
 
 /** What the unpickler offers to the readers. */
 export interface Source {
   byte(): number;
   varint(): number;
   count(): number;
+  announce(count: number): void;
   float(): number;
   string(): string;
   bytes(): Uint8Array<ArrayBuffer>;
@@ -80,7 +82,7 @@ export const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [
     code.DOM_EXCEPTION,
     (source) => {
-      const error = source.add(new DOMException(source.string(), source.string()));
+      const error = source.add(bareDomException(source.string(), source.string()));
       hide(error, 'stack', source.string());
       return error;
     },
@@ -92,11 +94,8 @@ function readSparseArray(source: Source): unknown[] {
   const length = source.varint();
   if (length > 2 ** 32 - 1) throw source.damaged('has an array that is too long');
   const count = source.count();
-  if (length > 0) {
-    // An element far out makes V8 keep the array as a dictionary; setting `length` might reserve all of it.
-    array[length - 1] = undefined;
-    delete array[length - 1];
-  }
+  source.announce(count);
+  setLength(array, length, count);
   for (let i = 0; i < count; i++) {
     const index = source.varint();
     if (index >= length) throw source.damaged('has an element beyond its array');
@@ -176,12 +175,22 @@ function readError(source: Source): Error {
 
 /** An error without a stack of its own and without a message. */
 function bareError(cls: ErrorConstructor): Error {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
-  try {
+  return withoutStack(() => {
     const error = Object.setPrototypeOf(new Error(), cls.prototype as object) as Error;
     hide(error, 'stack', undefined);
     return error;
+  });
+}
+
+function bareDomException(message: string, name: string): DOMException {
+  return withoutStack(() => new DOMException(message, name));
+}
+
+function withoutStack<T>(make: () => T): T {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return make();
   } finally {
     Error.stackTraceLimit = limit;
   }

@@ -2,14 +2,26 @@
  * The unpickler: bytes to objects. Counterpart of Python's `pickle.Unpickler`.
  *
  * It takes nothing on trust: lengths are checked against the bytes that are there before anything is
- * allocated, and whatever a damaged message does to it ends in an UnpicklingError. As with Python's
- * pickle, a message can name any function to be called: accept messages only from whom you trust.
+ * allocated, so that a message takes memory in proportion to its length, and whatever a damaged message does to it ends in an
+ * UnpicklingError. What a message may name and call is in permissions.ts; it can call any function that a module
+ * exports: accept messages only from whom you trust, or say which modules they may name.
  */
 import { UnpicklingError } from '../base/errors.ts';
 import { type AnyFunction, type Name, remember } from '../base/names.ts';
 import * as code from './codes.ts';
 import { setStateSymbol } from './codes.ts';
 import { resolveName } from './modules.ts';
+import {
+  ANYBODY,
+  checkCall,
+  checkFound,
+  checkNames,
+  copyLimit,
+  hasName,
+  type Rules,
+  sizeOfCall,
+} from './permissions.ts';
+import { setProperty } from './properties.ts';
 import { isBuiltin } from './qualname.ts';
 import { PickleReader } from './reader.ts';
 import { readers } from './unpickle_kinds.ts';
@@ -24,6 +36,9 @@ export interface FunctionMaker {
 const NO_CODE =
   'the message has functions by value, which would be executed: they are taken from the own parent only, at the start';
 
+const NOT_ITS_OWN =
+  'the message puts properties on something that it has found by a name, and not made: that is not for a message to change';
+
 /** An error of the program's own code, on its way out unchanged. */
 class Thrown extends Error {}
 
@@ -37,12 +52,22 @@ export class Unpickler extends PickleReader {
   private readonly refs: unknown[] | undefined;
   private proto: object | undefined;
   private readonly functions: FunctionMaker | undefined;
+  private readonly rules: Rules;
+  /** What was not made of this message, but found by a name: nothing is put on it. */
+  private found: Set<unknown> | undefined;
+  /** What bound functions of this message are bound to. */
+  private bindings: Map<AnyFunction, AnyFunction> | undefined;
+  /** Elements that were copied. */
+  private copied = 0;
+  /** Bytes of the message and of what stands beside it. */
+  private readonly size: number;
 
   /**
    * @param message the bytes, from their beginning
    * @param length of the message in them
    * @param beside what `Pickler.dumps` put beside the message; each in a buffer of its own, which goes to who unpickles
    * @param functions makes the functions that travel by value: to be given by a child, for a message of its parent
+   * @param rules what the message may name
    * @throws UnpicklingError if this is not the beginning and the end of a message
    */
   constructor(
@@ -50,9 +75,13 @@ export class Unpickler extends PickleReader {
     beside: readonly Uint8Array<ArrayBuffer>[] = NOTHING,
     length = message.length,
     functions?: FunctionMaker,
+    rules: Rules = ANYBODY,
   ) {
     super(message, length);
     this.functions = functions;
+    this.rules = rules;
+    this.size =
+      beside.length === 0 ? length : beside.reduce((sum, part) => sum + part.length, length);
     const magic = this.byte();
     if (magic === code.HAS_CODE) throw new UnpicklingError(NO_CODE);
     if (magic !== code.MAGIC) throw new UnpicklingError('this is not a pickled message');
@@ -62,6 +91,7 @@ export class Unpickler extends PickleReader {
     if ((flags & code.HAS_BESIDE) !== 0) this.beside = beside;
     this.refs = (flags & code.HAS_REFS) === 0 ? undefined : [];
     this.names = (flags & code.HAS_NAMES) === 0 ? NO_NAMES : this.nameTable();
+    if (this.names !== NO_NAMES) checkNames(this.names, rules);
   }
 
   /** @throws UnpicklingError if the message is damaged or names something that is not here */
@@ -171,7 +201,7 @@ export class Unpickler extends PickleReader {
       case code.SUBCLASS:
         return this.derived();
       case code.PROPERTIES:
-        return this.properties(this.objectValue());
+        return this.properties(this.ownObject());
       case code.CLOSURE:
         return this.closure();
       case code.IMPORTED:
@@ -180,7 +210,7 @@ export class Unpickler extends PickleReader {
         this.value();
         return this.value();
       case code.SYMBOL_PROPERTIES:
-        return this.symbolProperties(this.objectValue());
+        return this.symbolProperties(this.ownObject());
     }
     const read = readers.get(tag);
     if (read === undefined) throw this.damaged(`has an unknown code 0x${tag.toString(16)}`);
@@ -196,16 +226,18 @@ export class Unpickler extends PickleReader {
 
   private object(tag: number): object {
     const shape = tag === code.OBJECT ? this.knownShape() : this.newShape();
-    const { keys } = shape;
-    const object: Record<string, unknown> = { ...shape.template };
+    const { keys, template } = shape;
+    this.announce(keys.length);
+    const object: Record<string, unknown> = { ...template };
     if (this.refs !== undefined || this.proto !== undefined) this.add(object);
+    if (template === undefined) return this.fill(object, keys);
     for (let i = 0; i < keys.length; i++) object[keys[i] as string] = this.value();
     return object;
   }
 
   private dictionary(object: object): object {
     const count = this.count();
-    for (let i = 0; i < count; i++) assign(object, this.string(), this.value());
+    for (let i = 0; i < count; i++) setProperty(object, this.string(), this.value(), i);
     return object;
   }
 
@@ -215,8 +247,11 @@ export class Unpickler extends PickleReader {
     if (tag === code.OBJECT_DICT) return this.dictionary(object);
     if (tag !== code.OBJECT && tag !== code.OBJECT_SHAPE)
       throw this.damaged('lacks the properties of an object');
-    const { keys } = tag === code.OBJECT ? this.knownShape() : this.newShape();
-    for (let i = 0; i < keys.length; i++) assign(object, keys[i] as string, this.value());
+    return this.fill(object, (tag === code.OBJECT ? this.knownShape() : this.newShape()).keys);
+  }
+
+  private fill(object: object, keys: readonly string[]): object {
+    for (let i = 0; i < keys.length; i++) setProperty(object, keys[i] as string, this.value(), i);
     return object;
   }
 
@@ -225,7 +260,7 @@ export class Unpickler extends PickleReader {
     for (let i = 0; i < count; i++) {
       const key = this.value();
       if (typeof key !== 'symbol') throw this.damaged('has a property without a name');
-      assign(object, key, this.value());
+      setProperty(object, key, this.value());
     }
     return object;
   }
@@ -234,6 +269,13 @@ export class Unpickler extends PickleReader {
     const count = this.count();
     for (let i = 0; i < count; i++) array.push(this.value());
     return array;
+  }
+
+  /** An object to put properties on: one of this message. */
+  private ownObject(): object {
+    const object = this.objectValue();
+    if (this.found?.has(object)) throw new UnpicklingError(NOT_ITS_OWN);
+    return object;
   }
 
   private objectValue(): object {
@@ -249,10 +291,17 @@ export class Unpickler extends PickleReader {
     if (name === undefined) throw this.damaged('refers to a name that it does not have');
     const value = resolveName(name);
     if ((typeof value === 'object' && value !== null) || typeof value === 'function') {
+      checkFound(name, value, this.rules);
       remember(value, name);
+      this.isFound(value);
       this.refs?.push(value);
     }
     return value;
+  }
+
+  private isFound(value: unknown): void {
+    this.found ??= new Set();
+    this.found.add(value);
   }
 
   private function(): AnyFunction {
@@ -283,16 +332,28 @@ export class Unpickler extends PickleReader {
   private reduce(): unknown {
     const callable = this.function();
     const args = this.elements([]);
+    if (!this.rules.fromParent) {
+      checkCall(this.bindings?.get(callable) ?? callable, args);
+      this.charge(sizeOfCall(callable, args));
+    }
     const made: unknown = this.run(() =>
       isConstructor(callable)
         ? (Reflect.construct(callable, args) as unknown)
         : (Reflect.apply(callable, undefined, args) as unknown),
     );
+    if (hasName(made)) this.isFound(made);
     this.refs?.push(made);
     return made;
   }
 
+  /** Copies what the message has once, which it may name many times. */
+  private charge(elements: number): void {
+    this.copied += elements;
+    if (this.copied > copyLimit(this.size)) throw this.damaged('copies more than it holds');
+  }
+
   private restore(object: unknown, state: unknown): unknown {
+    if (this.found?.has(object)) throw new UnpicklingError(NOT_ITS_OWN);
     if ((typeof object !== 'object' && typeof object !== 'function') || object === null) {
       throw this.damaged('has a state for something that is no object');
     }
@@ -300,8 +361,10 @@ export class Unpickler extends PickleReader {
     if (typeof setState === 'function') {
       this.run(() => Reflect.apply(setState, object, [state]) as unknown);
     } else if (typeof state === 'object' && state !== null) {
-      for (const key of Reflect.ownKeys(state))
-        assign(object, key, (state as Record<PropertyKey, unknown>)[key]);
+      const keys = Reflect.ownKeys(state);
+      if (!this.rules.fromParent) this.charge(keys.length);
+      for (const [i, key] of keys.entries())
+        setProperty(object, key, (state as Record<PropertyKey, unknown>)[key], i);
     }
     return object;
   }
@@ -330,6 +393,8 @@ export class Unpickler extends PickleReader {
     const self = this.value();
     const args = this.elements([]);
     const fn = Reflect.apply(Function.prototype.bind, target, [self, ...args]) as AnyFunction;
+    this.bindings ??= new Map();
+    this.bindings.set(fn, this.bindings.get(target) ?? target);
     return this.add(fn);
   }
 
@@ -340,20 +405,6 @@ export class Unpickler extends PickleReader {
     } catch (error) {
       throw new Thrown('', { cause: error });
     }
-  }
-}
-
-/** Own property, never a setter of the class and never the prototype. */
-function assign(object: object, key: PropertyKey, value: unknown): void {
-  if (key in object) {
-    Object.defineProperty(object, key, {
-      value,
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
-  } else {
-    (object as Record<PropertyKey, unknown>)[key] = value;
   }
 }
 

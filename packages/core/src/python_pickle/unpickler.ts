@@ -5,7 +5,8 @@
  * to the bytes that ask for it: no length is believed, nothing is copied twice.
  */
 import { UnpicklingError } from '../base/errors.ts';
-import { isDict, setProperty } from './dict.ts';
+import { setProperty } from '../pickle/properties.ts';
+import { isDict } from './dict.ts';
 import { KnownGlobal, knownGlobal, refused, sizeOfArguments } from './globals.ts';
 import { Memo } from './memo.ts';
 import { PythonReader } from './reader.ts';

@@ -7,6 +7,8 @@ import { Empty, EOFError } from '../base/errors.ts';
 import { DupFd } from '../fds/dup_fd.ts';
 import { BlockUsers } from '../heap/block_users.ts';
 import { getStateSymbol, setStateSymbol } from '../pickle/codes.ts';
+import { ModuleList } from '../pickle/module_list.ts';
+import { ANYBODY } from '../pickle/permissions.ts';
 import { checkShareable } from '../process/sharing.ts';
 import { getSpawningPopen } from '../process/spawning.ts';
 import type { SynchronizeOptions } from '../synchronize/locks.ts';
@@ -17,8 +19,18 @@ import { Feeder } from './feeder.ts';
 import { openQueueFile } from './file.ts';
 import { QueueReader } from './reader.ts';
 
+/** Options of a queue. */
+export interface QueueOptions extends SynchronizeOptions {
+  /**
+   * The modules that an item may name which is got: absolute paths and `file:` URLs of files, of folders with a slash
+   * at their end; names of Node's modules; `'globalThis'`, `'multiprocessing'`. Any, without.
+   */
+  allowedModules?: readonly (string | URL)[] | undefined;
+}
+
 interface QueueState {
   maxsize: number;
+  allowedModules: readonly string[] | undefined;
   channel: ChannelState;
   file: DupFd;
 }
@@ -27,6 +39,7 @@ interface QueueState {
 export abstract class QueueBase<T = unknown> {
   /** @internal */ _maxsize: number;
   /** @internal */ _ctx: SynchronizeOptions['ctx'];
+  private _allowed: ModuleList | undefined;
   /** @internal */ _fd!: number;
   /** @internal */ _channel!: QueueChannel;
   /** @internal */ _feeder!: Feeder;
@@ -37,9 +50,10 @@ export abstract class QueueBase<T = unknown> {
   private _given!: BlockUsers;
   private _givenToThread = false;
 
-  constructor(maxsize: number, { ctx }: SynchronizeOptions) {
+  constructor(maxsize: number, { ctx, allowedModules }: QueueOptions) {
     this._maxsize = maxsize;
     this._ctx = ctx;
+    this._allowed = allowedModules && new ModuleList(allowedModules);
     this._open(openQueueFile());
   }
 
@@ -58,13 +72,15 @@ export abstract class QueueBase<T = unknown> {
     this._closed = false;
     this._channel.members.enter();
     this._feeder = new Feeder(this._channel, this._maxsize);
-    this._reader = new QueueReader(this._channel, {
+    const hooks = {
       taking: this._taking(),
       taken: this._maxsize > 0 ? () => room.notify() : undefined,
       quiet: () => this._checkEof(),
       checkOpen: () => this._checkOpen(),
       isClosed: () => this._closed,
-    });
+    };
+    const rules = this._allowed ? { fromParent: false, allowed: this._allowed } : ANYBODY;
+    this._reader = new QueueReader(this._channel, hooks, rules);
   }
 
   /** What is to be done before an item counts as taken. @internal */
@@ -117,11 +133,17 @@ export abstract class QueueBase<T = unknown> {
     checkShareable(this, this._ctx);
     if (getSpawningPopen()?.method === 'thread') this._givenToThread = true;
     this._given.addSpawning();
-    return { maxsize: this._maxsize, channel: this._channel.state, file: new DupFd(this._fd) };
+    return {
+      maxsize: this._maxsize,
+      allowedModules: this._allowed?.entries,
+      channel: this._channel.state,
+      file: new DupFd(this._fd),
+    };
   }
 
-  [setStateSymbol]({ maxsize, channel, file }: QueueState): void {
+  [setStateSymbol]({ maxsize, allowedModules, channel, file }: QueueState): void {
     this._maxsize = maxsize;
+    this._allowed = allowedModules && new ModuleList(allowedModules);
     this._ctx = undefined;
     this._givenToThread = false;
     this._open(file.detach(), channel);

@@ -7,9 +7,9 @@ import { assert, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { dumpsBeside } from '../pickle/reduction.ts';
-import { limit, type SynchronizeOptions } from '../synchronize/locks.ts';
+import { limit } from '../synchronize/locks.ts';
 import { debug } from '../util/logging.ts';
-import { QueueBase } from './base.ts';
+import { QueueBase, type QueueOptions } from './base.ts';
 import { full } from './feeder.ts';
 
 /** How long a call may wait, in seconds. */
@@ -27,7 +27,7 @@ export class Queue<T = unknown> extends QueueBase<T> {
    * @param maxsize how many items may be in it at the same time; 0 and less: any number
    * @throws TypeError unless it is a whole number
    */
-  constructor(maxsize = 0, options: SynchronizeOptions = {}) {
+  constructor(maxsize = 0, options: QueueOptions = {}) {
     if (!Number.isInteger(maxsize)) {
       throw typeError(`maxsize must be a whole number, not ${inspect(maxsize)}`);
     }

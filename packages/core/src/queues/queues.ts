@@ -18,6 +18,7 @@
  *     record.ts          an item in the ring
  */
 export { Empty, Full } from '../base/errors.ts';
+export type { QueueOptions } from './base.ts';
 export { JoinableQueue } from './joinable_queue.ts';
 export { Queue } from './queue.ts';
 export { SimpleQueue } from './simple_queue.ts';

@@ -4,6 +4,7 @@
 import { now } from '@multiprocessing/posix';
 import { Empty } from '../base/errors.ts';
 import { SpinHope } from '../base/spin.ts';
+import type { Rules } from '../pickle/permissions.ts';
 import { loadsBeside, type Received } from '../pickle/reduction.ts';
 import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
 import { BUSY, type QueueChannel } from './channel.ts';
@@ -32,12 +33,15 @@ export class QueueReader {
   readonly #channel: QueueChannel;
   readonly #hooks: ReaderHooks;
   #unpickling = false;
+  readonly #rules: Rules;
   readonly #turns = new LoopTurns();
   readonly #hope = new SpinHope();
 
-  constructor(channel: QueueChannel, hooks: ReaderHooks) {
+  /** @param rules what items may name */
+  constructor(channel: QueueChannel, hooks: ReaderHooks, rules: Rules) {
     this.#channel = channel;
     this.#hooks = hooks;
+    this.#rules = rules;
   }
 
   /** @throws Empty, EOFError, UnpicklingError; the item is gone then */
@@ -148,7 +152,7 @@ export class QueueReader {
     const outer = this.#unpickling;
     this.#unpickling = true;
     try {
-      return loadsBeside(received, sync);
+      return loadsBeside(received, sync, this.#rules);
     } finally {
       this.#unpickling = outer;
     }

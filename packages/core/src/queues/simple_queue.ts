@@ -4,12 +4,11 @@
 import { osError } from '@multiprocessing/posix';
 import { nameExports } from '../base/names.ts';
 import { dumpsBeside } from '../pickle/reduction.ts';
-import type { SynchronizeOptions } from '../synchronize/locks.ts';
-import { QueueBase } from './base.ts';
+import { QueueBase, type QueueOptions } from './base.ts';
 
 /** A queue of the fewest parts; Python's `multiprocessing.SimpleQueue`. */
 export class SimpleQueue<T = unknown> extends QueueBase<T> {
-  constructor(options: SynchronizeOptions = {}) {
+  constructor(options: QueueOptions = {}) {
     super(0, options);
   }
 
