@@ -30,6 +30,11 @@ export class Process<T extends Target = () => unknown> extends BaseProcess<T> {
   }
 
   /** @internal */
+  override _launchLater(): Promise<Popen> {
+    return this._concrete()._launchLater.call(this);
+  }
+
+  /** @internal */
   override _Popen(options: LaunchOptions): Popen {
     try {
       return this._concrete()._Popen.call(this, options);

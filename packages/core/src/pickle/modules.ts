@@ -182,4 +182,4 @@ function cannotImport({ module, qualname }: Name, cause: unknown): UnpicklingErr
   return new UnpicklingError(`cannot import ${module}, where '${qualname}' lives${why}`, { cause });
 }
 
-calledByChildren(lookUp, builtinModule);
+calledByChildren(lookUp, ownValue, builtinModule);

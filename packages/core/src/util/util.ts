@@ -308,7 +308,9 @@ export function flushNow(): void {
 
 /** The standard streams that are in use. @internal */
 export function outputStreams(): NodeJS.WriteStream[] {
-  return STREAMS.filter((name) => streams[name]).map((name) => process[name]);
+  const found: NodeJS.WriteStream[] = [];
+  for (const name of STREAMS) if (streams[name]) found.push(process[name]); // no function that each child compiles
+  return found;
 }
 
 /** In a forked child: what its parent had still to write is not written here again. @internal */
@@ -403,6 +405,7 @@ calledByChildren(
   unblockOutput,
   unflushed,
   forgetOutput,
+  outputStreams,
   writeOwnOutput,
   needsFlush,
   flushNow,
