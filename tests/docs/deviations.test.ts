@@ -52,7 +52,12 @@ function hasTest(file: string, title: string): boolean {
   const source = read(file);
   return ["'", '"', '`'].some((quote) => {
     const at = source.indexOf(`${quote}${title}${quote}`);
-    return at >= 0 && /\b(?:test|it)\b[^;{}]*\(\s*$/.test(source.slice(Math.max(0, at - 200), at));
+    if (at < 0) return false;
+    const before = source.slice(Math.max(0, at - 200), at);
+    // Behind `test(`, or behind the end of a table, which may be long: `test.each([ ... ])(`.
+    return (
+      /\b(?:test|it)\b[^;{}]*\(\s*$/.test(before) || /^ *\](?: as const)?\)\(\s*$/m.test(before)
+    );
   });
 }
 

@@ -1,4 +1,4 @@
-/** Processes with threads that are none of Node's: no start method hangs. D-130, D-131. */
+/** Processes with threads that are none of Node's: no start method hangs. D-109, D-110. */
 import { fileURLToPath } from 'node:url';
 import * as mp from 'multiprocessing';
 import { forkAvailable } from 'multiprocessing/os';

@@ -1,6 +1,6 @@
 /**
  * Counterpart of "Authentication stuff" in multiprocessing/connection.py: each side proves that it holds the key without
- * showing it. What is sent and signed is in challenges.ts. Deviations: D-084, D-190, D-191, D-192.
+ * showing it. What is sent and signed is in challenges.ts. Deviations: D-084, D-113, D-114, D-115.
  */
 import { AuthenticationError, ValueError } from '../base/errors.ts';
 import { processWide } from '../base/state.ts';

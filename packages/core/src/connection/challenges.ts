@@ -1,6 +1,6 @@
 /**
  * The messages of a handshake: challenges, answers, and what is signed. The bytes on the wire are CPython's where it is at
- * the other end, those of 3.12 and later and those of 3.11 and before. Deviations: D-190, D-191.
+ * the other end, those of 3.12 and later and those of 3.11 and before. Deviations: D-113, D-114.
  *
  * CPython signs the challenge alone. So whoever can make somebody answer a challenge can use that answer where the same
  * challenge came from. Here a challenge says that it is this library's, and which side sends it, in the last 8 of its 40

@@ -3,7 +3,7 @@
  *
  * Who answers at once is not joined by others, so that of several processes with one listener each takes only those that
  * it serves. Once some have been silent for a moment more are let in, and the more the more of them are silent. A proof goes on
- * while somebody waits in `accept`. CPython has one after the other. Deviations: D-086, D-193.
+ * while somebody waits in `accept`. CPython has one after the other. Deviations: D-086, D-116.
  */
 import {
   clearTimeout,

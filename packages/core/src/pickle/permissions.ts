@@ -1,7 +1,7 @@
 /**
  * What a message may name and call, for a reader that need not trust its writer in everything.
  *
- * Deviations: D-151.
+ * Deviations: D-112.
  *
  * A message is no code: of the functions that it can name, none may make code of text, of bytes or of the name of a
  * program. Of the language's and Node's own it calls only those that make data of data; functions of the program's modules it may

@@ -1,6 +1,6 @@
 /**
  * The key by which the processes of one family know each other; Python's `AuthenticationString`.
- * Deviations: D-192.
+ * Deviations: D-115.
  */
 import { inspect } from 'node:util';
 import { urandom } from '@multiprocessing/posix';

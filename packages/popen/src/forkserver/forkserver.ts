@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/forkserver.py, the side of the processes that use the server (the server
  * itself is server.ts). Deviations: D-015, D-016, D-017, D-025, D-034,
- * D-039, D-103, D-105, D-130.
+ * D-039, D-103, D-105, D-109.
  *
  * All processes of a family hold one end of a socketpair whose other end the server reads. There is no
  * address that a stranger could connect to, a request is one message, and when the last holder is gone

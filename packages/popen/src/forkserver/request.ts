@@ -1,5 +1,5 @@
 /**
- * What a client asks the server for: one byte that says how, with the fds of the child. Deviation: D-150.
+ * What a client asks the server for: one byte that says how, with the fds of the child. Deviation: D-111.
  */
 import { close, MAX_FDS_PER_MESSAGE, receive, sendmsg, socketpair } from '@multiprocessing/posix';
 

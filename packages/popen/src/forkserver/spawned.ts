@@ -1,6 +1,6 @@
 /**
  * Children that the server spawns, since it has threads of an addon, which no fork copies. Such a child is a fresh node that
- * imports the main module anew; for its parent it is as if it were forked. Deviations: D-130.
+ * imports the main module anew; for its parent it is as if it were forked. Deviations: D-109.
  */
 import { util } from '@multiprocessing/core';
 import { close } from '@multiprocessing/posix';
