@@ -67,8 +67,18 @@ export function capture(
     else surroundings.find(name);
   }
   const { variables, imports, own } = surroundings;
-  const start = { line: made?.line ?? line, column: made?.column ?? column };
-  return { fn, source, url, strict, ...start, variables, imports, own };
+  const start = made ?? startOf(source, line, column);
+  return {
+    fn,
+    source,
+    url,
+    strict,
+    line: start.line,
+    column: start.column,
+    variables,
+    imports,
+    own,
+  };
 }
 
 /** What is found of a function's surroundings. */
@@ -164,6 +174,12 @@ class Surroundings {
     if (!isShown || isGlobalOfNode(name)) return undefined;
     return { name, value, scope: 'Global', unique: true };
   }
+}
+
+/** Where its text begins, by where V8 says that it does. */
+function startOf({ text, start }: FunctionSource, line: number, column: number) {
+  const lines = text.slice(0, start).split('\n').length - 1;
+  return { line: line - lines, column: lines === 0 ? column - start : 0 };
 }
 
 function moduleVariables({ scopes, variables }: FunctionLocation): (object | undefined)[] {

@@ -6,6 +6,7 @@
  * Deviations: D-095, D-096.
  *
  *     capture.ts        what a function has of its surroundings at this moment
+ *     cells.ts          variables that several functions have
  *     code.ts           the code of a message, and how its receiver compiles it
  *     definitions.ts    what is assigned to the variables of a script
  *     importer.ts       how the receiver imports what the sender has imported
@@ -14,6 +15,7 @@
  *     module_values.ts  which module an expression stands for
  *     pickler.ts        the pickler that writes functions by value
  *     probe.ts          a call that is stopped: `this`, and who shares a variable
+ *     source_maps.ts    where a function stands in the file that people have written
  *     source.ts         the source of a function, parsed and edited
  *     variables.ts      scope analysis: which variables a piece of code uses
  */
@@ -99,7 +101,7 @@ export const closures = { ForkingPickler: ClosureForkingPickler };
 /** A message with a function as small as can be, for the server of emulated forks to practise on. @internal */
 export function rehearsalMessage(): Uint8Array {
   const code: FunctionCode = {
-    text: '() => [a, b]',
+    text: '() => [a, shared]',
     name: 'rehearsed',
     global: undefined,
     url: '',
@@ -108,9 +110,9 @@ export function rehearsalMessage(): Uint8Array {
     strict: true,
     isMember: false,
     extends: false,
-    variables: ['a', 'b'],
+    variables: ['a', 'shared'],
     early: 0,
-    cells: { b: 0 },
+    cells: { shared: 0 },
     own: [],
     imports: { path: { url: '', specifier: 'node:path', by: 'import', path: [] } },
     statics: [],

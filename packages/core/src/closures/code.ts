@@ -8,17 +8,14 @@ import { UnpicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { type Name, nameExports, remember } from '../base/names.ts';
 import { carryModule } from '../process/main_module.ts';
+import { Cell, cellName, declareShort, placeInCell } from './cells.ts';
 import { allowImports, Imports } from './importer.ts';
 import { type ImportedFrom, requireOf } from './loaded.ts';
-import { prefix } from './source.ts';
+import { ARGUMENTS, HERITAGE, NAME, prefix, THIS } from './source.ts';
+import { registerMaps, type SourceMapPart } from './source_maps.ts';
 
 /** What `module.exports` is called among the variables of a function. @internal */
 export const EXPORTS = `${prefix}exports`;
-
-/** A variable that is assigned to, and that several functions have. @internal */
-export class Cell {
-  v: unknown;
-}
 
 nameExports(import.meta.url, { Cell });
 
@@ -47,6 +44,8 @@ export interface FunctionCode extends Origin {
   readonly early: number;
   /** Which of the variables are which cells. */
   readonly cells: Readonly<Record<string, number>>;
+  /** Which are variables of the receiving process, and what they are called there. */
+  readonly globals?: Readonly<Record<string, string>>;
   /** Variables that are the module's own: `meta`, `module`, `require`. */
   readonly own: readonly string[];
   readonly statics: readonly string[];
@@ -96,6 +95,8 @@ export interface Table {
   readonly functions: readonly FunctionCode[];
   /** Functions and modules that are not in a variable, and imported all the same. */
   readonly imports: readonly ImportedFrom[];
+  /** Of scripts whose errors are shown in another file, by their URLs. */
+  readonly maps?: Readonly<Record<string, SourceMapPart>> | undefined;
 }
 
 /** The code of one message, on the receiving side. @internal */
@@ -106,14 +107,16 @@ export class CodeTable {
 
   /** @throws UnpicklingError unless it is a table */
   constructor(json: string) {
-    this.#table = JSON.parse(json) as Table;
-    if (!Array.isArray(this.#table.functions) || !Array.isArray(this.#table.imports))
+    const table = JSON.parse(json) as Table;
+    if (!Array.isArray(table.functions) || !Array.isArray(table.imports))
       throw new UnpicklingError('the message has no table of its functions');
+    this.#table = { ...table, functions: declareShort(table.functions) };
   }
 
-  /** Imports the modules that the message uses. */
+  /** Imports the modules that the message uses, and has errors show the right places. */
   async load(): Promise<void> {
-    const { functions, imports } = this.#table;
+    const { functions, imports, maps } = this.#table;
+    if (maps !== undefined) registerMaps(maps);
     for (const code of functions)
       for (const from of Object.values(code.imports)) await this.#imports.load(from);
     for (const from of imports) await this.#imports.load(from);
@@ -229,29 +232,31 @@ function moduleOf(url: string): object {
 const scripts = new Map<string, Script>();
 
 function compile(code: FunctionCode): (surroundings: Surroundings) => Maker {
-  const { own, variables, imports, cells, text, isMember } = code;
+  const { own, variables, imports, cells, globals = {}, text, isMember } = code;
   const plain = [...variables, ...Object.keys(imports)];
-  const cellNames = Object.keys(cells);
   const setters = plain.map((name) => {
-    const target = name in cells ? `${prefix}cell_${name}.v` : placeOf(name);
+    const cell = cells[name];
+    const target = cell === undefined ? (globals[name] ?? placeOf(name)) : placeInCell(name, cell);
     return `(${prefix}value) => { ${target} = ${prefix}value; }`;
   });
-  const declared = plain.filter((name) => !(name in cells) && name !== EXPORTS).map(nameIn);
+  const declared = plain
+    .filter((name) => !(name in cells) && !(name in globals) && name !== EXPORTS)
+    .map(nameIn);
   const head = [
     `(function (${prefix}) {`,
     code.strict ? '"use strict";' : '',
     declared.length > 0 ? `let ${declared.join(', ')};` : '',
-    ...cellNames.map((name, i) => `const ${prefix}cell_${name} = ${prefix}.cells[${i}];`),
+    ...Object.values(cells).map((cell, i) => `const ${cellName(cell)} = ${prefix}.cells[${i}];`),
     ...own.map((name) => `const ${ownName(name)} = ${prefix}.own.${name};`),
-    code.extends ? `const ${prefix}heritage = ${prefix}.heritage;` : '',
-    `const ${prefix}name = ${prefix}.name;`,
+    code.extends ? `const ${HERITAGE} = ${prefix}.heritage;` : '',
+    `const ${NAME} = ${prefix}.name;`,
     code.statics.length > 0
       ? `const ${prefix}statics = (all) => { ${prefix}.statics = all; };`
       : '',
     `return { set: [${setters.join(', ')}], make: () => `,
-    isMember ? '({' : `({ [${prefix}name]: (`,
+    isMember ? '({' : `({ [${NAME}]: (`,
   ].join(' ');
-  const tail = isMember ? '\n}) } })' : `\n) })[${prefix}name] } })`;
+  const tail = isMember ? '\n}) } })' : `\n) })[${NAME}] } })`;
   const made = script(head, text, tail, code).runInThisContext() as (
     surroundings: Surroundings,
   ) => { set: Maker['set']; make: () => unknown };
@@ -263,7 +268,8 @@ function compile(code: FunctionCode): (surroundings: Surroundings) => Maker {
 }
 
 function nameIn(name: string): string {
-  return name === 'this' || name === 'arguments' ? prefix + name : name;
+  if (name === 'this') return THIS;
+  return name === 'arguments' ? ARGUMENTS : name;
 }
 
 const placeOf = (name: string) =>

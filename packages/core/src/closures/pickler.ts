@@ -12,12 +12,14 @@ import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
 import { describe, findName, isBuiltin } from '../pickle/qualname.ts';
 import { isMainModule } from '../process/main_module.ts';
 import { type Captured, capture, type Variable } from './capture.ts';
+import { firstFree, placeInCell } from './cells.ts';
 import type { FunctionCode, Table } from './code.ts';
 import { rememberedImport, rememberImport } from './importer.ts';
 import { isOfMain } from './imports.ts';
 import { builtinModule, type ImportedFrom, requiredAs } from './loaded.ts';
 import { canStop, isShared } from './probe.ts';
-import { prefix, render } from './source.ts';
+import { ARGUMENTS, render } from './source.ts';
+import { mapsOf, type Placed } from './source_maps.ts';
 
 /** What of a function is in the message besides its variables. */
 interface Parts {
@@ -45,7 +47,9 @@ export class ClosurePickler extends Pickler {
     const [parts, imports] = [this.#parts, this.#imports];
     this.#forget();
     if (parts.length === 0 && imports.length === 0) return undefined;
-    return JSON.stringify({ functions: tableOf(parts), imports } satisfies Table);
+    const placed: Placed[] = [];
+    const functions = tableOf(parts, placed);
+    return JSON.stringify({ functions, imports, maps: mapsOf(placed) } satisfies Table);
   }
 
   protected override get namedClasses(): boolean {
@@ -216,19 +220,22 @@ function isKept(prototype: object, key: string, source: Captured['source']): boo
   return isUnchanged(prototype, key, key, source);
 }
 
-/** The table of all functions of a message. */
-function tableOf(parts: readonly Parts[]): FunctionCode[] {
+/** The table of all functions of a message. @param placed is told where they stand */
+function tableOf(parts: readonly Parts[], placed: Placed[]): FunctionCode[] {
   const cells = sharedVariables(parts.map(({ captured }) => captured));
   return parts.map(({ captured, global, statics, prototype }, i) => {
     const { fn, source, url, line, column, strict, variables, imports, own } = captured;
     const names = variables.map(({ name }) => name);
     const early = names.filter((name) => source.early.has(name));
     const shared = cells[i] as Record<string, number>;
+    const renamed = (name: string) => {
+      if (name in shared) return placeInCell(name, shared[name] as number);
+      return name === 'arguments' ? ARGUMENTS : undefined;
+    };
+    const { text, moves } = render(source, renamed);
+    placed.push({ url, line, column, text: source.text, moves });
     return {
-      text: render(source, (name) => {
-        if (name in shared) return `${prefix}cell_${name}.v`;
-        return name === 'arguments' ? prefix + name : undefined;
-      }),
+      text,
       url,
       line,
       column,
@@ -264,7 +271,7 @@ function sharedVariables(functions: readonly Captured[]): Record<string, number>
       all.push({ index, variable });
     }
   }
-  let count = 0;
+  let count = firstFree(functions.map(({ source }) => source.text));
   for (const all of users.values()) {
     const { name } = (all[0] as { variable: Variable }).variable;
     const assigns = ({ index }: { index: number }) =>

@@ -18,11 +18,20 @@ import {
 
 /** What variables are called in the code that is sent. @internal */
 export const prefix = '__mp_';
-const THIS = `${prefix}this`;
+/**
+ * What stands for something in the code is as long as that, so that what follows keeps its place: an error tells the column.
+ * @internal
+ */
+export const THIS = 'ꓔhis';
+/** @internal */
+export const ARGUMENTS = `${prefix}args`;
 const META = `${prefix}meta`;
-const HERITAGE = `${prefix}heritage`;
-const STATICS = `${prefix}statics`;
 
+/** @internal */
+export const HERITAGE = 'ꓧ';
+/** The name of a member whose name was computed. @internal */
+export const NAME = 'ꓠ';
+const STATICS = `${prefix}statics`;
 interface Edit {
   readonly start: number;
   readonly end: number;
@@ -32,6 +41,8 @@ interface Edit {
 /** A function's or class's source, parsed. @internal */
 export interface FunctionSource {
   readonly text: string;
+  /** Where V8 says that it begins: of a function with a name or a keyword, at its parameters. */
+  readonly start: number;
   readonly isClass: boolean;
   /** Whether calling it does not run it. */
   readonly isGenerator: boolean;
@@ -121,6 +132,7 @@ function analyse(text: string): FunctionSource {
     : memberEdits(node, isMember, text, offset);
   return {
     text,
+    start: startOf(node, own, isMember, text, offset),
     isClass,
     isGenerator: !!own.generator,
     isMember,
@@ -167,6 +179,14 @@ function parseFunction(text: string): { node: Any; offset: number; isMember: boo
   throw new PicklingError(`its source cannot be parsed: ${(failure as Error).message}`);
 }
 
+function startOf(node: Any, own: Any, isMember: boolean, text: string, offset: number): number {
+  if (/^(Class|Arrow)/.test(own.type)) return 0;
+  const { key, computed } = node as unknown as { key?: Any; computed?: boolean };
+  const name = (isMember ? key : own.id) as unknown as Any | null | undefined;
+  const end = name ? name.end - offset : 0;
+  return text.indexOf('(', computed ? text.indexOf(']', end) : end);
+}
+
 function refused(what: string): PicklingError {
   return new PicklingError(
     `it uses ${what}, which cannot be sent: keep that in a variable, and use the variable`,
@@ -174,7 +194,7 @@ function refused(what: string): PicklingError {
 }
 
 function metaEdits({ metas }: Surroundings): Edit[] {
-  return metas.map(([start, end]) => ({ start, end, text: META }));
+  return metas.map(([start, end]) => ({ start, end, text: META.padEnd(end - start) }));
 }
 
 /** The computed name of a method is not computed again. */
@@ -183,7 +203,8 @@ function memberEdits(node: Any, isMember: boolean, text: string, offset: number)
   const { start, end } = node.key as unknown as Any;
   const open = text.lastIndexOf('[', start - offset);
   const close = text.indexOf(']', end - offset);
-  return [{ start: open + offset, end: close + 1 + offset, text: `[${prefix}name]` }];
+  const room = blank(text.slice(open + 1, close)).slice(NAME.length);
+  return [{ start: open + offset, end: close + 1 + offset, text: `[${NAME}${room}]` }];
 }
 
 function heritageOf(node: Any): Any | undefined {
@@ -193,6 +214,9 @@ function heritageOf(node: Any): Any | undefined {
     : heritage;
 }
 
+/** So much room, with the same lines. */
+const blank = (text: string) => text.replace(/[^\n]/g, ' ');
+
 /** What it extends is a value by now; static fields and blocks have run, and what they have left is sent. */
 function classEdits(node: Any, text: string, offset: number): Edit[] {
   const edits: Edit[] = [];
@@ -201,18 +225,26 @@ function classEdits(node: Any, text: string, offset: number): Edit[] {
     // With the parentheses that may stand around it.
     const { start } = node.body as unknown as Any;
     const word = text.lastIndexOf('extends', heritage.start - offset);
-    edits.push({ start: word + offset, end: start, text: `extends ${HERITAGE} ` });
+    const place = { start: word + offset, end: start };
+    edits.push({ ...place, text: instead(`extends ${HERITAGE} `, place) });
+  }
+  function instead(code: string, { start, end }: { start: number; end: number }): string {
+    return code + blank(text.slice(start - offset, end - offset)).slice(code.length);
   }
   const { body, end } = node.body as unknown as { body: Any[]; end: number };
   const privates: string[] = [];
   for (const member of body.filter(hasRun)) {
     const key = member.key as unknown as (Any & { name: string }) | undefined;
     if (key?.type !== 'PrivateIdentifier') {
-      edits.push({ start: member.start, end: member.end, text: '' });
+      edits.push({ start: member.start, end: member.end, text: instead('', member) });
       continue;
     }
     privates.push(key.name);
-    edits.push({ start: member.start, end: member.end, text: `static #${key.name};` });
+    edits.push({
+      start: member.start,
+      end: member.end,
+      text: instead(`static #${key.name};`, member),
+    });
   }
   if (privates.length > 0) {
     const setters = privates.map(
@@ -281,6 +313,13 @@ function memberAt(text: string, start: number): { name: string; end: number } | 
   return name === undefined ? undefined : { name, end: start + (all as string).length };
 }
 
+/** What is sent of a source. */
+interface Rendered {
+  readonly text: string;
+  /** By how much what stands behind a place in the original has moved to the right. */
+  readonly moves: readonly (readonly [offset: number, by: number])[];
+}
+
 /**
  * The source as it is sent.
  * @param renamed what stands for a variable; undefined for its own name
@@ -289,7 +328,7 @@ function memberAt(text: string, start: number): { name: string; end: number } | 
 export function render(
   source: FunctionSource,
   renamed: (name: string) => string | undefined,
-): string {
+): Rendered {
   const edits = [...source.edits];
   for (const { name, start, end, kind } of source.references) {
     // What is left out with a static field needs no other name.
@@ -297,16 +336,20 @@ export function render(
       continue;
     const text = name === 'this' ? THIS : renamed(name);
     if (text === undefined) continue;
-    if (kind === 'shorthand') edits.push({ start, end, text: `${name}: ${text}` });
-    else
-      edits.push({
-        start,
-        end,
-        text: kind === 'called' && text.includes('.') ? `(0, ${text})` : text,
-      });
+    const whole =
+      kind === 'shorthand'
+        ? `${name}: ${text}`
+        : kind === 'called' && text.includes('.')
+          ? `(0,${text})`
+          : text;
+    edits.push({ start, end, text: whole.padEnd(end - start) });
   }
   edits.sort((a, b) => b.start - a.start);
   let { text } = source;
   for (const edit of edits) text = text.slice(0, edit.start) + edit.text + text.slice(edit.end);
-  return text;
+  const moves = edits
+    .map(({ start, end, text }) => [end, text.length - (end - start)] as const)
+    .filter(([, by]) => by !== 0)
+    .reverse();
+  return { text, moves };
 }
