@@ -20,6 +20,7 @@ const NAMES = [
   'queues',
   'queue_wakeups',
   'large_arguments',
+  'values',
 ];
 
 /** Runs one of them as its own program. Returns the last line that it printed, or undefined if it failed. */

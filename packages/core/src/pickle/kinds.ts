@@ -275,8 +275,8 @@ const nameOfArray = getter<string | undefined>(typedArray, Symbol.toStringTag as
 
 type Getters<T> = { readonly [K in keyof T]: (this: object) => T[K] };
 
-/** Where a view lies, whatever properties it has besides. @throws PicklingError if its memory is gone */
-function partsOf(view: ArrayBufferView): ViewParts {
+/** Where a view lies, whatever properties it has besides. @throws PicklingError if its memory is gone @internal */
+export function partsOf(view: ArrayBufferView): ViewParts {
   const get = types.isDataView(view) ? viewGetters : arrayGetters;
   const buffer = get.buffer.call(view);
   try {

@@ -5,6 +5,7 @@
  * when they end, as in CPython.
  */
 import { inspect, types } from 'node:util';
+import { partsOf } from '../pickle/kinds.ts';
 import { at, publicError, Refusal, segment } from '../pickle/message.ts';
 import { intrinsicOf } from '../pickle/realms.ts';
 import { isKnownSpecial, notData, notPlain } from './advice.ts';
@@ -89,8 +90,7 @@ export class PythonPickler extends PythonWriter {
     if (++this.depth > this.maxDepth) {
       throw new Refusal(`the object is nested more than ${this.maxDepth} levels deep`);
     }
-    if (types.isProxy(value))
-      throw new Refusal('a Proxy cannot be sent to Python: send what it stands for');
+    if (types.isProxy(value)) throw proxyRefusal();
     const proto = Object.getPrototypeOf(value) as object | null;
     if (Array.isArray(value)) {
       if (proto === Tuple.prototype) this.tuple(value, hashed);
@@ -105,8 +105,7 @@ export class PythonPickler extends PythonWriter {
   /** What is no plain object by what it has inside, whatever its prototype. @throws Refusal when it is none of the plain data */
   private special(value: object, proto: object | null, hashed: boolean): void {
     if (types.isUint8Array(value)) {
-      // One without the getters of its class is read by a copy.
-      this.binary(isOwn(proto, 'Object') ? new Uint8Array(value) : value);
+      this.binary(bytesIn(value));
       this.remember(value);
     } else if (types.isMap(value) && isOwn(proto, 'Map', 'Object')) this.map(value);
     else if (types.isSet(value) && isOwn(proto, 'Set', 'Object')) this.set(value, hashed);
@@ -237,6 +236,7 @@ export class PythonPickler extends PythonWriter {
   /** Python would say `unhashable type: 'list'`, but to the reader. */
   private checkHashable(value: unknown): void {
     if (typeof value !== 'object' || value === null || this.frozen.has(value)) return;
+    if (types.isProxy(value)) throw proxyRefusal();
     if (value instanceof Tuple) {
       this.frozen.add(value);
       for (const item of value) this.checkHashable(item);
@@ -297,6 +297,20 @@ export class PythonPickler extends PythonWriter {
 function isOwn(proto: object | null, ...names: string[]): boolean {
   if (proto === Object.prototype || proto === null) return names.includes('Object');
   return names.includes(intrinsicOf(proto) ?? '');
+}
+
+function proxyRefusal(): Refusal {
+  return new Refusal('a Proxy cannot be sent to Python: send what it stands for');
+}
+
+/** By what it has inside: its class may lack the getters. @throws Refusal if its memory is gone */
+function bytesIn(view: Uint8Array): Uint8Array {
+  try {
+    const { buffer, byteOffset, byteLength } = partsOf(view);
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  } catch (error) {
+    throw new Refusal((error as Error).message, { cause: error });
+  }
 }
 
 /** Whether an object is more than its properties, though it has the prototype of a plain one or none. */
