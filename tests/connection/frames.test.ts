@@ -7,6 +7,7 @@ import { close, dup, pipe, read, write } from 'multiprocessing/os';
 import { ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, describe, expect, test } from 'vitest';
 import { failure, recv, recvBytes } from '../fixtures/dist/connection_targets.js';
+import { fuzzed } from '../support/fuzz.ts';
 
 const forms = ['sync', 'async'] as const;
 
@@ -114,27 +115,31 @@ describe.each(forms)('%s', (form) => {
     expect(conns).toHaveLength(3);
   });
 
-  test('10,000 changed messages: each is an object or an error with a name', async () => {
-    const random = randomNumbers(20_240_301);
-    const objects = [[1, 'text', null], { a: [2.5, true] }, new Map([[1n, new Date(0)]]), 'x'];
-    const names = new Map<string, number>();
-    for (let i = 0; i < 5000; i++) {
-      const body = Buffer.from(ForkingPickler.dumps(objects[i % objects.length]));
-      const message = Buffer.concat([int(body.length), body]);
-      for (let n = random() % 3; n >= 0; n--) {
-        message[random() % message.length] = random() & 255;
+  test(
+    '10,000 changed messages: each is an object or an error with a name',
+    async () => {
+      const random = randomNumbers(20_240_301);
+      const objects = [[1, 'text', null], { a: [2.5, true] }, new Map([[1n, new Date(0)]]), 'x'];
+      const names = new Map<string, number>();
+      for (let i = 0; i < fuzzed(5000); i++) {
+        const body = Buffer.from(ForkingPickler.dumps(objects[i % objects.length]));
+        const message = Buffer.concat([int(body.length), body]);
+        for (let n = random() % 3; n >= 0; n--) {
+          message[random() % message.length] = random() & 255;
+        }
+        const conn = endAfter(message.subarray(0, message.length - (random() % 5 === 0 ? 1 : 0)));
+        const outcome = await failure(() => recv(form, conn));
+        const name = outcome.slice(0, outcome.indexOf(':'));
+        names.set(name, (names.get(name) ?? 0) + 1);
+        conn.close();
       }
-      const conn = endAfter(message.subarray(0, message.length - (random() % 5 === 0 ? 1 : 0)));
-      const outcome = await failure(() => recv(form, conn));
-      const name = outcome.slice(0, outcome.indexOf(':'));
-      names.set(name, (names.get(name) ?? 0) + 1);
-      conn.close();
-    }
-    const known = ['', 'nothin', 'OSError', 'EOFError', 'UnpicklingError'];
-    for (const name of names.keys()) expect(known).toContain(name);
-    expect(names.get('OSError')).toBeGreaterThan(100);
-    expect(names.get('UnpicklingError')).toBeGreaterThan(100);
-  }, 60_000);
+      const known = ['', 'nothin', 'OSError', 'EOFError', 'UnpicklingError'];
+      for (const name of names.keys()) expect(known).toContain(name);
+      expect(names.get('OSError')).toBeGreaterThan(100);
+      expect(names.get('UnpicklingError')).toBeGreaterThan(100);
+    },
+    fuzzed(60_000),
+  );
 });
 
 test('bytes that come one by one are put together', async () => {

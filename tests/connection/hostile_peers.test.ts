@@ -23,6 +23,7 @@ import { getTempDir } from 'multiprocessing/util';
 import { afterEach, describe, expect, test } from 'vitest';
 import * as targets from '../fixtures/dist/listener_targets.js';
 import { describeError, errorOf } from '../fixtures/dist/targets.js';
+import { fuzzed } from '../support/fuzz.ts';
 import { scratchFile } from '../support/scratch.ts';
 
 getTempDir(); // it stays until the end of the process
@@ -338,52 +339,60 @@ function channel() {
   };
 }
 
-test('10,000 mutations of a client are each let in or refused', async () => {
-  const random = generator(1);
-  const outcomes = new Map<string, number>();
-  for (let i = 0; i < 10_000; i++) {
-    const { peerHears, peerSpeaks, side, close } = channel();
-    const proof = (async () => {
-      await deliverChallenge(side, authkey);
-      await answerChallenge(side, authkey);
-    })();
-    const settled = proof.then(
-      () => 'let in',
-      (error: unknown) => describeError(error).name,
-    );
-    const asks = Buffer.from(await peerHears.recvBytes()).subarray('#CHALLENGE#'.length);
-    const answer = frame(Buffer.concat([Buffer.from('{sha256}'), hmac(asks)]));
-    const all = Buffer.concat([answer, asked, welcome]);
-    writeSync(peerSpeaks.fileno(), i === 0 ? all : mutate(all, random));
-    peerSpeaks.close();
-    const outcome = await settled;
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    close();
-  }
-  expect(outcomes.get('let in')).toBeGreaterThan(0);
-  for (const outcome of outcomes.keys()) expect([...typed, 'let in']).toContain(outcome);
-  expect(outcomes.get('AuthenticationError')).toBeGreaterThan(1000);
-  expect(outcomes.get('OSError')).toBeGreaterThan(1000);
-}, 120_000);
-
-test('10,000 mutations of a listener are each believed or not', () => {
-  const random = generator(2);
-  const outcomes = new Map<string, number>();
-  for (let i = 0; i < 10_000; i++) {
-    const { peerSpeaks, side, close } = channel();
-    const all = Buffer.concat([asked, welcome]);
-    writeSync(peerSpeaks.fileno(), i === 0 ? all : mutate(all, random));
-    peerSpeaks.close();
-    let outcome = 'believed';
-    try {
-      answerChallengeSync(side, authkey);
-    } catch (error) {
-      outcome = describeError(error).name;
+test(
+  '10,000 mutations of a client are each let in or refused',
+  async () => {
+    const random = generator(1);
+    const outcomes = new Map<string, number>();
+    for (let i = 0; i < fuzzed(10_000); i++) {
+      const { peerHears, peerSpeaks, side, close } = channel();
+      const proof = (async () => {
+        await deliverChallenge(side, authkey);
+        await answerChallenge(side, authkey);
+      })();
+      const settled = proof.then(
+        () => 'let in',
+        (error: unknown) => describeError(error).name,
+      );
+      const asks = Buffer.from(await peerHears.recvBytes()).subarray('#CHALLENGE#'.length);
+      const answer = frame(Buffer.concat([Buffer.from('{sha256}'), hmac(asks)]));
+      const all = Buffer.concat([answer, asked, welcome]);
+      writeSync(peerSpeaks.fileno(), i === 0 ? all : mutate(all, random));
+      peerSpeaks.close();
+      const outcome = await settled;
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      close();
     }
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    close();
-  }
-  expect(outcomes.get('believed')).toBeGreaterThan(0);
-  for (const outcome of outcomes.keys()) expect([...typed, 'believed']).toContain(outcome);
-  expect(outcomes.get('AuthenticationError')).toBeGreaterThan(1000);
-}, 120_000);
+    expect(outcomes.get('let in')).toBeGreaterThan(0);
+    for (const outcome of outcomes.keys()) expect([...typed, 'let in']).toContain(outcome);
+    expect(outcomes.get('AuthenticationError')).toBeGreaterThan(1000);
+    expect(outcomes.get('OSError')).toBeGreaterThan(1000);
+  },
+  fuzzed(120_000),
+);
+
+test(
+  '10,000 mutations of a listener are each believed or not',
+  () => {
+    const random = generator(2);
+    const outcomes = new Map<string, number>();
+    for (let i = 0; i < fuzzed(10_000); i++) {
+      const { peerSpeaks, side, close } = channel();
+      const all = Buffer.concat([asked, welcome]);
+      writeSync(peerSpeaks.fileno(), i === 0 ? all : mutate(all, random));
+      peerSpeaks.close();
+      let outcome = 'believed';
+      try {
+        answerChallengeSync(side, authkey);
+      } catch (error) {
+        outcome = describeError(error).name;
+      }
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      close();
+    }
+    expect(outcomes.get('believed')).toBeGreaterThan(0);
+    for (const outcome of outcomes.keys()) expect([...typed, 'believed']).toContain(outcome);
+    expect(outcomes.get('AuthenticationError')).toBeGreaterThan(1000);
+  },
+  fuzzed(120_000),
+);

@@ -3,6 +3,7 @@
  */
 import { dumps, loads, Tuple } from 'multiprocessing/pickle';
 import { describe, expect, test } from 'vitest';
+import { fuzzed } from '../support/fuzz.ts';
 import { runNode, runProgram } from '../support/programs.ts';
 import { findPythons } from '../support/python.ts';
 
@@ -260,40 +261,50 @@ describe('mutations', () => {
   const cycle: Record<string, unknown> = { values };
   cycle.self = cycle;
 
-  test('10,000 of them give a value or an UnpicklingError, in bounded memory', async () => {
-    const own = [...values, cycle].flatMap((value) =>
-      [2, 3, 4, 5].map((protocol) => Buffer.from(dumps(value, { protocol })).toString('hex')),
-    );
-    const [python] = findPythons().pythons;
-    if (python === undefined)
-      console.warn('mutations of our own pickles only: there is no python3');
-    const theirs = python?.run(`
+  const count = fuzzed(10_000);
+
+  test(
+    '10,000 of them give a value or an UnpicklingError, in bounded memory',
+    async () => {
+      const own = [...values, cycle].flatMap((value) =>
+        [2, 3, 4, 5].map((protocol) => Buffer.from(dumps(value, { protocol })).toString('hex')),
+      );
+      const [python] = findPythons().pythons;
+      if (python === undefined)
+        console.warn('mutations of our own pickles only: there is no python3');
+      const theirs = python?.run(`
 import pickle
 value = [None, True, 5, 2 ** 70, 1.5, 'a\\u20ac', b'bytes', bytearray(b'x'), (1, 2, 3, 4), {'k': {1: 2}}, {3}, frozenset([4])]
 value.append(value)
 for p in range(6): print(pickle.dumps(value, p).hex())`);
-    const valid = [...own, ...(theirs?.stdout.trim().split('\n') ?? [])];
-    const seed = Number(process.env.PICKLE_SEED ?? 20_241);
-    const { code, stdout, stderr } = await runProgram('pickle_mutations', [String(seed), '10000'], {
-      execArgv: ['--max-old-space-size=64'],
-      input: valid.join('\n'),
-    });
-    expect([code, stderr]).toEqual([0, '']);
-    const {
-      values: good,
-      refused,
-      other,
-      megabytes,
-    } = JSON.parse(stdout) as {
-      values: number;
-      refused: number;
-      other: string[];
-      megabytes: number;
-    };
-    expect(other).toEqual([]);
-    expect(good + refused).toBe(10_000);
-    expect(good).toBeGreaterThan(200);
-    expect(refused).toBeGreaterThan(2000);
-    expect(megabytes).toBeLessThan(150);
-  });
+      const valid = [...own, ...(theirs?.stdout.trim().split('\n') ?? [])];
+      const seed = Number(process.env.PICKLE_SEED ?? 20_241);
+      const { code, stdout, stderr } = await runProgram(
+        'pickle_mutations',
+        [String(seed), String(count)],
+        {
+          execArgv: ['--max-old-space-size=64'],
+          input: valid.join('\n'),
+        },
+      );
+      expect([code, stderr]).toEqual([0, '']);
+      const {
+        values: good,
+        refused,
+        other,
+        megabytes,
+      } = JSON.parse(stdout) as {
+        values: number;
+        refused: number;
+        other: string[];
+        megabytes: number;
+      };
+      expect(other).toEqual([]);
+      expect(good + refused).toBe(count);
+      expect(good).toBeGreaterThan(200);
+      expect(refused).toBeGreaterThan(2000);
+      expect(megabytes).toBeLessThan(150);
+    },
+    count * 10,
+  );
 });
