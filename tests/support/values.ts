@@ -196,7 +196,7 @@ function builder(evaluate: (code: string) => unknown): Build {
 }
 
 /** The realms, and what makes a value of a recipe in each. */
-export const realms: Readonly<Record<string, Build>> = {
+const realms: Readonly<Record<string, Build>> = {
   'this realm': builder((code) => vm.runInThisContext(code)),
   'a context': builder((code) => vm.runInNewContext(code)),
   'a context with globals of another': builder((code) =>
