@@ -31,8 +31,8 @@ export default defineConfig({
     globalSetup: ['tests/support/bundle.ts'],
     setupFiles: ['tests/support/setup.ts'],
     // Real processes on a small, noisy machine: limits are generous, tests assert order and state.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     pool: 'forks',
     // Tests of `fork` run in this process: it must be able to.
     execArgv: process.platform === 'linux' ? ['--single-threaded', '--v8-pool-size=1'] : [],

@@ -82,7 +82,7 @@ for (const [form, { args, shows, unable }] of Object.entries(forms)) {
       own = args(folder);
     });
     for (const method of ['fork', 'spawn', 'forkserver']) {
-      test(`under ${method}`, { timeout: 60_000 }, async () => {
+      test(`under ${method}`, { timeout: 180_000 }, async () => {
         const { code, stdout, stderr } = await runNode([...own, method]);
         expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
         const lines = stdout.split('\n').filter(Boolean);

@@ -110,7 +110,7 @@ async function outputOf(command: string, file: string, args: string[]): Promise<
 }
 
 // Some thirty programs, for which a busy machine may need more than the usual minute.
-describe('examples', { timeout: 180_000 }, () => {
+describe('examples', { timeout: 600_000 }, () => {
   test('all are in the table of this test', () => {
     const names = readdirSync(join(root, 'examples'))
       .filter((file) => file.endsWith('.ts') && file !== 'demo.ts')
