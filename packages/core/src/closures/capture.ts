@@ -18,8 +18,7 @@ import {
   requireIn,
 } from './loaded.ts';
 import { canStop, thisOf } from './probe.ts';
-import { type FunctionSource, sourceOf } from './source.ts';
-import { MARK, prefix } from './stand_ins.ts';
+import { type FunctionSource, MARK, prefix, sourceOf } from './source.ts';
 
 /** A variable that a function uses. */
 export interface Variable {

@@ -11,6 +11,7 @@ import { carryModule } from '../process/main_module.ts';
 import { Cell, cellName, declareShort, placeInCell } from './cells.ts';
 import { allowImports, Imports } from './importer.ts';
 import { type ImportedFrom, requireOf } from './loaded.ts';
+import { ARGUMENTS, HERITAGE, MARK, NAME, prefix, THIS } from './source.ts';
 import { registerMaps, type SourceMapPart } from './source_maps.ts';
 import {
   addStamp,
@@ -20,7 +21,6 @@ import {
   setPrivates,
   stamp,
 } from './stamps.ts';
-import { ARGUMENTS, HERITAGE, MARK, NAME, prefix, THIS } from './stand_ins.ts';
 
 /** What `module.exports` is called among the variables of a function. @internal */
 export const EXPORTS = `${prefix}exports`;

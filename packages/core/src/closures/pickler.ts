@@ -7,7 +7,7 @@ import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction, Name } from '../base/names.ts';
 import { isRegisteredLate, privateRefusal, reducers } from '../pickle/classes.ts';
 import * as code from '../pickle/codes.ts';
-import { reduceSymbol } from '../pickle/codes.ts';
+import { getStateSymbol, reduceSymbol, setStateSymbol } from '../pickle/codes.ts';
 import { locateFunction, privateFields, privateMembers } from '../pickle/function_inspector.ts';
 import { publicError } from '../pickle/message.ts';
 import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
@@ -19,11 +19,9 @@ import type { FunctionCode, Table } from './code.ts';
 import { rememberedImport, rememberImport } from './importer.ts';
 import { isOfMain } from './imports.ts';
 import { builtinModule, type ImportedFrom, requiredAs } from './loaded.ts';
-import { classesWithPrivates, fieldOf, fieldsOf, hasOwnState } from './privates.ts';
-import { canStop, isShared } from './probe.ts';
-import { render, sourceOf } from './source.ts';
+import { canStop, isShared, thisOf } from './probe.ts';
+import { ARGUMENTS, render, sourceOf } from './source.ts';
 import { mapsOf, type Placed } from './source_maps.ts';
-import { ARGUMENTS } from './stand_ins.ts';
 
 /** What of a function is in the message besides its variables. */
 interface Parts {
@@ -198,6 +196,75 @@ export class ClosurePickler extends Pickler {
         : value;
     this.part(name === 'this' ? ' → this' : ` → scope "${name}"`, sent);
   }
+}
+
+/** By prototype: the classes of its instances from the parent to its own, as far as those with private members go. */
+const privateClasses = new WeakMap<object, readonly AnyFunction[] | null>();
+
+function classesWithPrivates(value: object, proto: object): readonly AnyFunction[] | undefined {
+  let classes = privateClasses.get(proto);
+  if (classes === undefined) {
+    classes = findPrivateClasses(value, proto);
+    privateClasses.set(proto, classes);
+  }
+  return classes ?? undefined;
+}
+
+function findPrivateClasses(value: object, proto: object): AnyFunction[] | null {
+  const classes: AnyFunction[] = [];
+  for (let p: object | null = proto; p !== null; p = Object.getPrototypeOf(p) as object | null) {
+    const cls: unknown = Object.getOwnPropertyDescriptor(p, 'constructor')?.value;
+    if (typeof cls !== 'function' || isBuiltin(cls)) break;
+    classes.unshift(cls);
+  }
+  const hidden = classes.length === 0 || types.isProxy(value) ? [] : privateMembers(value);
+  if (hidden.length === 0) return null;
+  const first = classes.findIndex((cls) => isClass(cls) && sourceOf(cls).privates !== undefined);
+  if (first === -1) throw privateRefusal(classes.at(-1) as AnyFunction, hidden);
+  return classes.slice(first);
+}
+
+/** Of a function that uses private members: the object for which its class has made it, and where it is there. */
+function fieldOf(fn: AnyFunction): { object: object; name: string } | undefined {
+  const text = Function.prototype.toString.call(fn);
+  if (!text.includes('#') || isClass(fn)) return undefined;
+  const source = sourceOf(fn);
+  if (!source.usesPrivates) return undefined;
+  const object: unknown =
+    source.names.includes('this') && canStop(source) ? thisOf(fn, source) : undefined;
+  if (typeof object === 'object' && object !== null) {
+    const fields = [...Object.entries(object), ...privateFields(object)];
+    const [name] = fields.find(([, value]) => value === fn) ?? [];
+    for (
+      let p = Object.getPrototypeOf(object) as object | null;
+      p !== null;
+      p = Object.getPrototypeOf(p) as object | null
+    ) {
+      const cls: unknown = Object.getOwnPropertyDescriptor(p, 'constructor')?.value;
+      if (name === undefined || typeof cls !== 'function' || !isClass(cls)) break;
+      if (sourceOf(cls).fieldFunctions.get(name) === text) return { object, name };
+    }
+  }
+  throw new PicklingError(
+    `${describe(fn)} cannot be sent: it uses private members, which only code in its class can: send the object, or the class`,
+  );
+}
+
+const isClass = (cls: AnyFunction) => /^class\b/.test(Function.prototype.toString.call(cls));
+
+/** The private fields of an instance, in the order in which its classes have them. */
+function fieldsOf(value: object, classes: readonly AnyFunction[]): [string, unknown][] {
+  const names = classes.flatMap((cls) => (isClass(cls) ? (sourceOf(cls).privates ?? []) : []));
+  const fields = privateFields(value);
+  if (fields.length === names.length && fields.every(([name], i) => name === names[i]))
+    return fields;
+  throw privateRefusal(classes.at(-1) as AnyFunction, privateMembers(value));
+}
+
+function hasOwnState(value: object): boolean {
+  return [getStateSymbol, setStateSymbol].some(
+    (key) => typeof Reflect.get(value, key) === 'function',
+  );
 }
 
 function capturing(
