@@ -18,7 +18,7 @@ import {
   requireIn,
 } from './loaded.ts';
 import { canStop, thisOf } from './probe.ts';
-import { type FunctionSource, MARK, prefix, sourceOf } from './source.ts';
+import { type FunctionSource, prefix, sourceOf } from './source.ts';
 
 /** A variable that a function uses. */
 export interface Variable {
@@ -114,7 +114,6 @@ class Surroundings {
   }
 
   find(name: string): void {
-    if (name === MARK) return;
     if (name === `${prefix}meta`) {
       if (!this.own.includes('meta')) this.own.push('meta');
       return;

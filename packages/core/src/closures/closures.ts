@@ -17,7 +17,6 @@
  *     probe.ts          a call that is stopped: `this`, and who shares a variable
  *     source_maps.ts    where a function stands in the file that people have written
  *     source.ts         the source of a function, parsed and edited
- *     stamps.ts         instances with private members
  *     variables.ts      scope analysis: which variables a piece of code uses
  */
 

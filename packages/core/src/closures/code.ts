@@ -11,16 +11,8 @@ import { carryModule } from '../process/main_module.ts';
 import { Cell, cellName, declareShort, placeInCell } from './cells.ts';
 import { allowImports, Imports } from './importer.ts';
 import { type ImportedFrom, requireOf } from './loaded.ts';
-import { ARGUMENTS, HERITAGE, MARK, NAME, prefix, THIS } from './source.ts';
+import { ARGUMENTS, HERITAGE, NAME, prefix, THIS } from './source.ts';
 import { registerMaps, type SourceMapPart } from './source_maps.ts';
-import {
-  addStamp,
-  countPrivates,
-  madeForField,
-  type PrivateAccess,
-  setPrivates,
-  stamp,
-} from './stamps.ts';
 
 /** What `module.exports` is called among the variables of a function. @internal */
 export const EXPORTS = `${prefix}exports`;
@@ -57,8 +49,6 @@ export interface FunctionCode extends Origin {
   /** Variables that are the module's own: `meta`, `module`, `require`. */
   readonly own: readonly string[];
   readonly statics: readonly string[];
-  /** The private fields of instances, if such are in the message. */
-  readonly privates?: readonly string[] | undefined;
   readonly hasPrototype: boolean;
 }
 
@@ -75,7 +65,6 @@ interface Surroundings {
   readonly own: Readonly<Record<string, unknown>>;
   /** The setters of private static fields. */
   statics: Readonly<Record<string, (value: unknown) => void>>;
-  privates: PrivateAccess | undefined;
 }
 
 /** The functions that were made here from a message. */
@@ -150,7 +139,6 @@ export class CodeTable {
       heritage: code.extends ? values.next() : undefined,
       own: ownVariables(code),
       statics: {},
-      privates: undefined,
     };
     const maker = compile(code)(surroundings);
     let i = 0;
@@ -160,43 +148,12 @@ export class CodeTable {
     const fn = maker.make();
     keepName(fn, code.name);
     origins.set(fn, code);
-    if (surroundings.privates !== undefined)
-      addStamp(fn, {
-        ...surroundings.privates,
-        extends: code.extends,
-        fields: code.privates ?? [],
-      });
     if (code.global !== undefined) remember(fn, code.global);
     values.made(fn);
     for (; i < code.variables.length; i++) maker.set[i]?.(values.next());
     for (const name of code.statics) surroundings.statics[name]?.(values.next());
     if (code.hasPrototype) restorePrototype(fn, values.next(), values.next());
     return fn;
-  }
-
-  /** Gives an object the private members of its classes; makes it, if it is not there. */
-  stamp(object: object | undefined, classes: readonly AnyFunction[]): object {
-    return stamp(object, classes);
-  }
-
-  /** A function that its class has made for a field of an object. @throws UnpicklingError */
-  ofField(object: object, name: string): unknown {
-    const fn = madeForField(object, name);
-    if (fn === undefined) throw new UnpicklingError(`the message has no object with a ${name}`);
-    return fn;
-  }
-
-  /** Sets its private fields. @throws UnpicklingError */
-  setPrivates(
-    object: object,
-    classes: readonly AnyFunction[],
-    count: number,
-    next: () => unknown,
-  ): void {
-    if (count === 0) return;
-    if (count !== countPrivates(classes))
-      throw new UnpicklingError('the message has not what the private fields of its classes are');
-    setPrivates(object, classes, next);
   }
 
   #cell(index: number): Cell {
@@ -296,10 +253,6 @@ function compile(code: FunctionCode): (surroundings: Surroundings) => Maker {
     code.statics.length > 0
       ? `const ${prefix}statics = (all) => { ${prefix}.statics = all; };`
       : '',
-    text.includes(MARK) || code.privates !== undefined ? `let ${MARK};` : '',
-    code.privates === undefined
-      ? ''
-      : `const ${prefix}privates = (get, set) => { ${prefix}.privates = { get, set, mark: (value) => { ${MARK} = value; } }; };`,
     `return { set: [${setters.join(', ')}], make: () => `,
     isMember ? '({' : `({ [${NAME}]: (`,
   ].join(' ');

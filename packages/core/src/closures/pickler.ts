@@ -5,10 +5,8 @@
 import { types } from 'node:util';
 import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction, Name } from '../base/names.ts';
-import { isRegisteredLate, privateRefusal, reducers } from '../pickle/classes.ts';
 import * as code from '../pickle/codes.ts';
-import { getStateSymbol, reduceSymbol, setStateSymbol } from '../pickle/codes.ts';
-import { locateFunction, privateFields, privateMembers } from '../pickle/function_inspector.ts';
+import { locateFunction, privateFields } from '../pickle/function_inspector.ts';
 import { publicError } from '../pickle/message.ts';
 import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
 import { describe, findName, isBuiltin } from '../pickle/qualname.ts';
@@ -19,8 +17,8 @@ import type { FunctionCode, Table } from './code.ts';
 import { rememberedImport, rememberImport } from './importer.ts';
 import { isOfMain } from './imports.ts';
 import { builtinModule, type ImportedFrom, requiredAs } from './loaded.ts';
-import { canStop, isShared, thisOf } from './probe.ts';
-import { ARGUMENTS, render, sourceOf } from './source.ts';
+import { canStop, isShared } from './probe.ts';
+import { ARGUMENTS, render } from './source.ts';
 import { mapsOf, type Placed } from './source_maps.ts';
 
 /** What of a function is in the message besides its variables. */
@@ -37,8 +35,6 @@ export class ClosurePickler extends Pickler {
   #parts: Parts[] = [];
   #imports: ImportedFrom[] = [];
   #heritage = new Set<AnyFunction>();
-  /** The classes of which instances with private members were met. */
-  #stamped = new Set<AnyFunction>();
 
   /** @param mainByName whether the receiver imports the main module, so that its exports have names there */
   constructor(mainByName: boolean) {
@@ -48,11 +44,11 @@ export class ClosurePickler extends Pickler {
 
   /** The table of code of what was pickled last, as JSON; undefined if everything in it has a name. */
   takeTable(): string | undefined {
-    const [parts, imports, stamped] = [this.#parts, this.#imports, this.#stamped];
+    const [parts, imports] = [this.#parts, this.#imports];
     this.#forget();
     if (parts.length === 0 && imports.length === 0) return undefined;
     const placed: Placed[] = [];
-    const functions = tableOf(parts, stamped, placed);
+    const functions = tableOf(parts, placed);
     return JSON.stringify({ functions, imports, maps: mapsOf(placed) } satisfies Table);
   }
 
@@ -73,7 +69,6 @@ export class ClosurePickler extends Pickler {
   #forget(): void {
     this.#parts = [];
     this.#imports = [];
-    this.#stamped = new Set();
   }
 
   /** Writes a function or module that the receiver imports as a module of this program has. */
@@ -94,60 +89,12 @@ export class ClosurePickler extends Pickler {
     return this.#imported(value);
   }
 
-  protected override other(value: object, proto: object | null): void {
-    const classes = proto === null ? undefined : this.#privateClasses(value, proto);
-    if (classes === undefined) {
-      super.other(value, proto);
-      return;
-    }
-    this.byte(code.STAMPED);
-    this.varint(classes.length);
-    for (const cls of classes) {
-      this.#stamped.add(cls);
-      this.function(cls);
-    }
-    super.other(value, proto);
-    // What says itself what its state is, sets its private fields by that.
-    const fields = hasOwnState(value) ? [] : this.refusing(() => fieldsOf(value, classes));
-    this.varint(fields.length);
-    for (const [name, field] of fields) this.part(` → private "${name}"`, field);
-  }
-
-  /** The classes of an instance that has private members. @throws Refusal if the child has such a class by its name */
-  #privateClasses(value: object, proto: object): readonly AnyFunction[] | undefined {
-    if (reducers.has(proto) || typeof Reflect.get(value, reduceSymbol) === 'function')
-      return undefined;
-    const classes = this.refusing(() => classesWithPrivates(value, proto));
-    if (classes === undefined || isRegisteredLate(proto)) return undefined;
-    for (const cls of classes) {
-      if (sourceOf(cls).privates === undefined || !this.#goesByName(cls)) continue;
-      throw this.refusing(() => {
-        throw privateRefusal(cls, privateMembers(value));
-      });
-    }
-    return classes;
-  }
-
-  #goesByName(cls: AnyFunction): boolean {
-    const from = rememberedImport(cls);
-    if (from !== undefined && (this.#mainByName || !isOfMain(from))) return true;
-    const found = this.refusing(() => findName(cls));
-    return 'module' in found && (this.#mainByName || !isMainModule(found.module));
-  }
-
   protected override unbound(fn: AnyFunction): void {
     if (this.#imported(fn)) return;
     const found = this.refusing(() => findName(fn));
     const isMade = 'module' in found && found.module === 'globalThis' && !isBuiltin(fn);
     if ('module' in found && !isMade && (this.#mainByName || !isMainModule(found.module))) {
       this.global(fn, found);
-      return;
-    }
-    const field = this.refusing(() => fieldOf(fn));
-    if (field !== undefined) {
-      this.byte(code.OF_FIELD);
-      this.value(field.object);
-      this.string(field.name);
       return;
     }
     const captured = this.refusing(() => capturing(fn, found, this.#mainByName));
@@ -168,7 +115,7 @@ export class ClosurePickler extends Pickler {
     const symbols = enumerableSymbols(fn);
     if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
     if (extra.length > 0) this.byte(code.PROPERTIES);
-    const statics = source.staticPrivates.length > 0 ? new Map(privateFields(fn)) : undefined;
+    const statics = source.staticPrivates.length > 0 ? privateFields(fn) : undefined;
     const prototype = prototypeOf(captured);
     const index =
       this.#parts.push({ captured, global, statics: source.staticPrivates, prototype }) - 1;
@@ -196,75 +143,6 @@ export class ClosurePickler extends Pickler {
         : value;
     this.part(name === 'this' ? ' → this' : ` → scope "${name}"`, sent);
   }
-}
-
-/** By prototype: the classes of its instances from the parent to its own, as far as those with private members go. */
-const privateClasses = new WeakMap<object, readonly AnyFunction[] | null>();
-
-function classesWithPrivates(value: object, proto: object): readonly AnyFunction[] | undefined {
-  let classes = privateClasses.get(proto);
-  if (classes === undefined) {
-    classes = findPrivateClasses(value, proto);
-    privateClasses.set(proto, classes);
-  }
-  return classes ?? undefined;
-}
-
-function findPrivateClasses(value: object, proto: object): AnyFunction[] | null {
-  const classes: AnyFunction[] = [];
-  for (let p: object | null = proto; p !== null; p = Object.getPrototypeOf(p) as object | null) {
-    const cls: unknown = Object.getOwnPropertyDescriptor(p, 'constructor')?.value;
-    if (typeof cls !== 'function' || isBuiltin(cls)) break;
-    classes.unshift(cls);
-  }
-  const hidden = classes.length === 0 || types.isProxy(value) ? [] : privateMembers(value);
-  if (hidden.length === 0) return null;
-  const first = classes.findIndex((cls) => isClass(cls) && sourceOf(cls).privates !== undefined);
-  if (first === -1) throw privateRefusal(classes.at(-1) as AnyFunction, hidden);
-  return classes.slice(first);
-}
-
-/** Of a function that uses private members: the object for which its class has made it, and where it is there. */
-function fieldOf(fn: AnyFunction): { object: object; name: string } | undefined {
-  const text = Function.prototype.toString.call(fn);
-  if (!text.includes('#') || isClass(fn)) return undefined;
-  const source = sourceOf(fn);
-  if (!source.usesPrivates) return undefined;
-  const object: unknown =
-    source.names.includes('this') && canStop(source) ? thisOf(fn, source) : undefined;
-  if (typeof object === 'object' && object !== null) {
-    const fields = [...Object.entries(object), ...privateFields(object)];
-    const [name] = fields.find(([, value]) => value === fn) ?? [];
-    for (
-      let p = Object.getPrototypeOf(object) as object | null;
-      p !== null;
-      p = Object.getPrototypeOf(p) as object | null
-    ) {
-      const cls: unknown = Object.getOwnPropertyDescriptor(p, 'constructor')?.value;
-      if (name === undefined || typeof cls !== 'function' || !isClass(cls)) break;
-      if (sourceOf(cls).fieldFunctions.get(name) === text) return { object, name };
-    }
-  }
-  throw new PicklingError(
-    `${describe(fn)} cannot be sent: it uses private members, which only code in its class can: send the object, or the class`,
-  );
-}
-
-const isClass = (cls: AnyFunction) => /^class\b/.test(Function.prototype.toString.call(cls));
-
-/** The private fields of an instance, in the order in which its classes have them. */
-function fieldsOf(value: object, classes: readonly AnyFunction[]): [string, unknown][] {
-  const names = classes.flatMap((cls) => (isClass(cls) ? (sourceOf(cls).privates ?? []) : []));
-  const fields = privateFields(value);
-  if (fields.length === names.length && fields.every(([name], i) => name === names[i]))
-    return fields;
-  throw privateRefusal(classes.at(-1) as AnyFunction, privateMembers(value));
-}
-
-function hasOwnState(value: object): boolean {
-  return [getStateSymbol, setStateSymbol].some(
-    (key) => typeof Reflect.get(value, key) === 'function',
-  );
 }
 
 function capturing(
@@ -343,11 +221,7 @@ function isKept(prototype: object, key: string, source: Captured['source']): boo
 }
 
 /** The table of all functions of a message. @param placed is told where they stand */
-function tableOf(
-  parts: readonly Parts[],
-  stamped: ReadonlySet<AnyFunction>,
-  placed: Placed[],
-): FunctionCode[] {
+function tableOf(parts: readonly Parts[], placed: Placed[]): FunctionCode[] {
   const cells = sharedVariables(parts.map(({ captured }) => captured));
   return parts.map(({ captured, global, statics, prototype }, i) => {
     const { fn, source, url, line, column, strict, variables, imports, own } = captured;
@@ -358,8 +232,7 @@ function tableOf(
       if (name in shared) return placeInCell(name, shared[name] as number);
       return name === 'arguments' ? ARGUMENTS : undefined;
     };
-    const privates = stamped.has(fn) ? source.privates : undefined;
-    const { text, moves } = render(source, renamed, privates !== undefined);
+    const { text, moves } = render(source, renamed);
     placed.push({ url, line, column, text: source.text, moves });
     return {
       text,
@@ -377,7 +250,6 @@ function tableOf(
       own,
       imports,
       statics,
-      privates,
       hasPrototype: prototype !== undefined,
     };
   });

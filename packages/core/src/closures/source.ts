@@ -32,10 +32,6 @@ export const HERITAGE = 'ꓧ';
 /** The name of a member whose name was computed. @internal */
 export const NAME = 'ꓠ';
 const STATICS = `${prefix}statics`;
-const PRIVATES = `${prefix}privates`;
-/** Set while private members are given to an object (stamps.ts). @internal */
-export const MARK = 'ꓢ';
-
 interface Edit {
   readonly start: number;
   readonly end: number;
@@ -73,16 +69,8 @@ export interface FunctionSource {
   readonly hasComputed: boolean;
   /** Private static fields. */
   readonly staticPrivates: readonly string[];
-  /** Whether it uses private members of the class around it, outside of which its code is none. */
-  readonly usesPrivates: boolean;
-  /** The texts of the functions that are made for fields of instances. */
-  readonly fieldFunctions: ReadonlyMap<string, string>;
-  /** Private fields of instances, in their order; undefined if those have no private members. */
-  readonly privates: readonly string[] | undefined;
   readonly references: readonly Reference[];
   readonly edits: readonly Edit[];
-  /** What else is needed for private members of instances. */
-  readonly stampEdits: readonly Edit[];
 }
 
 type Parse = (text: string, options: Options) => Node;
@@ -98,7 +86,6 @@ export function parse(text: string, sourceType: 'module' | 'script' = 'module'):
     allowAwaitOutsideFunction: true,
     allowReturnOutsideFunction: true,
     allowSuperOutsideMethod: true,
-    checkPrivateFields: false,
   };
   return parser(text, options) as Any;
 }
@@ -155,13 +142,11 @@ function analyse(text: string): FunctionSource {
     early: new Set(early?.references.map(({ name }) => name)),
     members: membersUsed(text, references),
     exported: exportsUsed(text, references),
-    usesPrivates: code.privates,
     usesMeta: metas.length > 0,
     extends: isClass && heritageOf(node) !== undefined,
     ...membersOf(isClass ? node : undefined, text, offset),
     references,
     edits: [...edits, ...metas].map(moved),
-    stampEdits: isClass ? stampEdits(node).map(moved) : [],
   };
 }
 
@@ -271,63 +256,13 @@ function classEdits(node: Any, text: string, offset: number): Edit[] {
   return edits;
 }
 
-/** Nothing happens when the value is made, or it would lose the name that it has of the field. */
-const HARMLESS = /^(Literal|ArrowFunctionExpression|FunctionExpression|ClassExpression)$/;
-
-function stampEdits(node: Any): Edit[] {
-  const { body, end } = node.body as unknown as { body: Any[]; end: number };
-  const edits: Edit[] = [];
-  const insert = (start: number, text: string) => edits.push({ start, end: start, text });
-  for (const member of body) {
-    const value = member.value as unknown as Any | null | undefined;
-    if (member.static || !value) continue;
-    if (member.type === 'PropertyDefinition' && !HARMLESS.test(value.type)) {
-      insert(value.start, `${MARK}?void 0:(`);
-      insert(value.end, ')');
-    } else if (member.kind === 'constructor') {
-      const after = heritageOf(node) === undefined ? 'return;' : '{super();return}';
-      insert((value.body as unknown as Any).start + 1, `if(${MARK})${after}`);
-    }
-  }
-  const object = `${prefix}object`;
-  const value = `${prefix}value`;
-  const fields = privatesOf(body) ?? [];
-  const getters = fields.map((name) => `"${name}": (${object}) => ${object}.${name}`);
-  const setters = fields.map(
-    (name) => `"${name}": (${object}, ${value}) => { ${object}.${name} = ${value}; }`,
-  );
-  insert(end - 1, `static { ${PRIVATES}({ ${getters.join(', ')} }, { ${setters.join(', ')} }); }`);
-  return edits;
-}
-
-/** The private fields of instances; undefined where instances have no private member. */
-function privatesOf(body: readonly Any[]): string[] | undefined {
-  const members = body.filter(
-    ({ key, static: isStatic }) =>
-      !isStatic && (key as unknown as Any | undefined)?.type === 'PrivateIdentifier',
-  );
-  if (members.length === 0) return undefined;
-  return members
-    .filter(({ type }) => type === 'PropertyDefinition')
-    .map(({ key }) => `#${(key as unknown as { name: string }).name}`);
-}
-
 function membersOf(node: Any | undefined, text: string, offset: number) {
   const classMembers = new Map<string, string>();
   const staticPrivates: string[] = [];
-  const fieldFunctions = new Map<string, string>();
   let hasComputed = false;
   const { body = [] } = (node?.body ?? {}) as unknown as { body?: Any[] };
   for (const member of body) {
     const key = member.key as unknown as (Any & { name?: string; value?: unknown }) | undefined;
-    const value = member.value as unknown as Any | null | undefined;
-    if (
-      member.type === 'PropertyDefinition' &&
-      !member.static &&
-      value &&
-      /Function/.test(value.type)
-    )
-      fieldFunctions.set(fieldName(member), text.slice(value.start - offset, value.end - offset));
     if (key?.type === 'PrivateIdentifier') {
       if (hasRun(member)) staticPrivates.push(`#${key.name}`);
       continue;
@@ -338,12 +273,7 @@ function membersOf(node: Any | undefined, text: string, offset: number) {
     const own = text.slice(member.start - offset, member.end - offset).replace(/^static\s+/, '');
     classMembers.set(member.static ? `static ${name}` : name, own);
   }
-  return { classMembers, staticPrivates, hasComputed, privates: privatesOf(body), fieldFunctions };
-}
-
-function fieldName({ key }: Any): string {
-  const { type, name, value } = key as unknown as { type: string; name?: string; value?: unknown };
-  return type === 'PrivateIdentifier' ? `#${name}` : (name ?? String(value));
+  return { classMembers, staticPrivates, hasComputed };
 }
 
 /** `v.a` and `v.b` and nothing else of v: then only these are needed of a module. */
@@ -393,15 +323,13 @@ interface Rendered {
 /**
  * The source as it is sent.
  * @param renamed what stands for a variable; undefined for its own name
- * @param stamped whether it is a class of which instances with private members are sent
  * @internal
  */
 export function render(
   source: FunctionSource,
   renamed: (name: string) => string | undefined,
-  stamped = false,
 ): Rendered {
-  const edits = [...source.edits, ...(stamped ? source.stampEdits : [])];
+  const edits = [...source.edits];
   for (const { name, start, end, kind } of source.references) {
     // What is left out with a static field needs no other name.
     if (edits.some((edit) => edit.start <= start && edit.end >= end && edit.end > edit.start))

@@ -21,8 +21,6 @@ export interface Surroundings {
   readonly metas: (readonly [start: number, end: number])[];
   newTarget: boolean;
   super: boolean;
-  /** Whether a private name is used that no class in the code declares. */
-  privates: boolean;
 }
 
 /** What belongs to the code itself at some place in it. */
@@ -82,7 +80,7 @@ export function surroundingsOfClass(node: Node): ClassSurroundings {
   for (const member of body.body) {
     if (member.computed && !hasRun(member))
       early.visit(member.key as Any, scope, { this: false, super: false });
-    if (!hasRun(member)) code.inside(node as Any, () => code.member(member, scope));
+    if (!hasRun(member)) code.member(member, scope);
   }
   return { early: early.found, code: code.found };
 }
@@ -92,22 +90,10 @@ export function hasRun(member: { type: string; static?: unknown }): boolean {
   return member.type === 'StaticBlock' || (member.type === 'PropertyDefinition' && !!member.static);
 }
 
-function isPrivate(node: unknown): node is { name: string } {
-  return (node as { type?: string } | null | undefined)?.type === 'PrivateIdentifier';
-}
-
 const FUNCTIONS = /^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/;
 
 class Visitor {
-  readonly found: Surroundings = {
-    references: [],
-    metas: [],
-    newTarget: false,
-    super: false,
-    privates: false,
-  };
-  /** The private names of the classes around the place. */
-  #privates: ReadonlySet<string> = new Set();
+  readonly found: Surroundings = { references: [], metas: [], newTarget: false, super: false };
 
   visit(node: Any | null | undefined, scope: Scope, own: Own): void {
     if (node === null || node === undefined) return;
@@ -118,10 +104,6 @@ class Visitor {
     switch (node.type) {
       case 'Identifier':
         this.reference(node, scope);
-        return;
-      case 'PrivateIdentifier':
-        if (!this.#privates.has((node as unknown as { name: string }).name))
-          this.found.privates = true;
         return;
       case 'ThisExpression':
         if (!own.this) this.add(node, 'this', 'plain', false);
@@ -151,8 +133,7 @@ class Visitor {
         return;
       case 'MemberExpression':
         this.visit(node.object as unknown as Any, scope, own);
-        if (node.computed || isPrivate(node.property))
-          this.visit(node.property as unknown as Any, scope, own);
+        if (node.computed) this.visit(node.property as unknown as Any, scope, own);
         return;
       case 'CallExpression':
         this.called(node.callee as unknown as Any, scope, own);
@@ -238,22 +219,10 @@ class Visitor {
     const id = node.id as { name: string } | null | undefined;
     if (id) scope.names.add(id.name);
     this.visit(node.superClass as Any, scope, own);
-    this.inside(node, () => {
-      for (const member of (node.body as unknown as { body: Any[] }).body) {
-        if (member.computed) this.visit(member.key as Any, scope, own);
-        this.member(member, scope);
-      }
-    });
-  }
-
-  /** Visits what has the private names of a class. */
-  inside(node: Any, visit: () => void): void {
-    const before = this.#privates;
-    const { body } = node.body as unknown as { body: Any[] };
-    const own = body.flatMap(({ key }) => (isPrivate(key) ? [(key as { name: string }).name] : []));
-    this.#privates = new Set([...before, ...own]);
-    visit();
-    this.#privates = before;
+    for (const member of (node.body as unknown as { body: Any[] }).body) {
+      if (member.computed) this.visit(member.key as Any, scope, own);
+      this.member(member, scope);
+    }
   }
 
   /** The value of a class's member, or a static block. */

@@ -87,7 +87,8 @@ export function instanceClass(value: object, proto: object, byName = true): AnyF
     if (typeof ancestor !== 'function' || isEventEmitter(ancestor)) continue;
     if (isBuiltin(ancestor)) throw cannotSend(cls, 'it belongs to this process');
   }
-  if (checkClass(cls, value, byName)) plainInstances.set(proto, cls);
+  checkClass(cls, value, byName);
+  plainInstances.set(proto, cls);
   return cls;
 }
 
@@ -112,25 +113,21 @@ export function derivedClass(
   let cls = derived.get(proto);
   if (cls === undefined) {
     cls = classOf(value, proto);
-    if (checkClass(cls, value, byName)) derived.set(proto, cls);
+    checkClass(cls, value, byName);
+    derived.set(proto, cls);
   }
   return cls;
 }
 
-/** @returns whether there is nothing more to know of its instances: private members travel by value, with their class */
-function checkClass(cls: AnyFunction, value: object, byName: boolean): boolean {
+function checkClass(cls: AnyFunction, value: object, byName: boolean): void {
   if (byName) nameOf(cls);
   const hidden = privateMembers(value);
-  if (hidden.length > 0 && byName) throw privateRefusal(cls, hidden);
-  return hidden.length === 0;
-}
-
-/** @internal */
-export function privateRefusal(cls: AnyFunction, hidden: readonly string[]): PicklingError {
-  return cannotSend(
-    cls,
-    `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
-  );
+  if (hidden.length > 0) {
+    throw cannotSend(
+      cls,
+      `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
+    );
+  }
 }
 
 function classOf(value: object, proto: object): AnyFunction {

@@ -119,10 +119,6 @@ export const CLOSURE = 0xcb;
 export const AFTER = 0xcc;
 /** index in the table of imports */
 export const IMPORTED = 0xcd;
-/** count, classes, the object, then count, the values of its private fields */
-export const STAMPED = 0xce;
-/** an object of STAMPED, the name of the field for which its class makes the function */
-export const OF_FIELD = 0xcf;
 
 /** What ERROR's second byte says. @internal */
 export const errorParts = ['message', 'stack', 'cause', 'errors', 'name'] as const;

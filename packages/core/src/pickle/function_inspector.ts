@@ -238,8 +238,8 @@ export function privateMembers(object: object): string[] {
   });
 }
 
-/** An object's private fields: those of what its class extends come first, and may have the same names. @internal */
-export function privateFields(object: object): [name: string, value: unknown][] {
+/** The values of an object's private fields. @internal */
+export function privateFields(object: object): ReadonlyMap<string, unknown> {
   return withSession(object, (call, holder, objectId) => {
     const { privateProperties = [] } = properties(call, objectId);
     const fields = privateProperties.filter((p) => p.value !== undefined);
@@ -250,7 +250,7 @@ export function privateFields(object: object): [name: string, value: unknown][] 
       silent: true,
     });
     const values = holder.result as unknown[];
-    return fields.map(({ name }, i) => [name, values[i]]);
+    return new Map(fields.map(({ name }, i) => [name, values[i]]));
   });
 }
 

@@ -227,7 +227,7 @@ export class Pickler extends PickleMessage {
   }
 
   /** Everything but plain objects and plain arrays. */
-  protected other(value: object, proto: object | null): void {
+  private other(value: object, proto: object | null): void {
     const reducer = proto === null ? undefined : reducers.get(proto);
     if (reducer !== undefined) {
       this.reduced(value, reducer(value));

@@ -31,15 +31,6 @@ export interface FunctionMaker {
   make(index: number, values: { next(): unknown; made(fn: AnyFunction): void }): AnyFunction;
   /** What is imported as the sender has imported it. */
   imported(index: number): unknown;
-  /** Gives an object the private members of its classes; makes it, if it is undefined. */
-  stamp(object: object | undefined, classes: readonly AnyFunction[]): object;
-  ofField(object: object, name: string): unknown;
-  setPrivates(
-    object: object,
-    classes: readonly AnyFunction[],
-    count: number,
-    next: () => unknown,
-  ): void;
 }
 
 const NO_CODE =
@@ -70,8 +61,6 @@ export class Unpickler extends PickleReader {
   private copied = 0;
   /** Bytes of the message and of what stands beside it. */
   private readonly size: number;
-  /** The classes whose private members the object gets that comes next. */
-  private stamping: readonly AnyFunction[] | undefined;
 
   /**
    * @param message the bytes, from their beginning
@@ -139,10 +128,7 @@ export class Unpickler extends PickleReader {
 
   /** Numbers an object, and gives it the class that was read before it. */
   add<T extends object>(object: T, proto = this.takeProto()): T {
-    if (proto !== undefined) {
-      Object.setPrototypeOf(object, proto);
-      if (this.stamping !== undefined) this.functions?.stamp(object, this.takeStamps());
-    }
+    if (proto !== undefined) Object.setPrototypeOf(object, proto);
     if (this.refs !== undefined) this.refs.push(object);
     return object;
   }
@@ -218,11 +204,6 @@ export class Unpickler extends PickleReader {
         return this.properties(this.ownObject());
       case code.CLOSURE:
         return this.closure();
-      case code.STAMPED:
-        return this.stamped();
-      case code.OF_FIELD:
-        if (this.functions === undefined) throw new UnpicklingError(NO_CODE);
-        return this.functions.ofField(this.objectValue(), String(this.value()));
       case code.IMPORTED:
         return this.imported();
       case code.AFTER:
@@ -337,29 +318,7 @@ export class Unpickler extends PickleReader {
   }
 
   private instance(): object {
-    const proto = this.prototypeOfClass();
-    if (this.stamping !== undefined && this.functions !== undefined)
-      return this.functions.stamp(undefined, this.takeStamps());
-    return Object.create(proto) as object;
-  }
-
-  private stamped(): unknown {
-    if (this.functions === undefined) throw new UnpicklingError(NO_CODE);
-    const classes: AnyFunction[] = [];
-    const count = this.count();
-    for (let i = 0; i < count; i++) classes.push(this.function());
-    if (count === 0) throw this.damaged('has private members of no class');
-    this.stamping = classes;
-    const object = this.objectValue();
-    if (this.stamping === classes) throw this.damaged('has private members of no object');
-    this.functions.setPrivates(object, classes, this.count(), () => this.value());
-    return object;
-  }
-
-  private takeStamps(): readonly AnyFunction[] {
-    const classes = this.stamping ?? [];
-    this.stamping = undefined;
-    return classes;
+    return Object.create(this.prototypeOfClass()) as object;
   }
 
   private derived(): unknown {
