@@ -21,23 +21,13 @@ export function afterTurn<A extends unknown[], T>(
   ...args: A
 ): Promise<T> {
   // No arrow function: each child would compile it.
-  return new Promise(tickLater.bind(undefined, then as Then, args) as Executor<T>);
+  return new Promise(process.nextTick.bind(process, tick, then, args) as Executor<T>);
 }
 
-type Then = (...args: unknown[]) => unknown;
 type Executor<T> = ConstructorParameters<typeof Promise<T>>[0];
 
-function tickLater(
-  then: Then,
-  args: unknown[],
-  resolve: (value: unknown) => void,
-  reject: (error: unknown) => void,
-): void {
-  process.nextTick(tick, then, args, resolve, reject);
-}
-
 function tick(
-  then: Then,
+  then: (...args: unknown[]) => unknown,
   args: unknown[],
   resolve: (value: unknown) => void,
   reject: (error: unknown) => void,
@@ -50,4 +40,4 @@ function tick(
   }
 }
 
-calledByChildren(endTurn, afterTurn, tickLater, tick);
+calledByChildren(endTurn, afterTurn, tick);
