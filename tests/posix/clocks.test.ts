@@ -46,7 +46,7 @@ test('no other file asks for what a program may replace', () => {
     'popen/src/base/start_watch.ts', // as above
     'popen/src/loader/tsx_in_thread.ts', // runs before everything
     'popen/src/spawn/spawn.ts', // takes a flag away
-    'posix/src/node/clocks.ts',
+    'posix/src/node/clocks.ts', // takes them once
     'posix/src/node/program.ts',
   ]);
 });

@@ -85,6 +85,7 @@ export {
   clearInterval,
   clearTimeout,
   hrtime,
+  nextTick,
   now,
   setImmediate,
   setInterval,

@@ -2,7 +2,7 @@
  * The last turn of a target: what it has left for the end of the turn (ticks, microtasks) still runs, so that a rejection that
  * nobody handles and a warning are told, and nothing after it.
  */
-import { calledByChildren } from '@multiprocessing/posix';
+import { calledByChildren, nextTick } from '@multiprocessing/posix';
 
 const internals = process as unknown as { _tickCallback: () => void };
 
@@ -21,7 +21,7 @@ export function afterTurn<A extends unknown[], T>(
   ...args: A
 ): Promise<T> {
   // No arrow function: each child would compile it.
-  return new Promise(process.nextTick.bind(process, tick, then, args) as Executor<T>);
+  return new Promise(nextTick.bind(process, tick, then, args) as Executor<T>);
 }
 
 type Executor<T> = ConstructorParameters<typeof Promise<T>>[0];

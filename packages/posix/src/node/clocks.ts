@@ -76,6 +76,9 @@ export const clearTimeout: Timers['clearTimeout'] = taken.clearTimeout;
 /** @internal */
 export const clearInterval: Timers['clearInterval'] = taken.clearInterval;
 
+/** @internal */
+export const nextTick: typeof process.nextTick = process.nextTick;
+
 const uvHrtime = native('uint64_t uv_hrtime()');
 
 /** Seconds on CLOCK_MONOTONIC, which all processes share, and the nanoseconds behind them. @internal */
