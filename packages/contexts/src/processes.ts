@@ -5,6 +5,7 @@ import {
   BaseProcess,
   nameExports,
   type Popen,
+  rehearseTurn,
   type StartMethod,
   startMethodState,
   type Target,
@@ -58,6 +59,7 @@ export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T
   /** In a turn of the event loop of its own, so that the child's copy of the stack holds nothing of the caller's. @internal */
   override _launchLater(): Promise<Popen> {
     if (isForkEmulated()) return super._launchLater();
+    void rehearseTurn();
     const { pid } = process;
     return new Promise((resolve, reject) => {
       // Not in a microtask: a synchronous target ends its turn in there.

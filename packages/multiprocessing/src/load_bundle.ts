@@ -59,7 +59,7 @@ export function loadBundle(cacheFd?: number): LoadedBundle {
   if (holder[BUNDLE] !== undefined) return holder[BUNDLE];
   // Node may have been told to preserve links: what is sent names this file, and a child need not come to it by the same one.
   const filename = realpathSync.native(join(__dirname, 'bundle.cjs'));
-  const source = readFileSync(filename, 'utf8');
+  const source = readFileSync(filename, 'latin1'); // esbuild writes ASCII alone, and this need not look after more
   const cachedData = cacheFd ? readCodeCache(cacheFd) : undefined;
   const script = new Script(source, { filename, cachedData });
   const module: { exports: LoadedBundle['exports'] } = { exports: {} };

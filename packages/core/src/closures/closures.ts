@@ -23,7 +23,7 @@
 import { UnpicklingError } from '../base/errors.ts';
 import { CLOSURE, HAS_CODE, MAGIC } from '../pickle/codes.ts';
 import type { Pickled } from '../pickle/message.ts';
-import { ensureLoaded } from '../pickle/modules.ts';
+import { ensureLoaded, isAtHand } from '../pickle/modules.ts';
 import { PARENT } from '../pickle/permissions.ts';
 import { getReducer } from '../pickle/reducer.ts';
 import { dumpsBeside, ForkingPickler } from '../pickle/reduction.ts';
@@ -128,15 +128,20 @@ export function rehearsalMessage(): Uint8Array {
  * Makes an object again that this process's parent has pickled. It may hold code, which is executed: never to be given
  * bytes from anybody else.
  * @param beside the large runs of bytes that `dumpsForChild` has left out of the message
+ * @returns the object, or a promise of it when something has to be imported first
  * @throws UnpicklingError
  * @internal
  */
-export async function loadsFromParent(
+export function loadsFromParent(
   bytes: Uint8Array,
   beside: readonly Uint8Array<ArrayBuffer>[] = [],
-): Promise<unknown> {
-  if (bytes[0] !== HAS_CODE)
-    return loadNamed(new Unpickler(bytes, beside, bytes.length, undefined, PARENT));
+): unknown {
+  if (bytes[0] === HAS_CODE) return loadCode(bytes, beside);
+  const unpickler = new Unpickler(bytes, beside, bytes.length, undefined, PARENT);
+  return unpickler.names.every(isAtHand) ? unpickler.load() : loadNamed(unpickler);
+}
+
+async function loadCode(bytes: Uint8Array, beside: readonly Uint8Array<ArrayBuffer>[]) {
   const length = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUInt32LE(1);
   if (HEAD + length > bytes.length) throw new UnpicklingError('the message ends in its code');
   const message = bytes.subarray(HEAD + length);

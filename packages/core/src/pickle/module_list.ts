@@ -1,7 +1,6 @@
 /**
  * The modules that messages may name, as a connection or a queue is told by its option `allowedModules`.
  */
-import { isBuiltin } from 'node:module';
 import { dirname, isAbsolute } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
@@ -47,7 +46,8 @@ function entryOf(entry: unknown): string {
   }
   const text = String(entry);
   if (text === 'globalThis' || text === 'multiprocessing') return text;
-  if (isBuiltin(text)) return text.startsWith('node:') ? text : `node:${text}`;
+  if (process.getBuiltinModule(text) !== undefined)
+    return text.startsWith('node:') ? text : `node:${text}`;
   const url = isAbsolute(text) ? pathToFileURL(text).href : text;
   const file = url.startsWith('file:') ? fileOf(url) : undefined;
   if (file !== undefined) return file;

@@ -72,13 +72,18 @@ export function findLoaded(name: Name): unknown {
   return value;
 }
 
+/** Whether nothing has to be imported for a name. @internal */
+export function isAtHand(name: Name): boolean {
+  return findLoaded(name) !== undefined || isLoaded(name.module);
+}
+
 /**
  * Makes the object that a name stands for available to findLoaded, importing its module if need be.
  * @throws UnpicklingError if the module cannot be imported
  * @internal
  */
 export async function ensureLoaded(name: Name): Promise<void> {
-  if (findLoaded(name) !== undefined || isLoaded(name.module)) return;
+  if (isAtHand(name)) return;
   checkImportable(name);
   try {
     rememberModule(name.module, await load(name.module));
@@ -98,7 +103,7 @@ function load(url: string): Promise<object> {
 
 /** ensureLoaded without waiting: by `require`, which loads ES modules too unless they await. @internal */
 export function ensureLoadedSync(name: Name): void {
-  if (findLoaded(name) !== undefined || isLoaded(name.module)) return;
+  if (isAtHand(name)) return;
   checkImportable(name);
   try {
     const exported: unknown = require(fileURLToPath(name.module));

@@ -2,7 +2,7 @@
  * The last turn of a target: what it has left for the end of the turn (ticks, microtasks) still runs, so that a rejection that
  * nobody handles and a warning are told, and nothing after it.
  */
-import { calledByChildren, nextTick } from '@multiprocessing/posix';
+import { calledByChildren, nextTick, setImmediate } from '@multiprocessing/posix';
 
 const internals = process as unknown as { _tickCallback: () => void };
 
@@ -23,6 +23,19 @@ export function afterTurn<A extends unknown[], T>(
   // No arrow function: each child would compile it.
   return new Promise(nextTick.bind(process, tick, then, args) as Executor<T>);
 }
+
+let rehearsed: Promise<void> | undefined;
+
+/** Has V8 compile, in the process that forks, what its children need of Node for their last turn; done once. @internal */
+export function rehearseTurn(): Promise<void> {
+  if (rehearsed === undefined) {
+    setImmediate(endTurn); // with nothing to do
+    rehearsed = afterTurn(nothing);
+  }
+  return rehearsed;
+}
+
+function nothing(): void {}
 
 type Executor<T> = ConstructorParameters<typeof Promise<T>>[0];
 

@@ -44,7 +44,7 @@ import {
 } from '@multiprocessing/posix';
 import { OwnedFds } from '../base/owned_fds.ts';
 import { exitWithoutWork, reportAndExit } from '../spawn/forked.ts';
-import { _main, enterDirectory, importMainPath, leave, rehearse } from '../spawn/spawn.ts';
+import { enterDirectory, importMainPath, rehearse, runMain } from '../spawn/spawn.ts';
 import { _emulatingServer, _forkserver, type ServerSettings } from './forkserver.ts';
 import { type ChildRequest, receiveRequest } from './request.ts';
 import { isPassing, rest, ServedChildren } from './served.ts';
@@ -99,13 +99,21 @@ async function main(settings: ServerSettings): Promise<void> {
   endImports();
   // What the imports have begun has its turn, and its errors are this process's and not those of each child. Node ends its
   // hooks for promises then, too, if nothing is left that needs them.
-  await new Promise((resolve) => setImmediate(resolve));
+  setImmediate(begin, settings);
+}
+
+/** In a turn of the event loop and not in a microtask: the target of a child ends its turn in there. */
+function begin(settings: ServerSettings): void {
   toldErrors('off');
   now(); // loads the clock, for all children
   write(REPORT, 'ready');
   close(REPORT);
-  const request = serve(settings);
-  leave(await _main(request.data, request.parentSentinel));
+  try {
+    const { data, parentSentinel } = serve(settings);
+    runMain(data, parentSentinel, 'turn');
+  } catch (error) {
+    reportAndExit(error);
+  }
 }
 
 /** An import that fails does not end the server; no more does what it has begun. */
@@ -262,4 +270,4 @@ function inChild(
   new OwnedFds().add(life[1]); // children that this one forks close it
 }
 
-calledByChildren(inChild, setInheritedFds, _main, leave, process.exit);
+calledByChildren(inChild, setInheritedFds, runMain, process.exit);

@@ -30,6 +30,7 @@ import {
   nameExports,
   RuntimeError,
   rehearsalMessage,
+  rehearseTurn,
   rememberModule,
   resourceTracker,
   type SpawningPopen,
@@ -45,6 +46,7 @@ import {
 import {
   _exit,
   becomeOwnProcess,
+  calledByChildren,
   close,
   execArgv,
   setStartDirectory,
@@ -211,38 +213,69 @@ export function spawnMain(inheritedFds: number, prepared?: () => void): void {
   setInheritedFds(Array.from({ length: inheritedFds }, (_, i) => FIRST_INHERITED + i));
   beginBootstrapping();
   exitWithoutWork();
-  _main(DATA, PARENT_SENTINEL, prepared).then(leave, reportAndExit);
+  runMain(DATA, PARENT_SENTINEL, 'microtask', prepared);
 }
 
-/** Ends this child: at once if it stands in for a forked one, whose 'exit' handlers do not run. @internal */
-export function leave(code: number): never {
+/** `_main`, and the end of this process. @internal */
+export function runMain(...args: Parameters<typeof _main>): void {
+  try {
+    const code = _main(...args);
+    if (code instanceof Promise) code.then(leave, reportAndExit);
+    else leave(code);
+  } catch (error) {
+    reportAndExit(error);
+  }
+}
+
+/** Ends this child: at once if it stands in for a forked one, whose 'exit' handlers do not run. */
+function leave(code: number): never {
   return leavesAtOnce ? _exit(code) : process.exit(code);
 }
 
 /**
  * Reads what the parent pickled, prepares this process, and runs the process object; Python's
- * `spawn._main`.
+ * `spawn._main`. All of it at once where nothing has to be imported first, as in a child of the forkserver.
+ * @param within what this is called from, see `bootstrap`
  * @internal
  */
-export async function _main(
+export function _main(
   dataFd: number,
   parentSentinel: number,
+  within: 'turn' | 'microtask',
   prepared?: () => void,
-): Promise<number> {
-  const self = await readProcess(dataFd);
+): number | Promise<number> {
+  const self = readProcess(dataFd);
+  if (self instanceof Promise) {
+    return self.then((self) => runProcess(self, dataFd, parentSentinel, 'microtask', prepared));
+  }
+  return runProcess(self, dataFd, parentSentinel, within, prepared);
+}
+
+function runProcess(
+  self: BaseProcess,
+  dataFd: number,
+  parentSentinel: number,
+  within: 'turn' | 'microtask',
+  prepared: (() => void) | undefined,
+): number | Promise<number> {
+  close(dataFd);
   prepared?.();
-  return bootstrap(self, parentSentinel);
+  return bootstrap(self, parentSentinel, within);
 }
 
 /** Prepares this process and makes the process object that its parent has pickled. */
-async function readProcess(dataFd: number): Promise<BaseProcess> {
+function readProcess(dataFd: number): BaseProcess | Promise<BaseProcess> {
   const chunks = readAnonymousFile(dataFd);
-  try {
-    await prepare((await loadsFromParent(nextOf(chunks))) as PreparationData);
-    return (await loadsFromParent(nextOf(chunks), [...chunks])) as BaseProcess;
-  } finally {
-    close(dataFd);
-  }
+  const data = loadsFromParent(nextOf(chunks)) as PreparationData | Promise<PreparationData>;
+  const preparing = data instanceof Promise ? data.then(prepare) : prepare(data);
+  if (preparing !== undefined) return preparing.then(() => readObject(chunks));
+  return readObject(chunks);
+}
+
+function readObject(
+  chunks: Generator<Uint8Array<ArrayBuffer>>,
+): BaseProcess | Promise<BaseProcess> {
+  return loadsFromParent(nextOf(chunks), [...chunks]) as BaseProcess | Promise<BaseProcess>;
 }
 
 /**
@@ -257,6 +290,7 @@ const TIMES = 30;
  * @internal
  */
 export async function rehearse(emulates: boolean): Promise<void> {
+  await rehearseTurn();
   if (!emulates && imported === undefined) return; // prepare() would import the main module
   const { counter } = table;
   const self = new Rehearsal({ target: rehearsed });
@@ -274,7 +308,12 @@ export async function rehearse(emulates: boolean): Promise<void> {
     } finally {
       setSpawningPopen(undefined);
     }
-    await readProcess(writeAnonymousFile(pickled));
+    const fd = writeAnonymousFile(pickled);
+    try {
+      await readProcess(fd);
+    } finally {
+      close(fd);
+    }
     if (emulates) await loadsFromParent(rehearsalMessage());
   }
 }
@@ -292,7 +331,7 @@ function nextOf(chunks: Generator<Uint8Array>): Uint8Array {
 }
 
 /** Makes this process resemble its parent; Python's `spawn.prepare`. */
-async function prepare(data: PreparationData): Promise<void> {
+function prepare(data: PreparationData): Promise<unknown> | undefined {
   const current = currentProcess();
   current.name = data.name;
   current.authkey = data.authkey;
@@ -306,8 +345,9 @@ async function prepare(data: PreparationData): Promise<void> {
   if (tracker !== undefined) resourceTracker._resourceTracker._takeOver(tracker);
   startMethodState.emulatedBy = data.emulatedBy;
   leavesAtOnce = data.emulatedBy !== undefined;
-  if (data.emulatedBy === undefined) await importMainPath(data.mainPath);
-  else setMainPath(data.mainPath, true);
+  if (data.emulatedBy === undefined) return importMainPath(data.mainPath);
+  setMainPath(data.mainPath, true);
+  return undefined;
 }
 
 /** Goes where the parent is, and remembers where the program was started. @internal */
@@ -322,16 +362,21 @@ let imported: string | undefined;
 
 /**
  * Imports the main module, in which `isMain` is false then; Python's `import_main_path`. Done once.
- * @returns its namespace, the first time
+ * @returns a promise of its namespace, the first time
  * @internal
  */
-export async function importMainPath(path: string | undefined): Promise<object | undefined> {
+export function importMainPath(path: string | undefined): Promise<object> | undefined {
   if (path !== undefined && path === imported) return undefined;
   setMainPath(path);
-  if (path === undefined) return undefined;
+  return path === undefined ? undefined : importMain(path);
+}
+
+async function importMain(path: string): Promise<object> {
   const url = pathToFileURL(path).href;
   const namespace = await importing(() => importModule(url));
   rememberModule(url, namespace);
   imported = path;
   return namespace;
 }
+
+calledByChildren(runMain, _main, runProcess, leave);

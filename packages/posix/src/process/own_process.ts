@@ -21,10 +21,14 @@ const state = {
 
 const nothing = () => {};
 
-/** Whether an fd is a terminal, or another device that has modes to put back. */
+/** Linux's number of /dev/null and its like (admin-guide/devices.txt), which are no terminals: as stdin they are common. */
+const MEMORY_DEVICES = 1;
+
+/** Whether an fd is a terminal, or another device that has modes to put back. To ask isatty would load Node's sockets. */
 function isTerminal(fd: number): boolean {
   try {
-    return fstatSync(fd).isCharacterDevice();
+    const stat = fstatSync(fd);
+    return stat.isCharacterDevice() && stat.rdev >> 8 !== MEMORY_DEVICES;
   } catch {
     return false; // it is closed
   }
