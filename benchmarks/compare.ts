@@ -48,11 +48,11 @@ const rows: Record<string, Row> = {
   'start to exit, fork': { program: 'client', words: ['measure', 'fork'], count: 25, flags: FORK },
   'Lock, acquire and release': { program: 'synchronize', words: ['pair', 'Lock'], count: 2e6 },
   'RLock, acquire and release': { program: 'synchronize', words: ['pair', 'RLock'], count: 2e6 },
-  'two events, there and back': { program: 'synchronize', words: ['pingpong'], count: 10_000 },
-  'Queue, blocking': { program: 'queues', words: ['queue', 'sync'], count: 300_000, rate: true },
-  'Queue, awaited': { program: 'queues', words: ['queue', 'async'], count: 200_000, rate: true },
-  'Pipe, there and back, blocking': { program: 'queues', words: ['trip', 'sync'], count: 10_000 },
-  'Pipe, there and back, awaited': { program: 'queues', words: ['trip', 'async'], count: 10_000 },
+  'two events, there and back': { program: 'synchronize', words: ['pingpong'], count: 30_000 },
+  'Queue, blocking': { program: 'queues', words: ['queue', 'sync'], count: 1_000_000, rate: true },
+  'Queue, awaited': { program: 'queues', words: ['queue', 'async'], count: 1_000_000, rate: true },
+  'Pipe, there and back, blocking': { program: 'queues', words: ['trip', 'sync'], count: 30_000 },
+  'Pipe, there and back, awaited': { program: 'queues', words: ['trip', 'async'], count: 30_000 },
 };
 
 const checkouts = [fileURLToPath(new URL('../', import.meta.url)), resolve(other)] as const;

@@ -346,8 +346,10 @@ function errorClass(error: Error): number {
     proto !== null && !types.isProxy(proto);
     proto = Object.getPrototypeOf(proto) as object | null
   ) {
+    const own = errorPrototypes.indexOf(proto);
+    if (own >= 0) return own;
     const name = intrinsicOf(proto);
-    const index = code.errorClasses.findIndex((cls) => cls.name === name);
+    const index = name === undefined ? -1 : code.errorClasses.findIndex((cls) => cls.name === name);
     if (index >= 0) return index;
   }
   return 0;

@@ -13,6 +13,7 @@
  *     known_names.ts         the names of the language's, Node's and this library's own exports
  *     message.ts             a message with its numbered objects; refusals and their paths
  *     module_exports.ts      what an ES module exports
+ *     message_guard.ts       what one message has found and copied so far
  *     module_list.ts         the modules that messages may name: `allowedModules`
  *     modules.ts             from a name back to the object, importing its module
  *     permissions.ts         what a message may name and call

@@ -10,17 +10,9 @@ import { UnpicklingError } from '../base/errors.ts';
 import { type AnyFunction, type Name, remember } from '../base/names.ts';
 import * as code from './codes.ts';
 import { setStateSymbol } from './codes.ts';
+import { MessageGuard } from './message_guard.ts';
 import { resolveName } from './modules.ts';
-import {
-  ANYBODY,
-  checkCall,
-  checkFound,
-  checkNames,
-  copyLimit,
-  hasName,
-  type Rules,
-  sizeOfCall,
-} from './permissions.ts';
+import { ANYBODY, checkNames, type Rules } from './permissions.ts';
 import { setProperty } from './properties.ts';
 import { isBuiltin } from './qualname.ts';
 import { PickleReader } from './reader.ts';
@@ -36,9 +28,6 @@ export interface FunctionMaker {
 const NO_CODE =
   'the message has functions by value, which would be executed: they are taken from the own parent only, at the start';
 
-const NOT_ITS_OWN =
-  'the message puts properties on something that it has found by a name, and not made: that is not for a message to change';
-
 /** An error of the program's own code, on its way out unchanged. */
 class Thrown extends Error {}
 
@@ -53,14 +42,8 @@ export class Unpickler extends PickleReader {
   private proto: object | undefined;
   private readonly functions: FunctionMaker | undefined;
   private readonly rules: Rules;
-  /** What was not made of this message, but found by a name: nothing is put on it. */
-  private found: Set<unknown> | undefined;
-  /** What bound functions of this message are bound to. */
-  private bindings: Map<AnyFunction, AnyFunction> | undefined;
-  /** Elements that were copied. */
-  private copied = 0;
-  /** Bytes of the message and of what stands beside it. */
-  private readonly size: number;
+  private readonly length: number;
+  private guard: MessageGuard | undefined;
 
   /**
    * @param message the bytes, from their beginning
@@ -80,8 +63,7 @@ export class Unpickler extends PickleReader {
     super(message, length);
     this.functions = functions;
     this.rules = rules;
-    this.size =
-      beside.length === 0 ? length : beside.reduce((sum, part) => sum + part.length, length);
+    this.length = length;
     const magic = this.byte();
     if (magic === code.HAS_CODE) throw new UnpicklingError(NO_CODE);
     if (magic !== code.MAGIC) throw new UnpicklingError('this is not a pickled message');
@@ -274,7 +256,7 @@ export class Unpickler extends PickleReader {
   /** An object to put properties on: one of this message. */
   private ownObject(): object {
     const object = this.objectValue();
-    if (this.found?.has(object)) throw new UnpicklingError(NOT_ITS_OWN);
+    this.guard?.checkOwn(object);
     return object;
   }
 
@@ -291,17 +273,19 @@ export class Unpickler extends PickleReader {
     if (name === undefined) throw this.damaged('refers to a name that it does not have');
     const value = resolveName(name);
     if ((typeof value === 'object' && value !== null) || typeof value === 'function') {
-      checkFound(name, value, this.rules);
+      this.guarded().found(name, value);
       remember(value, name);
-      this.isFound(value);
       this.refs?.push(value);
     }
     return value;
   }
 
-  private isFound(value: unknown): void {
-    this.found ??= new Set();
-    this.found.add(value);
+  private guarded(): MessageGuard {
+    if (this.guard === undefined) {
+      const size = (this.beside ?? NOTHING).reduce((sum, part) => sum + part.length, this.length);
+      this.guard = new MessageGuard(this.rules, size);
+    }
+    return this.guard;
   }
 
   private function(): AnyFunction {
@@ -332,28 +316,20 @@ export class Unpickler extends PickleReader {
   private reduce(): unknown {
     const callable = this.function();
     const args = this.elements([]);
-    if (!this.rules.fromParent) {
-      checkCall(this.bindings?.get(callable) ?? callable, args);
-      this.charge(sizeOfCall(callable, args));
-    }
+    const guard = this.guarded();
+    guard.beforeCall(callable, args);
     const made: unknown = this.run(() =>
       isConstructor(callable)
         ? (Reflect.construct(callable, args) as unknown)
         : (Reflect.apply(callable, undefined, args) as unknown),
     );
-    if (hasName(made)) this.isFound(made);
+    guard.called(made);
     this.refs?.push(made);
     return made;
   }
 
-  /** Copies what the message has once, which it may name many times. */
-  private charge(elements: number): void {
-    this.copied += elements;
-    if (this.copied > copyLimit(this.size)) throw this.damaged('copies more than it holds');
-  }
-
   private restore(object: unknown, state: unknown): unknown {
-    if (this.found?.has(object)) throw new UnpicklingError(NOT_ITS_OWN);
+    this.guard?.checkOwn(object);
     if ((typeof object !== 'object' && typeof object !== 'function') || object === null) {
       throw this.damaged('has a state for something that is no object');
     }
@@ -362,7 +338,7 @@ export class Unpickler extends PickleReader {
       this.run(() => Reflect.apply(setState, object, [state]) as unknown);
     } else if (typeof state === 'object' && state !== null) {
       const keys = Reflect.ownKeys(state);
-      if (!this.rules.fromParent) this.charge(keys.length);
+      this.guarded().charge(keys.length);
       for (const [i, key] of keys.entries())
         setProperty(object, key, (state as Record<PropertyKey, unknown>)[key], i);
     }
@@ -393,8 +369,7 @@ export class Unpickler extends PickleReader {
     const self = this.value();
     const args = this.elements([]);
     const fn = Reflect.apply(Function.prototype.bind, target, [self, ...args]) as AnyFunction;
-    this.bindings ??= new Map();
-    this.bindings.set(fn, this.bindings.get(target) ?? target);
+    this.guarded().bound(fn, target);
     return this.add(fn);
   }
 
