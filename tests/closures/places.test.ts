@@ -94,3 +94,9 @@ for (const [form, { args, shows, unable }] of Object.entries(forms)) {
     }
   });
 }
+
+test('who looks for the source map of the library finds one', () => {
+  const bundle = join(root, 'packages/multiprocessing/dist/bundle/bundle.cjs');
+  const found = readFileSync(bundle, 'utf8').match(/sourceMappingURL=.*/g);
+  expect(found).toEqual(['sourceMappingURL=bundle.cjs.map']);
+});

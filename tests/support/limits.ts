@@ -65,6 +65,11 @@ export const noThreadLimit = why('no limit of threads', () => {
   });
 });
 
+/** Why a process cannot give itself another limit of open files; printed. */
+export const noFdLimit = why('no limit of open files', () => {
+  execFileSync('prlimit', ['--nofile=100:', 'true'], { stdio: 'pipe' });
+});
+
 /** Why nothing can be denied here; printed. */
 export const noStrace = why('no strace', () => {
   execFileSync('strace', ['-f', '-o', '/dev/null', 'true'], { stdio: 'pipe' });

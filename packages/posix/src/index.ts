@@ -163,6 +163,6 @@ export {
   connectStream,
   connectStreamSync,
   listenStream,
-  peerPid,
+  peerCredentials,
   socketName,
 } from './sockets/stream_socket.ts';

@@ -8,6 +8,9 @@ import { processWide } from './state.ts';
 // biome-ignore lint/complexity/noBannedTypes: any callable is what is meant
 export type AnyFunction = Function;
 
+/** The module of what is an fd of another process: it is fetched, and once, and not found (connection/resource_sharer.ts). @internal */
+export const SHARED_FDS = 'fd:';
+
 /** Where a function or class lives. */
 export interface Name {
   /** The URL that a child imports; `node:fs` for built-in modules, `globalThis` for globals. */
@@ -45,6 +48,7 @@ export function rememberedName(value: object): Name | undefined {
 
 /** Notes what a name stands for in this process. @internal */
 export function rememberValue({ module, qualname }: Name, value: unknown): void {
+  if (module === SHARED_FDS) return;
   let values = known.values.get(module);
   if (values === undefined) {
     values = new Map();

@@ -23,7 +23,7 @@
 import { UnpicklingError } from '../base/errors.ts';
 import { CLOSURE, HAS_CODE, MAGIC } from '../pickle/codes.ts';
 import type { Pickled } from '../pickle/message.ts';
-import { ensureLoaded, isAtHand } from '../pickle/modules.ts';
+import { isAtHand, loadWith } from '../pickle/modules.ts';
 import { PARENT } from '../pickle/permissions.ts';
 import { getReducer } from '../pickle/reducer.ts';
 import { dumpsBeside, ForkingPickler } from '../pickle/reduction.ts';
@@ -150,7 +150,6 @@ async function loadCode(bytes: Uint8Array, beside: readonly Uint8Array<ArrayBuff
   return loadNamed(new Unpickler(message, beside, message.length, code, PARENT));
 }
 
-async function loadNamed(unpickler: Unpickler): Promise<unknown> {
-  for (const name of unpickler.names) await ensureLoaded(name);
-  return unpickler.load();
+function loadNamed(unpickler: Unpickler): Promise<unknown> {
+  return loadWith(unpickler.names, () => unpickler.load());
 }

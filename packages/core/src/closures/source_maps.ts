@@ -60,6 +60,9 @@ export function mapsOf(functions: readonly Placed[]): Record<string, SourceMapPa
   return Object.keys(maps).length === 0 ? undefined : maps;
 }
 
+/** Not in one piece: who looks for the map of this very file, as vitest does for each error, would take it for that. */
+const MAPPING = ['source', 'MappingURL'].join('');
+
 /** Has Node know maps that came with functions, for scripts for which it has none. @internal */
 export function registerMaps(maps: Readonly<Record<string, SourceMapPart>>): void {
   if (!isEnabled()) process.setSourceMapsEnabled(true);
@@ -67,7 +70,7 @@ export function registerMaps(maps: Readonly<Record<string, SourceMapPart>>): voi
     if (nodeModule().findSourceMap(url) !== undefined) continue;
     const data = Buffer.from(JSON.stringify(map)).toString('base64');
     // Node looks for these comments in what is evaluated, and nowhere else where it does not load the file.
-    const comment = `//# sourceURL=${url}\n//# sourceMappingURL=data:application/json;base64,${data}`;
+    const comment = `//# sourceURL=${url}\n//# ${MAPPING}=data:application/json;base64,${data}`;
     try {
       // biome-ignore lint/security/noGlobalEval: it evaluates comments
       // biome-ignore lint/complexity/noCommaOperator: not in this scope

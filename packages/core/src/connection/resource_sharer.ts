@@ -2,7 +2,11 @@
  * Counterpart of multiprocessing/resource_sharer.py: fds that other processes fetch from this one.
  *
  * Who pickles an fd keeps a copy of it in a table and sends its number there, and an address. Who unpickles it connects,
- * proves that it is of the same family (authkey), and gets the copy, once. Deviations: D-076, D-077, D-078.
+ * proves that it is of the same family (authkey), and gets the copy, once. In a message both are a name, so that they are
+ * fetched before it is read, as modules are. Deviations: D-076, D-077, D-078, D-117.
+ *
+ *     family.ts      of which user a process of the family can be
+ *     fd_fetcher.ts  who fetches
  */
 import {
   acceptStream,
@@ -10,13 +14,13 @@ import {
   clearTimeout,
   close,
   closeRaw,
-  connectStreamSync,
   dup,
   inWorker,
   listenStream,
+  now,
+  OSError,
   orClose,
   POLLIN,
-  peerPid,
   replaceByNeverReady,
   StreamWatch,
   sendmsg,
@@ -26,25 +30,32 @@ import {
   urandom,
   watchReadable,
 } from '@multiprocessing/posix';
-import {
-  AuthenticationError,
-  RuntimeError,
-  TimeoutError,
-  UnpicklingError,
-} from '../base/errors.ts';
-import { nameExports } from '../base/names.ts';
+import { RuntimeError } from '../base/errors.ts';
+import { nameExports, remember, SHARED_FDS } from '../base/names.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
-import { recvfdsSync, sendfdsSync } from '../fds/send_fds.ts';
+import { sendfdsSync } from '../fds/send_fds.ts';
 import { setFdSharer } from '../pickle/session.ts';
 import { debug, info } from '../util/logging.ts';
-import { clientHandshake, type Handshake, listenerHandshake } from './authentication.ts';
-import { Exchange, exchangeSync } from './handshake.ts';
+import { type Handshake, listenerHandshake } from './authentication.ts';
+import { canBeOfFamily, type Peer, peerOf } from './family.ts';
+import {
+  fetchedAlready,
+  fetchFd,
+  fetchFdSync,
+  makeAddress,
+  nameOf,
+  placeOf,
+} from './fd_fetcher.ts';
+import { Exchange } from './handshake.ts';
 
 /** How long somebody who fetches may take to say what, in seconds. */
 const REQUEST_LIMIT = 20;
-/** How long this process waits for an owner that does not answer, in seconds: it may be computing. */
-const ANSWER_LIMIT = 60;
+/** How many may be at their proof at a time. Others wait for a place; one who has been silent for a second gives up his. */
+const MOST_VISITS = 64;
+const PATIENCE = 1000;
+/** How long nobody is let in when this process has no fd for another one, in milliseconds: the kernel tells nobody when it has. */
+const REST = 50;
 /** Who connects must not have to wait for a place, whatever the owner does. Linux has no more unless asked to. */
 const BACKLOG = 4096;
 
@@ -54,11 +65,22 @@ interface Visit {
   readonly exchange: Exchange;
   readonly watch: StreamWatch;
   readonly timer: NodeJS.Timeout;
+  readonly since: number;
+}
+
+interface Fetched {
+  fd: number | undefined;
+  /** Whether the message holds it. */
+  isFound: boolean;
+  /** Who fetched it: in a forked child the number may be another file's. */
+  readonly pid: number;
 }
 
 interface Listening {
   readonly address: string;
   readonly fd: number;
+  /** Whether visitors are let in. */
+  open(on: boolean): void;
   close(): void;
 }
 
@@ -67,23 +89,30 @@ const sharer = processWide('resourceSharer', () => ({
   fds: new Map<number, number>(),
   visits: new Set<Visit>(),
   listening: undefined as Listening | undefined,
+  /** Until when nobody is let in, as now() tells the time. */
+  restsUntil: 0,
+  /** Fetched from others for a message that is about to be read, by name. */
+  fetched: new Map<string, Fetched>(),
 }));
 
 // What the parent shares is the parent's: a copy of its socket would keep others waiting after its end.
 atFork(() => {
   for (const fd of sharer.fds.values()) closeRaw(fd);
   for (const { fd } of sharer.visits) closeRaw(fd);
+  for (const { fd } of sharer.fetched.values()) if (fd !== undefined) closeRaw(fd);
   if (sharer.listening !== undefined) replaceByNeverReady(sharer.listening.fd);
   sharer.fds = new Map();
   sharer.visits = new Set();
+  sharer.fetched = new Map();
   sharer.listening = undefined;
+  sharer.restsUntil = 0;
   setBackground(undefined);
 });
 
 /** Stands for an fd of this process in a message, for any process of the family; Python's `resource_sharer.DupFd`. */
 export class SharedFd {
-  private readonly address: string;
-  private readonly key: number;
+  /** A function with a name of its own, by which it travels. */
+  private readonly get: () => number;
 
   /**
    * Keeps a copy of the fd until it is fetched, `stop` is called, or this process ends.
@@ -95,23 +124,22 @@ export class SharedFd {
     }
     const { address } = listening();
     const copy = dup(fd);
-    this.address = address;
-    this.key = ++sharer.key;
-    sharer.fds.set(this.key, copy);
+    const key = ++sharer.key;
+    const name = nameOf({ address, key });
+    this.get = () => find(name)();
+    remember(this.get, { module: SHARED_FDS, qualname: name });
+    sharer.fds.set(key, copy);
     serveWhileBlocked();
   }
 
   /**
    * Fetches the fd, which the caller closes. It can be done once, by one process. Until the owner answers this blocks,
-   * unless the owner is this process.
+   * unless the owner is this process, or the message has been received asynchronously: then it is here already.
    * @throws UnpicklingError when the owner is gone, has stopped sharing, or somebody has fetched the fd
    * @throws TimeoutError when the owner does not answer for a minute, AuthenticationError when it is of another family
    */
   detach(): number {
-    if (this.address !== sharer.listening?.address) return fetchFd(this.address, this.key);
-    const fd = take(this.key);
-    if (fd === undefined) throw fetchedAlready();
-    return fd;
+    return this.get();
   }
 }
 
@@ -142,6 +170,50 @@ setFdSharer({
   share: (fd) => new SharedFd(fd),
   mark: () => sharer.key,
   undoSince: unshareSince,
+  isHere: (name) => placeOf(name).address === sharer.listening?.address,
+  fetch: async (name) => {
+    const fd = await fetchFd(placeOf(name));
+    settle(name, false); // of a message that names the same twice
+    sharer.fetched.set(name, { fd, isFound: false, pid: process.pid });
+  },
+  find,
+  settle,
+});
+
+/** What gets the fd of a name, wherever it is. @throws UnpicklingError for what is no such name */
+function find(name: string): () => number {
+  const place = placeOf(name);
+  const fetched = sharer.fetched.get(name);
+  const get = () => {
+    if (fetched?.fd !== undefined) return letGo(fetched);
+    if (place.address !== sharer.listening?.address) return fetchFdSync(place);
+    const fd = take(place.key);
+    if (fd === undefined) throw fetchedAlready();
+    return fd;
+  };
+  if (fetched !== undefined) {
+    fetched.isFound = true;
+    forgotten.register(get, fetched);
+  }
+  return get;
+}
+
+/** Closes what was fetched for a message that has failed, or that does not hold it. */
+function settle(name: string, isRead: boolean): void {
+  const fetched = sharer.fetched.get(name);
+  sharer.fetched.delete(name);
+  if (fetched?.fd !== undefined && !(isRead && fetched.isFound)) close(letGo(fetched));
+}
+
+function letGo(fetched: Fetched): number {
+  const { fd } = fetched;
+  fetched.fd = undefined;
+  return fd as number;
+}
+
+/** What nobody will take any more. */
+const forgotten = new FinalizationRegistry<Fetched>((fetched) => {
+  if (fetched.fd !== undefined && fetched.pid === process.pid) close(letGo(fetched));
 });
 
 //
@@ -156,24 +228,32 @@ function listening(): Listening {
 /** Listens without keeping the event loop going. */
 function listen(): Listening {
   debug('starting listener for sending fds');
-  const address = `\0multiprocessing-sharer-${urandom(16).toString('hex')}`;
+  const address = makeAddress(urandom(16));
   const fd = listenStream(unixAddress(address), BACKLOG);
-  if (inWorker) return { address, fd, close: listenInWorker(fd) };
-  const watch = orClose(fd, () => watchReadable(fd, () => serve));
-  watch.unref();
+  if (inWorker) return { address, fd, ...listenInWorker(fd) };
+  let watch: ReturnType<typeof watchReadable> | undefined;
+  const open = (on: boolean) => {
+    if (on === (watch !== undefined)) return;
+    watch?.close();
+    watch = on ? watchReadable(fd, () => serve) : undefined;
+    watch?.unref();
+  };
+  orClose(fd, () => open(true));
   const stop = () => {
-    watch.close();
+    open(false);
     close(fd);
   };
-  return { address, fd, close: stop };
+  return { address, fd, open, close: stop };
 }
 
 /** By node:net: koffi's watch of an fd ends the process when it calls back into a worker that is being terminated. */
-function listenInWorker(fd: number): () => void {
+function listenInWorker(fd: number): Pick<Listening, 'open' | 'close'> {
   const { createServer } = process.getBuiltinModule('node:net');
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     try {
-      visit(dup((socket as unknown as { _handle: { fd: number } })._handle.fd));
+      if (sharer.visits.size >= MOST_VISITS) endSilent();
+      if (sharer.visits.size < MOST_VISITS)
+        letIn(dup((socket as unknown as { _handle: { fd: number } })._handle.fd));
     } catch (error) {
       info('resource sharer: %s', error);
     } finally {
@@ -182,15 +262,27 @@ function listenInWorker(fd: number): () => void {
   });
   server.on('error', (error) => info('resource sharer: %s', error));
   server.listen({ fd }, BACKLOG).unref();
-  return () => server.close();
+  return { open: () => {}, close: () => server.close() };
 }
 
-function visit(fd: number): void {
+/** Looks first at who it is. */
+function letIn(fd: number): void {
+  const peer = orClose(fd, () => peerOf(fd));
+  if (canBeOfFamily(peer)) {
+    visit(fd, peer);
+    return;
+  }
+  info('resource sharer: process %d of user %d is turned away', peer.pid, peer.uid);
+  close(fd);
+}
+
+function visit(fd: number, peer: Peer): void {
   const guest: Visit = orClose(fd, () => ({
     fd,
-    exchange: new Exchange(fd, answer(fd)),
+    exchange: new Exchange(fd, answer(fd, peer)),
     watch: StreamWatch(fd),
     timer: setTimeout(() => end(guest), REQUEST_LIMIT * 1000).unref(),
+    since: now(),
   }));
   sharer.visits.add(guest);
   serveWhileBlocked();
@@ -216,15 +308,33 @@ function end(guest: Visit): void {
   close(guest.fd);
   sharer.visits.delete(guest);
   serveWhileBlocked();
+  if (sharer.visits.size === MOST_VISITS - 1) openAgain();
 }
 
-/** Each thread that has loaded the library by itself has a key of its own, and none has secrets before the others. */
-function isOfThisProcess(fd: number): boolean {
-  return peerPid(fd) === process.pid;
+/** Ends the visit of who has been silent for longest, if it is long. @returns the milliseconds until it is */
+function endSilent(): number {
+  const [oldest] = sharer.visits;
+  const left = oldest === undefined ? 0 : oldest.since + PATIENCE - now();
+  if (oldest !== undefined && left <= 0) end(oldest);
+  return left;
 }
 
-function* answer(fd: number): Handshake {
-  if (!isOfThisProcess(fd)) yield* listenerHandshake(currentProcess().authkey);
+/** Lets nobody in for some milliseconds. */
+function restFor(milliseconds: number): void {
+  sharer.restsUntil = now() + milliseconds;
+  sharer.listening?.open(false);
+  setTimeout(openAgain, milliseconds).unref();
+}
+
+function openAgain(): void {
+  sharer.restsUntil = 0;
+  sharer.listening?.open(true);
+  serveWhileBlocked();
+}
+
+function* answer(fd: number, { pid }: Peer): Handshake {
+  // Each thread that has loaded the library by itself has a key of its own, and none has secrets before the others.
+  if (pid !== process.pid) yield* listenerHandshake(currentProcess().authkey);
   const request = yield undefined;
   const shared = take(Number(Buffer.from(request).toString('latin1')));
   if (shared === undefined) {
@@ -248,66 +358,46 @@ function take(key: number): number | undefined {
 /** While there is something to fetch, it can be, also when this thread is blocked. */
 function serveWhileBlocked(): void {
   const needed = sharer.fds.size + sharer.visits.size > 0;
-  setBackground(needed ? { fds: watched, serve } : undefined);
+  setBackground(needed ? { fds: watched, rest: untilOpen, serve } : undefined);
+}
+
+function untilOpen(): number {
+  return Math.max(0, sharer.restsUntil - now()) / 1000;
 }
 
 function watched(): number[] {
   const visits = [...sharer.visits].map(({ fd }) => fd);
-  return sharer.listening === undefined ? visits : [sharer.listening.fd, ...visits];
+  const isOpen = sharer.listening !== undefined && untilOpen() === 0;
+  return isOpen ? [(sharer.listening as Listening).fd, ...visits] : visits;
+}
+
+/** A visit takes two numbers, its socket's and its watch's: who cannot have both stays where he is, and waits. */
+function acceptWithRoom(fd: number): number | undefined {
+  const room = dup(fd);
+  try {
+    return acceptStream(fd)?.fd;
+  } finally {
+    close(room);
+  }
 }
 
 function serve(): void {
   for (const guest of [...sharer.visits]) goOn(guest);
   try {
     for (;;) {
-      const accepted = sharer.listening && acceptStream(sharer.listening.fd);
+      if (sharer.listening === undefined || untilOpen() > 0) return;
+      if (sharer.visits.size >= MOST_VISITS) {
+        const left = endSilent();
+        if (left > 0) restFor(left);
+        continue;
+      }
+      const accepted = acceptWithRoom(sharer.listening.fd);
       if (accepted === undefined) return;
-      visit(accepted.fd);
+      letIn(accepted);
     }
   } catch (error) {
     info('resource sharer: %s', error);
+    // The one who waits would be announced again at once.
+    if (error instanceof OSError) restFor(REST);
   }
-}
-
-//
-// Who fetches
-//
-
-function* ask(fd: number, key: number): Handshake {
-  if (!isOfThisProcess(fd)) yield* clientHandshake(currentProcess().authkey);
-  yield Buffer.from(String(key), 'latin1');
-}
-
-function fetchFd(address: string, key: number): number {
-  let socket: number | undefined;
-  try {
-    socket = connectStreamSync(unixAddress(address), ANSWER_LIMIT);
-    exchangeSync(socket, ask(socket, key), ANSWER_LIMIT);
-    return recvfdsSync(socket, 1)[0] as number;
-  } catch (error) {
-    throw explain(error);
-  } finally {
-    if (socket !== undefined) close(socket);
-  }
-}
-
-function explain(error: unknown): unknown {
-  if (error instanceof AuthenticationError) return error;
-  if (error instanceof RuntimeError) return fetchedAlready();
-  if (error instanceof TimeoutError || (error as { code?: unknown }).code === 'EAGAIN') {
-    return new TimeoutError(
-      `the process that has sent this fd has not answered for ${ANSWER_LIMIT} s: its event loop has to turn until then`,
-    );
-  }
-  return new UnpicklingError(
-    'the process that has sent this fd has ended, or has stopped sharing, before the fd was fetched:' +
-      ' have it wait for an answer',
-    { cause: error },
-  );
-}
-
-function fetchedAlready(): UnpicklingError {
-  return new UnpicklingError(
-    'this fd is not there any more: it can be fetched once, before its owner stops sharing',
-  );
 }

@@ -11,10 +11,11 @@ import { calledByChildren } from '@multiprocessing/posix';
 import { importing } from '../base/bootstrapping.ts';
 import { importModule, loadedBundle } from '../base/bundle.ts';
 import { UnpicklingError } from '../base/errors.ts';
-import { type Name, rememberedValue, rememberValue } from '../base/names.ts';
+import { type Name, rememberedValue, rememberValue, SHARED_FDS } from '../base/names.ts';
 import { require } from '../base/require.ts';
 import { processWide } from '../base/state.ts';
 import { isMainModule, neverImportsMain } from '../process/main_module.ts';
+import { fdSharer } from './session.ts';
 
 type Finder = (module: string, qualname: string) => unknown;
 
@@ -58,6 +59,7 @@ export function rememberedModules(): ReadonlyMap<string, object> {
 
 /** What a name stands for as far as this process knows without loading anything. @internal */
 export function findLoaded(name: Name): unknown {
+  if (name.module === SHARED_FDS) return fdSharer().find(name.qualname);
   const known = rememberedValue(name);
   if (known !== undefined) return known;
   const builtin = builtinModule(name.module);
@@ -74,6 +76,7 @@ export function findLoaded(name: Name): unknown {
 
 /** Whether nothing has to be imported for a name. @internal */
 export function isAtHand(name: Name): boolean {
+  if (name.module === SHARED_FDS) return fdSharer().isHere(name.qualname);
   return findLoaded(name) !== undefined || isLoaded(name.module);
 }
 
@@ -82,13 +85,33 @@ export function isAtHand(name: Name): boolean {
  * @throws UnpicklingError if the module cannot be imported
  * @internal
  */
-export async function ensureLoaded(name: Name): Promise<void> {
+async function ensureLoaded(name: Name): Promise<void> {
   if (isAtHand(name)) return;
+  if (name.module === SHARED_FDS) return fdSharer().fetch(name.qualname);
   checkImportable(name);
   try {
     rememberModule(name.module, await load(name.module));
   } catch (error) {
     throw cannotImport(name, error);
+  }
+}
+
+/**
+ * Makes what a message names available, and makes the message's object. What it does not take of that, fds, is let go.
+ * @throws UnpicklingError
+ * @internal
+ */
+export async function loadWith<T>(names: readonly Name[], load: () => T): Promise<T> {
+  let isRead = false;
+  try {
+    for (const name of names) await ensureLoaded(name);
+    const object = load();
+    isRead = true;
+    return object;
+  } finally {
+    for (const { module, qualname } of names) {
+      if (module === SHARED_FDS) fdSharer().settle(qualname, isRead);
+    }
   }
 }
 
@@ -103,7 +126,7 @@ function load(url: string): Promise<object> {
 
 /** ensureLoaded without waiting: by `require`, which loads ES modules too unless they await. @internal */
 export function ensureLoadedSync(name: Name): void {
-  if (isAtHand(name)) return;
+  if (name.module === SHARED_FDS || isAtHand(name)) return; // an fd is fetched when it is taken
   checkImportable(name);
   try {
     const exported: unknown = require(fileURLToPath(name.module));

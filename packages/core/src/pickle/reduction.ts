@@ -36,7 +36,7 @@ import { nameExports } from '../base/names.ts';
 import { getLogger, Logger } from '../util/logging.ts';
 import { type Reduced, registerReducer } from './classes.ts';
 import type { Pickled } from './message.ts';
-import { ensureLoaded, ensureLoadedSync } from './modules.ts';
+import { ensureLoadedSync, loadWith } from './modules.ts';
 import { ANYBODY, type Rules } from './permissions.ts';
 import { Pickler } from './pickler.ts';
 import { beginSession, undoSession } from './session.ts';
@@ -173,9 +173,8 @@ export function loadsBeside(
   return unpickler.load();
 }
 
-async function loadLater(unpickler: Unpickler): Promise<unknown> {
-  for (const name of unpickler.names) await ensureLoaded(name);
-  return unpickler.load();
+function loadLater(unpickler: Unpickler): Promise<unknown> {
+  return loadWith(unpickler.names, () => unpickler.load());
 }
 
 /** ForkingPickler.register as a function; Python's `reduction.register`. */

@@ -17,6 +17,14 @@ export interface FdSharer {
   mark(): number;
   /** Closes what has been shared since the mark: the message that it was for has failed. */
   undoSince(mark: number): void;
+  /** Whether an fd, by the name that it has in messages, is here without asking another process. */
+  isHere(qualname: string): boolean;
+  /** Fetches it from the process that has it, for `find`. @throws UnpicklingError, TimeoutError, AuthenticationError */
+  fetch(qualname: string): Promise<void>;
+  /** What gets it, to be called once; it blocks when `fetch` was not called. */
+  find(qualname: string): () => number;
+  /** Says that the message was read, or has failed: what was fetched and is not in it is closed. */
+  settle(qualname: string, isRead: boolean): void;
 }
 
 let sharer: FdSharer | undefined;
@@ -26,12 +34,15 @@ export function setFdSharer(given: FdSharer): void {
   sharer = given;
 }
 
+/** @throws RuntimeError @internal */
+export function fdSharer(): FdSharer {
+  if (sharer !== undefined) return sharer;
+  throw new RuntimeError('fds cannot be sent before multiprocessing/connection is loaded');
+}
+
 /** Keeps a copy of an fd until another process fetches it. @throws OSError @internal */
 export function shareFd(fd: number): SharedHandle {
-  if (sharer === undefined) {
-    throw new RuntimeError('fds cannot be sent before multiprocessing/connection is loaded');
-  }
-  return sharer.share(fd);
+  return fdSharer().share(fd);
 }
 
 /** Where a session begins. @internal */

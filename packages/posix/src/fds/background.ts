@@ -10,6 +10,8 @@ import { calledByChildren } from '../ffi/compiled.ts';
 export interface Background {
   /** Readable when there is something to do. */
   fds(): readonly number[];
+  /** Seconds after which there will be other fds; 0 when these are all. */
+  rest(): number;
   /** Does it. Throws nothing. */
   serve(): void;
 }

@@ -353,11 +353,13 @@ function pollAndServe(
 ): number[] {
   const deadline = now() + (timeout ?? Infinity) * 1000;
   for (;;) {
-    const left = (deadline - now()) / 1000;
     const others = background.fds();
-    const ready = pollOnly(fds, left === Infinity ? undefined : left, events, others);
+    const rest = background.rest();
+    const left = (deadline - now()) / 1000;
+    const wait = rest > 0 ? Math.min(rest, left) : left;
+    const ready = pollOnly(fds, wait === Infinity ? undefined : wait, events, others);
     const own = ready.filter((fd) => !others.includes(fd));
-    if (own.length > 0 || ready.length === 0) return own;
+    if (own.length > 0 || (ready.length === 0 && now() >= deadline)) return own;
     background.serve();
   }
 }

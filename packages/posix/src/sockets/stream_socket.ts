@@ -68,12 +68,12 @@ export function socketName(fd: number): SocketAddress {
   return readAddress(buffers);
 }
 
-/** The pid of the process at the other end of a Unix socket: of who connected, or of who listened. @throws OSError */
-export function peerPid(fd: number): number {
+/** The process at the other end of a Unix socket, as it was when it connected, or began to listen. @throws OSError */
+export function peerCredentials(fd: number): { pid: number; uid: number } {
   const credentials = Buffer.alloc(12); // struct ucred
   const size = sizeOf(credentials);
   cGetsockopt(fd, platform.SOL_SOCKET, SO_PEERCRED, credentials, size);
-  return credentials.readInt32LE(0);
+  return { pid: credentials.readInt32LE(0), uid: credentials.readUInt32LE(4) };
 }
 
 /**
