@@ -181,6 +181,8 @@ describe('calls of the language’s own', () => {
     ['setTimeout', setTimeout, [identity]],
     ['JSON.parse with a reviver', JSON.parse, ['[1]', identity]],
     ['Date of something that converts itself', Date, [{ valueOf: identity }]],
+    ["Array of another realm's namespace", Array, [vm.runInNewContext('Math')]],
+    ['Array of a namespace', Array, [Intl]],
   ])('%s is not', (_, fn, args) => {
     expect(() => ForkingPickler.dumps(new Remade([fn, args]))).toThrow(
       /the reduce method of a 'Remade' object returns '[\w.]+', which a message may not call/,

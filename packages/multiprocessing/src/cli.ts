@@ -119,7 +119,7 @@ function openJson(json: string): number {
 
 function writeJson(fd: number, events: readonly TraceEvent[]): void {
   try {
-    if (fstatSync(fd).isFile()) ftruncateSync(fd);
+    if (fstatSync(fd, { bigint: true }).isFile()) ftruncateSync(fd);
     writeFileSync(fd, JSON.stringify({ traceEvents: chromeEvents(events) }));
   } finally {
     closeSync(fd);

@@ -18,7 +18,7 @@ function readCodeCache(fd: number): Buffer | undefined {
   try {
     const head = new BigUint64Array(1);
     if (readSync(fd, head, 0, HEAD, 0) !== HEAD) return undefined;
-    const size = fstatSync(fd).size - HEAD;
+    const size = Number(fstatSync(fd, { bigint: true }).size) - HEAD; // see posix/ffi/fstat.ts
     if (size <= 0 || head[0] !== BigInt(size)) return undefined;
     const data = Buffer.allocUnsafeSlow(size);
     return readSync(fd, data, 0, size, HEAD) === size ? data : undefined;

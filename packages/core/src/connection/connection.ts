@@ -7,6 +7,8 @@
  *     challenges.ts        what is sent and signed for that
  *     client.ts            Client
  *     codec.ts             how objects become bytes
+ *     family.ts            of which user a process of the family can be
+ *     fd_fetcher.ts        who fetches an fd of another process
  *     frames.ts            messages in a byte stream
  *     handshake.ts         authentication of a new connection, with a time limit
  *     listener.ts          Listener

@@ -40,8 +40,8 @@ interface Leftover {
 /** The name of a Unix socket in the file system. */
 interface SocketFile {
   readonly path: string;
-  readonly dev: number;
-  readonly ino: number;
+  readonly dev: bigint;
+  readonly ino: bigint;
 }
 
 const EBADF = 9;
@@ -176,14 +176,14 @@ function cleanUp(leftover: Leftover, unlink = true): void {
 function socketFile(address: Address): SocketFile | undefined {
   if (typeof address !== 'string' || address.startsWith('\0')) return undefined;
   const path = resolvePath(address);
-  const { dev, ino } = byNode(() => statSync(path));
+  const { dev, ino } = byNode(() => statSync(path, { bigint: true }));
   return { path, dev, ino };
 }
 
 /** Removes the name, unless somebody has done that or given it to another socket. */
 function removeFile({ path, dev, ino }: SocketFile): void {
   byNode(() => {
-    const now = statSync(path, { throwIfNoEntry: false });
+    const now = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (now?.dev === dev && now.ino === ino) unlinkSync(path);
   });
 }

@@ -109,8 +109,8 @@ export function rebuildArena(key: string, size: number, dupFd: DupFd): Arena {
   const fd = dupFd.detach();
   const known = arenas.get(key)?.arena.deref();
   if (known === undefined) {
-    const found = orClose(fd, () => byNode(() => fstatSync(fd))).size;
-    if (found !== size) throw new UnpicklingError('an arena has lost its file');
+    const found = orClose(fd, () => byNode(() => fstatSync(fd, { bigint: true }))).size;
+    if (Number(found) !== size) throw new UnpicklingError('an arena has lost its file');
     return new Arena(size, { key, fd });
   }
   if (known.fd !== fd) close(fd);

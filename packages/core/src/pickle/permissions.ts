@@ -14,7 +14,7 @@ import { type AnyFunction, type Name, rememberedName, SHARED_FDS } from '../base
 import { knownName } from './known_names.ts';
 import type { ModuleList } from './module_list.ts';
 import { LIBRARY } from './modules.ts';
-import { nativeName } from './realms.ts';
+import { foreignNamespace, nativeName } from './realms.ts';
 
 /** How far a message is trusted. @internal */
 export interface Rules {
@@ -187,7 +187,8 @@ function whyNotCalled(fn: AnyFunction, args: readonly unknown[]): string | undef
 function isAlive(value: unknown): boolean {
   if (typeof value === 'function') return true;
   if (typeof value !== 'object' || value === null) return false;
-  if (types.isProxy(value) || rememberedName(value) !== undefined) return true;
+  // Of another realm it is this realm's for who reads it.
+  if ((types.isProxy(value) || knownName(value)) ?? foreignNamespace(value)) return true;
   return ['toString', 'valueOf', 'toJSON', Symbol.toPrimitive, Symbol.iterator].some(
     (key) => typeof Object.getOwnPropertyDescriptor(value, key)?.value === 'function',
   );

@@ -8,11 +8,13 @@
  *     compiled.ts   functions that V8 makes ready before a fork
  *     constants.ts  numbers of the C headers
  *     errors.ts     OSError and its subclasses
+ *     fstat.ts      what an fd is
  */
-import { closeSync, fstatSync, openSync, realpathSync } from 'node:fs';
+import { closeSync, openSync, realpathSync } from 'node:fs';
 import type * as Koffi from 'koffi';
 import { calledByChildren, writtenByChildren } from './compiled.ts';
 import { byNode, osError } from './errors.ts';
+import { isOpen } from './fstat.ts';
 
 export type NativeFunction = (...args: unknown[]) => number;
 
@@ -80,15 +82,6 @@ function openClosedOutput(): void {
     } catch {
       return; // no fd is left: then there is nothing that could be done
     }
-  }
-}
-
-function isOpen(fd: number): boolean {
-  try {
-    fstatSync(fd);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -4,10 +4,10 @@
  *     stream_watch.ts      a lasting watch on a byte stream
  *     worker_readiness.ts  the same in a worker thread
  */
-import { fstatSync } from 'node:fs';
 import { close, dup, getStatusFlags, inWorker, orClose, setStatusFlags } from '../fds/fd.ts';
 import { byNode, osError } from '../ffi/errors.ts';
 import { closePoll, uvPoll } from '../ffi/ffi.ts';
+import { fstat } from '../ffi/fstat.ts';
 import { setImmediate } from '../node/clocks.ts';
 import { onReadableInWorker } from './worker_readiness.ts';
 
@@ -37,7 +37,7 @@ function watchOnce(
   callback: () => void,
   events: 'readable' | 'writable',
 ): () => void {
-  const stat = byNode(() => fstatSync(copy));
+  const stat = byNode(() => fstat(copy));
   if (stat.isFile() || stat.isDirectory()) {
     throw osError(1 /* EPERM */, 'uv_poll', `fd ${fd} is a regular file`);
   }
@@ -71,7 +71,7 @@ function watchOnce(
 /** What node:net takes: not a pidfd, for example, which is worth no more than the risk. */
 function isStream(fd: number): boolean {
   try {
-    const stat = fstatSync(fd);
+    const stat = fstat(fd);
     return stat.isFIFO() || stat.isSocket();
   } catch {
     return false; // not open: told by who uses it

@@ -2,8 +2,9 @@
  * A process of ours leaves the terminal as it is. Node notes the terminal's modes at its start, and puts them back at its end and
  * when SIGINT or SIGTERM ends it: under a shell or a program that has set other modes since then.
  */
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
+import { fstat } from '../ffi/fstat.ts';
 import { handlesSignalByDefault } from './process.ts';
 
 const STANDARD_STREAMS = [0, 1, 2];
@@ -22,13 +23,13 @@ const state = {
 const nothing = () => {};
 
 /** Linux's number of /dev/null and its like (admin-guide/devices.txt), which are no terminals: as stdin they are common. */
-const MEMORY_DEVICES = 1;
+const MEMORY_DEVICES = 1n;
 
 /** Whether an fd is a terminal, or another device that has modes to put back. To ask isatty would load Node's sockets. */
 function isTerminal(fd: number): boolean {
   try {
-    const stat = fstatSync(fd);
-    return stat.isCharacterDevice() && stat.rdev >> 8 !== MEMORY_DEVICES;
+    const stat = fstat(fd);
+    return stat.isCharacterDevice() && stat.rdev >> 8n !== MEMORY_DEVICES;
   } catch {
     return false; // it is closed
   }

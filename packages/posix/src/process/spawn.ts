@@ -1,11 +1,12 @@
 /**
  * Starting another program: posix_spawn(3) with passed fds, and execve(2) in place.
  */
-import { existsSync, fstatSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { close, dupAbove, setCloexec } from '../fds/fd.ts';
 import { POSIX_SPAWN_SETPGROUP, platform } from '../ffi/constants.ts';
 import { osError } from '../ffi/errors.ts';
 import { hasSymbol, native, syscall } from '../ffi/ffi.ts';
+import { isOpen } from '../ffi/fstat.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -50,15 +51,6 @@ export interface SpawnOptions {
 export const FIRST_PASSED_FD = 3;
 
 const STANDARD_STREAMS = [0, 1, 2];
-
-function isOpen(fd: number): boolean {
-  try {
-    fstatSync(fd);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function environment(env: Environment): (string | null)[] {
   const entries = Object.entries(env).filter(([, value]) => value !== undefined);

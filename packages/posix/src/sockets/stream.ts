@@ -10,12 +10,12 @@
  *     message_socket.ts  sockets whose messages carry fds
  *     stream_socket.ts   sockets that listen and connect
  */
-import { fstatSync } from 'node:fs';
 import { getBackground } from '../fds/background.ts';
 import { POLLIN, POLLOUT, poll } from '../fds/fd.ts';
 import { platform } from '../ffi/constants.ts';
 import { osError } from '../ffi/errors.ts';
 import { errno, native } from '../ffi/ffi.ts';
+import { fstat } from '../ffi/fstat.ts';
 
 const cRecv = native('long recv(int fd, void *buffer, size_t size, int flags)');
 const cSend = native('long send(int fd, void *data, size_t size, int flags)');
@@ -125,7 +125,7 @@ export class Stream {
 
 function isSocket(fd: number): boolean {
   try {
-    return fstatSync(fd).isSocket();
+    return fstat(fd).isSocket();
   } catch {
     throw osError(9 /* EBADF */, 'fstat', `fd ${fd} is not open`);
   }
