@@ -233,6 +233,11 @@ describe('what a name leads to stays as it is', () => {
     expect('admin' in {}).toBe(false);
   });
 
+  test('an argument whose length cannot be asked for', () => {
+    const call = [Array, [Object.create(Uint8Array.prototype)]];
+    expect(() => ForkingPickler.dumps(new Remade(call))).toThrow(mp.PicklingError);
+  });
+
   test('the length of an array', () => {
     const length = Buffer.concat([Buffer.of(DICT, 1), text('length'), Buffer.of(0x86, 0, 0, 0, 9)]);
     refused(message([], PROPERTIES, ARRAY, 0, length), /another length for an array|names/);

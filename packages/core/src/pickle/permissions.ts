@@ -223,9 +223,12 @@ export function sizeOfCall(fn: AnyFunction, args: readonly unknown[]): number {
   const [first] = args;
   if (typeof first === 'number') return /(Array|Buffer|alloc)$/.test(fn.name) ? first : 0;
   if (typeof first !== 'object' || first === null) return 0;
-  const { length, size } = first as { length?: unknown; size?: unknown };
-  const items = Number(length ?? size ?? 0);
-  return Math.max(0, items || 0);
+  try {
+    const { length, size } = first as { length?: unknown; size?: unknown };
+    return Math.max(0, Number(length ?? size ?? 0) || 0);
+  } catch {
+    return 0; // what has a getter that throws, as a typed array's for what is none, has nothing to be copied
+  }
 }
 
 /**

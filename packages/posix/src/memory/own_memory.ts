@@ -23,7 +23,12 @@ export class OwnMemory {
   /** @throws OSError EMFILE among others */
   constructor() {
     this.#ends = pipe();
-    for (const fd of this.#ends) setStatusFlags(fd, platform.O_NONBLOCK);
+    try {
+      for (const fd of this.#ends) setStatusFlags(fd, platform.O_NONBLOCK);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** Reads as much as is mapped from that address on. @returns the number of bytes */
