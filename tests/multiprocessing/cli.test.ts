@@ -3,7 +3,7 @@
  */
 import { type StdioOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -279,6 +279,7 @@ describe('the trace', () => {
     const file = scratchFile('trace');
     const { stderr, code } = await run(['trace', `--json=${file}`, hello, 'spawn']);
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    expect(statSync(file).mode & 0o777).toBe(0o600); // arguments are in it
     const { traceEvents } = JSON.parse(readFileSync(file, 'utf8'));
     const slices = traceEvents.filter(({ ph }: { ph: string }) => 'BE'.includes(ph));
     expect(slices).toMatchObject([

@@ -3,7 +3,15 @@
  * Counterparts of CPython's tests: docs/cpython-tests.md.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import {
   ensureRunning,
   getfd,
@@ -13,6 +21,7 @@ import {
 } from 'multiprocessing/resource_tracker';
 import { describe, expect, test } from 'vitest';
 import { _resourceTracker } from '../../packages/core/dist/shared_memory/resource_tracker.js';
+import { trackerScript } from '../../packages/core/dist/shared_memory/resource_tracker_script.js';
 import { _forkserver } from '../../packages/popen/dist/index.js';
 import * as targets from '../fixtures/dist/shm_targets.js';
 import { nodeCommand, running, runProgram, startProgram } from '../support/programs.ts';
@@ -63,6 +72,10 @@ test('a type or a name that cannot be tracked is refused', () => {
     for (const name of ['a:b', 'a\nb', 'a\0b']) {
       expect(() => f(name, 'noop')).toThrow(/^name must have no colon, newline or null character/);
     }
+    for (const name of ['../etc/x', '//x', 'a/b', '/a/b'])
+      expect(() => f(name, 'shared_memory')).toThrow(
+        /^name must be that of a file, without a slash/,
+      );
     expect(() => f(1 as unknown as string, 'noop')).toThrow('name must be a string, not 1');
   }
 });
@@ -75,6 +88,26 @@ describe.each(shells)('the resource tracker run by %s %s', (...shell) => {
     expect([clean.results, clean.stderr]).toEqual([[[[true, null], 0]], '']);
     const { results, stderr } = await run('noop', command, 'leaked');
     expect([results, stderr]).toEqual([[[[true, null], 1]], `${leaked(1, 'noop')}nothing\n`]);
+  });
+
+  test.skipIf(!linux)('removes nothing outside of /dev/shm, whoever has told it to', () => {
+    const file = scratchFile('precious');
+    writeFileSync(file, '');
+    const way = `../..${file}`;
+    const script = 'printf "$LINES" | "$@" 3<&0';
+    const lines = `REGISTER:${way}:shared_memory\\nREGISTER:${way}:semaphore:${statSync(file).ino}\\n`;
+    const command = shell.filter(Boolean);
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', script, 'sh', ...command, '-c', trackerScript],
+      {
+        env: { ...process.env, LINES: lines },
+        encoding: 'utf8',
+      },
+    );
+    expect(status).toBe(3);
+    expect(stderr).toMatch(/unrecognized command bad:/);
+    expect(existsSync(file)).toBe(true);
   });
 
   test.skipIf(!linux)('removes what is left, and only that very file', async () => {

@@ -24,6 +24,7 @@ import * as posix from '../../packages/posix/dist/index.js';
 import * as targets from '../fixtures/dist/shm_targets.js';
 import { describeError } from '../fixtures/dist/targets.js';
 import { collected } from '../support/garbage.ts';
+import { AS_NOBODY, noOtherUser } from '../support/limits.ts';
 import { runProgram, startProgram } from '../support/programs.ts';
 import { Channel, Gate } from '../support/scratch.ts';
 import { forEachStartMethod } from '../support/start_methods.ts';
@@ -239,6 +240,47 @@ describe.skipIf(!linux)('SharedMemory', () => {
     shm.unlink();
     expect(errorOf(() => ForkingPickler.loadsSync(pickled)).code).toBe('ENOENT');
   });
+
+  test('a pickle of a segment whose name another one has now is an OSError', () => {
+    const shm = create();
+    const pickled = ForkingPickler.dumps(shm);
+    shm.unlink();
+    create(512, shm.name);
+    const before = readdirSync('/proc/self/fd').length;
+    expect(errorOf(() => ForkingPickler.loadsSync(pickled))).toMatchObject({
+      code: 'ENOENT',
+      message: expect.stringContaining('another one has its name'),
+    });
+    expect(readdirSync('/proc/self/fd')).toHaveLength(before);
+  });
+
+  test.skipIf(noOtherUser)(
+    'a segment of another user is attached to only when that is asked for',
+    () => {
+      const name = newName('theirs');
+      const [setpriv = '', ...flags] = AS_NOBODY;
+      execFileSync(
+        setpriv,
+        [...flags, 'dd', 'if=/dev/zero', `of=/dev/shm/${name}`, 'bs=64', 'count=1'],
+        {
+          stdio: 'ignore',
+        },
+      );
+      try {
+        expect(errorOf(() => new SharedMemory({ name }))).toMatchObject({
+          name: 'OSError',
+          code: 'EPERM',
+          message: expect.stringMatching(/is a segment of the user 65534: .* anyOwner: true/),
+        });
+        using theirs = new SharedMemory({ name, anyOwner: true });
+        using sent = ForkingPickler.loadsSync(ForkingPickler.dumps(theirs)) as SharedMemory;
+        sent.buf[0] = 5;
+        expect(theirs.buf[0]).toBe(5);
+      } finally {
+        rmSync(`/dev/shm/${name}`);
+      }
+    },
+  );
 
   test('after close old views read zeros, and the segment keeps its bytes', () => {
     const shm = create(8192);

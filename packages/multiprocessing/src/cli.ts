@@ -111,7 +111,7 @@ async function trace(args: string[]): Promise<number> {
 /** Opens a file to be written later, and leaves what is in it until then. @throws Complaint if it cannot be written */
 function openJson(json: string): number {
   try {
-    return openSync(json, 'a');
+    return openSync(json, 'a', 0o600);
   } catch (error) {
     throw new Complaint(`cannot write ${inspect(json)}: ${reasonOf(error)}`);
   }
@@ -144,7 +144,7 @@ async function record(nodeArgs: readonly string[]): Promise<Recorded> {
   const folder = temporaryFolder();
   try {
     const file = join(folder, 'events');
-    writeFileSync(file, '');
+    writeFileSync(file, '', { mode: 0o600 });
     child = spawn(process.execPath, nodeArgs, {
       stdio: 'inherit',
       env: { ...process.env, [TRACE_FILE]: file },

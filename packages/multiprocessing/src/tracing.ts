@@ -14,7 +14,7 @@ export function enableTracing(): void {
   if (file === undefined) return;
   subscribe('multiprocessing', (event) => {
     try {
-      appendFileSync(file, `${JSON.stringify(event)}\n`);
+      appendFileSync(file, `${JSON.stringify(event)}\n`, { mode: 0o600 }); // arguments are in it
     } catch {
       // This process outlives the trace, or the disk is full: it goes on as if nobody watched.
     }

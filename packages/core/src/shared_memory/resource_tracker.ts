@@ -90,7 +90,7 @@ export class ResourceTracker {
    * Has a resource removed when all processes of the program have ended; Python's `register`.
    * @param name as its class calls it, for instance `shm.name`
    * @param inode of its file, so that no other is removed that gets the name later; looked up without it
-   * @throws ValueError for an unknown type, for a name that is too long or has a colon or a newline in it
+   * @throws ValueError for an unknown type, for a name that is too long or has a colon, a newline or a slash in it
    */
   register(
     name: string,
@@ -343,6 +343,8 @@ function tailOf(name: unknown, type: unknown, inode: bigint | undefined): string
     );
   }
   const file = type === 'noop' ? name : name.replace(/^\//, '');
+  if (type !== 'noop' && file.includes('/'))
+    throw new ValueError(`name must be that of a file, without a slash in it: ${inspect(name)}`);
   const tail = `:${file}:${type}${inode === undefined ? '' : `:${inode}`}\n`;
   if (Buffer.byteLength(`UNREGISTER${tail}`) > MAX_MESSAGE) {
     throw new ValueError(`name is too long: a message of ${MAX_MESSAGE} bytes has to hold it`);
@@ -361,7 +363,7 @@ export function ensureRunning(): void {
 /**
  * Has a resource removed when all processes of the program have ended; Python's `register`.
  * @param name as its class calls it, for instance `shm.name`
- * @throws ValueError for an unknown type, for a name that is too long or has a colon or a newline in it
+ * @throws ValueError for an unknown type, for a name that is too long or has a colon, a newline or a slash in it
  */
 export function register(name: string, type: ResourceType): void {
   _resourceTracker.register(name, type);

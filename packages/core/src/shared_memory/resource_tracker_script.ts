@@ -1,6 +1,6 @@
 /**
  * The program of the resource tracker: `main` of multiprocessing/resource_tracker.py, for the POSIX shell. A shell is
- * there before a Node would have begun to start, and has a fiftieth of its memory.
+ * there before a Node would have begun to start, and has a fiftieth of its memory. Deviations: D-120.
  */
 
 /**
@@ -31,6 +31,7 @@ held() {
 
 while IFS=: read -r command name type inode; do
   case $inode in *[!0-9]*) command=bad ;; esac
+  case $type:\${name#/} in noop:*) ;; */*) command=bad ;; esac
   case $command in
     PROBE) ;;
     END) break ;;

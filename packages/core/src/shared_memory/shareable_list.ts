@@ -24,12 +24,14 @@ import {
   WORD,
   write,
 } from './shareable_items.ts';
-import { SharedMemory } from './shared_memory.ts';
+import { checkSegment, SharedMemory, type SharedMemoryOptions } from './shared_memory.ts';
 
 export type { Shareable } from './shareable_items.ts';
 
 /** How many items `toString` shows. */
 const SHOWN = 100;
+
+type ShareableListOptions = Pick<SharedMemoryOptions, 'name' | 'anyOwner'>;
 
 /**
  * A list of numbers, bigints, texts, booleans, bytes and nulls that several processes see; Python's
@@ -49,15 +51,16 @@ export class ShareableList<T extends Shareable = Shareable> {
   /**
    * @param items what a new list holds; without, the list of that name is attached to
    * @param options.name of the segment; a new one gets a random name without
+   * @param options.anyOwner as that of SharedMemory
    * @throws TypeError for an item of another type; ValueError for an integer of more than 64 bits, for an item of more
    *   than 9,999,991 bytes, and for a segment that holds no list
    * @throws OSError as SharedMemory
    */
-  constructor(items?: Iterable<T> | null, options: { name?: string | undefined } = {}) {
-    checkOptions(options, ['name'], 'ShareableList');
-    const { name } = options;
+  constructor(items?: Iterable<T> | null, options: ShareableListOptions = {}) {
+    checkOptions(options, ['name', 'anyOwner'], 'ShareableList');
+    const { name, anyOwner } = options;
     if (name !== undefined && (items === undefined || items === null)) {
-      this.shm = new SharedMemory({ name });
+      this.shm = new SharedMemory({ name, anyOwner });
       this.#bytes = bytesOf(this.shm);
       try {
         this.#offsets = readOffsets(this.#bytes, name);
@@ -136,8 +139,9 @@ export class ShareableList<T extends Shareable = Shareable> {
   }
 
   /** How it is pickled: by its name. */
-  [reduceSymbol](): [typeof attachList, [ShareableListClass, string]] {
-    return [attachList, [this.constructor as ShareableListClass, this.shm.name]];
+  [reduceSymbol](): [typeof attachList, [ShareableListClass, string, bigint]] {
+    const { name, _inode } = this.shm;
+    return [attachList, [this.constructor as ShareableListClass, name, _inode]];
   }
 
   toString(): string {
@@ -187,11 +191,13 @@ export class ShareableList<T extends Shareable = Shareable> {
   }
 }
 
-type ShareableListClass = new (items: undefined, options: { name: string }) => ShareableList;
+type ShareableListClass = new (items: undefined, options: ShareableListOptions) => ShareableList;
 
-/** @internal */
-export function attachList(cls: ShareableListClass, name: string): ShareableList {
-  return new cls(undefined, { name });
+/** Of whichever user it is, it is the one that the sender has. @internal */
+export function attachList(cls: ShareableListClass, name: string, inode: bigint): ShareableList {
+  const list = new cls(undefined, { name, anyOwner: true });
+  checkSegment(list.shm, inode);
+  return list;
 }
 
 nameExports(import.meta.url, { ShareableList, attachList });

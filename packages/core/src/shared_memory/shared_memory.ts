@@ -1,7 +1,7 @@
 /**
  * Counterpart of `SharedMemory` in multiprocessing/shared_memory.py (`ShareableList` is shareable_list.ts): memory with
  * a name, which any process of the same user can attach to, those of CPython among them.
- * Deviations: D-052, D-053, D-054, D-055.
+ * Deviations: D-052, D-053, D-054, D-055, D-119.
  *
  *     resource_tracker.ts         resource_tracker.py: who removes what a killed program has left
  *     resource_tracker_script.ts  the tracker's own program
@@ -59,6 +59,8 @@ export interface SharedMemoryOptions {
   size?: number | undefined;
   /** Whether a new segment is removed when all processes of the program have ended. */
   track?: boolean | undefined;
+  /** Whether to attach to a segment of another user, root's aside: that one can change and shorten it at any time. */
+  anyOwner?: boolean | undefined;
 }
 
 /**
@@ -77,15 +79,16 @@ export class SharedMemory {
 
   /**
    * @throws ValueError, TypeError for bad options
-   * @throws OSError ENOENT when there is nothing to attach to, EEXIST when the name to create is taken, ENOSPC when
-   *   there is not so much shared memory
+   * @throws OSError ENOENT when there is nothing to attach to, EPERM when it is another user's, EEXIST when the name to
+   *   create is taken, ENOSPC when there is not so much shared memory
    * @throws NotImplementedError on other systems than Linux
    */
   constructor(options: SharedMemoryOptions = {}) {
-    checkOptions(options, ['name', 'create', 'size', 'track'], 'SharedMemory');
-    const { name, create = false, size = 0, track = true } = options;
+    checkOptions(options, ['name', 'create', 'size', 'track', 'anyOwner'], 'SharedMemory');
+    const { name, create = false, size = 0, track = true, anyOwner = false } = options;
     checkFlag('create', create);
     checkFlag('track', track);
+    checkFlag('anyOwner', anyOwner);
     checkSize(size, create);
     if (name !== undefined) checkText(name);
     else if (!create) throw new ValueError("'name' can only be left out with create: true");
@@ -95,7 +98,9 @@ export class SharedMemory {
     if (name !== undefined) checkSegmentName(name);
     this.#track = track;
     const newName = name === undefined ? () => new.target._makeFilename() : () => name;
-    const made = create ? createSegment(newName, size, track) : attachSegment(name as string);
+    const made = create
+      ? createSegment(newName, size, track)
+      : attachSegment(name as string, anyOwner);
     this.#name = made.name;
     this.#size = made.segment.size;
     this.#inode = made.segment.inode;
@@ -158,9 +163,14 @@ export class SharedMemory {
     this.close();
   }
 
-  /** How it is pickled: by its name. */
-  [reduceSymbol](): [typeof attach, [SharedMemoryClass, string]] {
-    return [attach, [this.constructor as SharedMemoryClass, this.#name]];
+  /** How it is pickled: by its name, and the number of the segment that has it. */
+  [reduceSymbol](): [typeof attach, [SharedMemoryClass, string, bigint]] {
+    return [attach, [this.constructor as SharedMemoryClass, this.#name, this.#inode]];
+  }
+
+  /** The segment's own number. @internal */
+  get _inode(): bigint {
+    return this.#inode;
   }
 
   toString(): string {
@@ -174,9 +184,19 @@ export class SharedMemory {
 
 type SharedMemoryClass = new (options: SharedMemoryOptions) => SharedMemory;
 
-/** @internal */
-export function attach(cls: SharedMemoryClass, name: string): SharedMemory {
-  return new cls({ name });
+/** Of whichever user the segment is, it is the one that the sender has. @internal */
+export function attach(cls: SharedMemoryClass, name: string, inode: bigint): SharedMemory {
+  const memory = new cls({ name, anyOwner: true });
+  checkSegment(memory, inode);
+  return memory;
+}
+
+/** Closes what is not the segment that was sent. @throws OSError ENOENT @internal */
+export function checkSegment(memory: SharedMemory, inode: bigint): void {
+  if (memory._inode === inode) return;
+  memory.close();
+  const detail = `/dev/shm/${memory.name}: the segment that was sent has been unlinked, and another one has its name`;
+  throw osError(constants.errno.ENOENT, 'shm_open', detail);
 }
 
 nameExports(import.meta.url, { SharedMemory, attach });
@@ -188,9 +208,10 @@ interface Made {
   readonly buffer: ArrayBuffer;
 }
 
-function attachSegment(name: string): Made {
+function attachSegment(name: string, anyOwner: boolean): Made {
   const segment = shmOpen(name);
   try {
+    if (!anyOwner) checkOwner(name, segment);
     if (segment.size === 0) {
       throw new ValueError(
         `cannot map '${name}': the segment is empty, whoever makes it has not given it a size yet`,
@@ -200,6 +221,14 @@ function attachSegment(name: string): Made {
   } finally {
     close(segment.fd);
   }
+}
+
+/** @throws OSError EPERM */
+function checkOwner(name: string, { uid }: Segment): void {
+  if (uid === 0n || Number(uid) === process.geteuid?.() || Number(uid) === process.getuid?.())
+    return;
+  const detail = `/dev/shm/${bare(name)} is a segment of the user ${uid}: attach to it with anyOwner: true if that one is to be trusted`;
+  throw osError(constants.errno.EPERM, 'shm_open', detail);
 }
 
 /** The tracker knows a segment before it has its name: whenever this process is killed, nothing stays. */

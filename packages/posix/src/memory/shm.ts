@@ -38,6 +38,8 @@ export interface Segment {
   readonly size: number;
   /** The number that no other segment of this system has. */
   readonly inode: bigint;
+  /** The user that it belongs to. */
+  readonly uid: bigint;
 }
 
 /**
@@ -78,7 +80,8 @@ export function shmCreate(size: number): Segment {
   const fd = open(FOLDER, O_TMPFILE_ALONE | constants.O_DIRECTORY | constants.O_RDWR);
   return orClose(fd, () => {
     reserve(fd, size);
-    return { fd, size, inode: byNode(() => fstatSync(fd, { bigint: true }).ino) };
+    const { ino, uid } = byNode(() => fstatSync(fd, { bigint: true }));
+    return { fd, size, inode: ino, uid };
   });
 }
 
@@ -121,7 +124,7 @@ export function shmOpen(name: string): Segment {
   return orClose(fd, () => {
     const stat = byNode(() => fstatSync(fd, { bigint: true }));
     if (!stat.isFile()) throw osError(os.errno.EINVAL, 'shm_open', `${path} is no segment`);
-    return { fd, size: Number(stat.size), inode: stat.ino };
+    return { fd, size: Number(stat.size), inode: stat.ino, uid: stat.uid };
   });
 }
 
