@@ -2,30 +2,29 @@
  * Holds docs/deviations.md to the truth: its numbers against those in the sources, and its tests against
  * the test files. Below that, the tests of deviations that no other file has.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import * as posix from '../../packages/posix/dist/index.js';
+import { isThere, type NamedTest, namedTests, read } from '../support/doc_tests.ts';
 import { runNode } from '../support/programs.ts';
 
 const root = new URL('../../', import.meta.url);
-const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 
 interface Entry {
   readonly number: string;
   readonly text: string;
-  readonly tests: readonly { readonly file: string; readonly title: string }[];
+  readonly tests: readonly NamedTest[];
 }
 
 /** The entries of the page: a heading `### D-001` each. */
 function entries(): Entry[] {
   const [, ...sections] = read('docs/deviations.md').split(/^### (?=D-)/m);
   return sections.map((section) => {
-    const tests = section.matchAll(/`(tests\/[\w/]+\.test\.ts)` › (.+)$/gm);
     return {
       number: section.slice(0, section.indexOf('\n')).trim(),
       text: section,
-      tests: [...tests].map(({ 1: file = '', 2: title = '' }) => ({ file, title })),
+      tests: namedTests(section),
     };
   });
 }
@@ -44,21 +43,6 @@ function numbersInSources(): Map<string, string[]> {
     }
   }
   return found;
-}
-
-/** Whether a test of that title stands in the file's source. */
-function hasTest(file: string, title: string): boolean {
-  if (!existsSync(new URL(file, root))) return false;
-  const source = read(file);
-  return ["'", '"', '`'].some((quote) => {
-    const at = source.indexOf(`${quote}${title}${quote}`);
-    if (at < 0) return false;
-    const before = source.slice(Math.max(0, at - 200), at);
-    // Behind `test(`, or behind the end of a table, which may be long: `test.each([ ... ])(`.
-    return (
-      /\b(?:test|it)\b[^;{}]*\(\s*$/.test(before) || /^ *\](?: as const)?\)\(\s*$/m.test(before)
-    );
-  });
 }
 
 describe('the page of deviations', () => {
@@ -83,7 +67,7 @@ describe('the page of deviations', () => {
   test('names tests that exist', () => {
     const missing = all.flatMap(({ number, tests }) => {
       return tests
-        .filter(({ file, title }) => !hasTest(file, title))
+        .filter((named) => !isThere(named))
         .map(({ file, title }) => `${number}: ${file} › ${title}`);
     });
     expect(missing).toEqual([]);

@@ -79,7 +79,7 @@ describe('loads refuses', () => {
     ['BUILD', '}}b.', 'the state of an object'],
     ['NEXT_BUFFER', '\x80\x05\x97.', 'a buffer that is out of band'],
     ['READONLY_BUFFER', '\x80\x05C\x00\x98.', 'a buffer that is out of band'],
-  ])('%s', (_, pickle, what) => {
+  ])('what would run code or find a name: %s', (_, pickle, what) => {
     expect(() => loads(raw(pickle))).toThrow(unpicklingError(asked(what)));
   });
 
