@@ -36,7 +36,11 @@ async function startAndJoin(ctx: Context): Promise<string> {
   try {
     await p.join(SECONDS);
   } finally {
-    if (p.exitcode === undefined) p.kill();
+    // What nobody has waited for has its fds still.
+    if (p.exitcode === undefined) {
+      p.kill();
+      p.joinSync(SECONDS);
+    }
   }
   if (p.exitcode !== 0) return `exit code ${p.exitcode}`;
   return (await queue.get(true, SECONDS)) === 42 ? 'well' : 'wrong';

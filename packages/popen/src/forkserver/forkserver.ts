@@ -36,7 +36,6 @@ import {
   type OSError,
   pipe,
   poll,
-  read,
   socketpair,
   startDirectory,
   WNOHANG,
@@ -50,7 +49,7 @@ import { dieWith, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { forkSafeExecArgv, loaderOf } from '../loader/loader.ts';
 import { argsFromInterpreterFlags, flagsOfSpawned, getExecutable } from '../spawn/spawn.ts';
 import { sendRequest } from './request.ts';
-import { readLastWord } from './status.ts';
+import { readLastWord, readSome } from './status.ts';
 
 /** What a preload that fails does: nothing, a warning on stderr, or the end of the server. */
 export type OnPreloadError = 'ignore' | 'warn' | 'fail';
@@ -205,7 +204,7 @@ class ForkServer {
     if (this.#report === undefined) return;
     const chunks: Uint8Array[] = [];
     for (;;) {
-      const chunk = read(this.#report, 65536);
+      const chunk = readSome(this.#report, 65536);
       if (chunk.length === 0) break;
       chunks.push(chunk);
     }

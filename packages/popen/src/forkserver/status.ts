@@ -8,8 +8,12 @@ import { OSError, osError, poll, read, writeAll } from '@multiprocessing/posix';
 
 const SIZE = 8;
 
-/** Waits for some bytes; none are the end of file. A watch that failed may have left the pipe non-blocking. */
-function readSome(fd: number, n: number): Uint8Array {
+/**
+ * Waits for some bytes; none are the end of file. A watch that failed may have left the fd non-blocking.
+ * @throws OSError
+ * @internal
+ */
+export function readSome(fd: number, n: number): Uint8Array {
   for (;;) {
     try {
       return read(fd, n);
@@ -52,10 +56,10 @@ export function readLastWord(socket: number): OSError | undefined {
 /** That a request was left unread (ECONNRESET) is said once, before the rest. */
 function readWord(socket: number): Uint8Array {
   try {
-    return read(socket, 64);
+    return readSome(socket, 64);
   } catch (error) {
     if ((error as { code?: string }).code !== 'ECONNRESET') throw error;
-    return read(socket, 64);
+    return readSome(socket, 64);
   }
 }
 
