@@ -27,9 +27,7 @@ const cConnect = native('int connect(int fd, void *address, uint32_t length)');
 const cRecv = native('long recv(int fd, void *buffer, size_t size, int flags)');
 
 const EINTR = 4;
-const EAGAIN = 11;
 const EADDRINUSE = 98;
-const ENOBUFS = 105;
 const ECONNREFUSED = 111;
 /** How many may ring before the first of them is heard; the others need not. */
 const RINGS = 64;
@@ -55,32 +53,40 @@ function socket(kind: number): number {
   return aboveStandardStreams(cSocket(AF_UNIX, type, 0));
 }
 
-/** Whether a call has reached the bell: what was not heard yet need not ring twice. */
-function hasRung(result: number, call: string): boolean | undefined {
+/**
+ * Whether somebody is there; undefined when the call was interrupted. Only a refusal says that nobody is. All other errors
+ * do not: of what was not heard yet (EAGAIN, ENOBUFS) there need not be more, and what is forbidden (EPERM, EACCES) or lacks memory is
+ * no fault of who rings.
+ */
+function hasRung(result: number): boolean | undefined {
   if (result >= 0) return true;
   const error = errno();
-  if (error === ECONNREFUSED) return false;
-  if (error === EAGAIN || error === ENOBUFS) return true;
   if (error === EINTR) return undefined;
-  throw osError(error, call);
+  return error !== ECONNREFUSED;
 }
 
 /** Rings the bells of others. */
 export class Ringer {
-  readonly fd = socket(platform.SOCK_DGRAM);
+  /** Once it has rung. */
+  fd: number | undefined;
 
   /**
-   * Rings a bell of any process.
+   * Rings a bell of any process. It never throws: what it is rung for has been done, and who waits looks again after a
+   * time whether it has heard something or not.
    * @param id the bell's
    * @returns false when its thread is gone
-   * @throws OSError
    */
   ring(id: number): boolean {
-    const to = addressOfBell(id);
-    const flags = MSG_DONTWAIT | platform.MSG_NOSIGNAL;
-    for (;;) {
-      const rung = hasRung(cSendto(this.fd, message, 1, flags, to, to.length), 'sendto');
-      if (rung !== undefined) return rung || connectTo(to);
+    try {
+      this.fd ??= socket(platform.SOCK_DGRAM);
+      const to = addressOfBell(id);
+      const flags = MSG_DONTWAIT | platform.MSG_NOSIGNAL;
+      for (;;) {
+        const rung = hasRung(cSendto(this.fd, message, 1, flags, to, to.length));
+        if (rung !== undefined) return rung || connectTo(to);
+      }
+    } catch {
+      return true; // there is no fd for a socket: the bell may hang there
     }
   }
 }
@@ -90,7 +96,7 @@ function connectTo(to: Buffer): boolean {
   const fd = socket(SOCK_STREAM);
   try {
     for (;;) {
-      const rung = hasRung(cConnect(fd, to, to.length), 'connect');
+      const rung = hasRung(cConnect(fd, to, to.length));
       if (rung !== undefined) return rung;
     }
   } finally {
