@@ -129,7 +129,7 @@ export {
   waitstatusToExitcode,
 } from './process/process.ts';
 export { execve, FIRST_PASSED_FD, posixSpawn } from './process/spawn.ts';
-export { isAlive, isOwnThread, myToken, self, tidOf } from './process/thread_token.ts';
+export { isAlive, isOwnThread, isToken, myToken, self, tidOf } from './process/thread_token.ts';
 export {
   describeThreads,
   expectThreads,

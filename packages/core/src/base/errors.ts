@@ -56,6 +56,14 @@ export class RuntimeError extends CodedError {
   readonly code: string = 'ERR_MP_RUNTIME';
 }
 
+/** What is found when the words of an object in shared memory cannot be. @param what the object's kind, as `Lock` @internal */
+export function damaged(what: string): RuntimeError {
+  return new RuntimeError(
+    `the memory of this ${what} is damaged: nothing of it can be trusted any more;` +
+      ' make a new one and end the processes that use it',
+  );
+}
+
 /** A feature is not there (yet, or on this platform); Python's `NotImplementedError`. */
 export class NotImplementedError extends RuntimeError {
   override name = 'NotImplementedError';

@@ -8,6 +8,7 @@
  */
 
 import { now, roundup } from '@multiprocessing/posix';
+import { damaged } from '../base/errors.ts';
 import { spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
 import type { Pickled, Piece } from '../pickle/message.ts';
@@ -16,9 +17,11 @@ import { LOCK, NativeSemLock, type SemLockState } from '../synchronize/semlock.t
 import { ChangeSignal, SIGNAL_WORDS } from '../wait/change_signal.ts';
 import { Committed } from '../wait/committed.ts';
 import { MemberTable } from '../wait/hub.ts';
+import { checkCounts, checkOrder, PLACE_BYTES, readPlace } from './checks.ts';
 import {
   freeBodies,
   freeOverflow,
+  MOST_BYTES,
   QueueWindow,
   readBody,
   readFromWindow,
@@ -80,14 +83,12 @@ export interface ChannelState {
 /** What `take` says when it would have to wait for those who put. @internal */
 export const BUSY = Symbol('busy');
 
-/** Where a body stands: position, bytes of the message, runs beside it, its end in the file or 0, its end in the window. */
-type Place = [number, number, number, number, number];
-
 const NOTHING: readonly Uint8Array<ArrayBuffer>[] = [];
 
 function silentLock(state?: SemLockState): NativeSemLock {
   const lock = state === undefined ? new NativeSemLock(LOCK, 0, 1) : NativeSemLock.rebuild(state);
   lock.name = undefined; // nothing is lost with its owner
+  lock.what = 'Queue';
   return lock;
 }
 
@@ -157,6 +158,13 @@ export class QueueChannel {
     return this.#puts.read(PUTS) - gets;
   }
 
+  /** The same, if it can be: `size` itself is looked at too often. @throws RuntimeError */
+  get checkedSize(): number {
+    const { size } = this;
+    checkCounts(size);
+    return size;
+  }
+
   get puts(): number {
     return this.#puts.read(PUTS);
   }
@@ -165,7 +173,11 @@ export class QueueChannel {
   // Putting: for who has putLock
   //
 
-  /** Puts an item. @throws OSError when the machine has no memory for it; then nothing has changed */
+  /**
+   * Puts an item.
+   * @throws OSError when the machine has no memory for it, RuntimeError when the queue's memory is damaged; then nothing has
+   *   changed
+   */
   put(item: Pickled): void {
     const base = this.#puts.edit();
     if (item.beside.length === 0 && item.length <= LONGEST_MESSAGE) {
@@ -187,6 +199,7 @@ export class QueueChannel {
 
   #putBody(base: number, { bytes, start, length, beside }: Pickled): Piece {
     const part = bytes.subarray(start, start + length);
+    this.#checkBodies(base);
     const size = sizeOfBody(length, beside);
     let position = this.#placeInWindow(base, size);
     let end = 0;
@@ -198,6 +211,15 @@ export class QueueChannel {
     const windowEnd = this.#puts.fields[base + WINDOW_TAIL] as number;
     const place = Float64Array.of(position, length, beside.length, end, windowEnd);
     return { bytes: new Uint8Array(place.buffer), start: 0, length: place.byteLength };
+  }
+
+  #checkBodies(base: number): void {
+    const { fields } = this.#puts;
+    const get = (field: number) => fields[base + field] as number;
+    checkOrder(get(BODY_TAIL), MOST_BYTES);
+    checkOrder(this.#takes.read(BODIES_FREED), get(BODIES));
+    checkOrder(this.#takes.read(WINDOW_HEAD), get(WINDOW_TAIL));
+    checkOrder(get(WINDOW_FLOOR), get(WINDOW_TAIL));
   }
 
   /** Finds a place for so many bytes in one piece. */
@@ -261,14 +283,18 @@ export class QueueChannel {
     record.writeInt32LE(kind, 4);
     copy(payload.bytes, payload.start, record, RECORD_HEAD, payload.length);
     const tail = fields[base + OVER_TAIL] as number;
+    checkOrder(tail, MOST_BYTES);
     writeOverflow(this.#fd, tail, record);
     fields[base + OVER_TAIL] = tail + record.length;
   }
 
-  /** Bytes of the ring that are free now. */
+  /** Bytes of the ring that are free now. @throws RuntimeError */
   #free(base: number): number {
-    this.#knownHead = this.#takes.read(HEAD);
-    return RING_BYTES - ((this.#puts.fields[base + TAIL] as number) - this.#knownHead);
+    const head = this.#takes.read(HEAD);
+    const used = (this.#puts.fields[base + TAIL] as number) - head;
+    if (!(used >= 0 && used <= RING_BYTES)) throw damaged('Queue');
+    this.#knownHead = head;
+    return RING_BYTES - used;
   }
 
   /** Puts a record into the ring. @returns false when there is no room */
@@ -278,7 +304,8 @@ export class QueueChannel {
     const size = sizeOfRecord(payload.length);
     const toEnd = RING_BYTES - (tail & MASK);
     const needed = toEnd < size ? toEnd + size : size;
-    if (tail + needed - this.#knownHead > RING_BYTES && this.#free(base) < needed) return false;
+    const used = tail - this.#knownHead;
+    if (!(used >= 0 && used + needed <= RING_BYTES) && this.#free(base) < needed) return false;
     const words = this.#ringWords;
     let word = (tail & MASK) >>> 2;
     if (toEnd < size) {
@@ -293,24 +320,27 @@ export class QueueChannel {
     return true;
   }
 
-  /** Moves records from the overflow into the ring, once half of it is free. */
+  /** Moves records from the overflow into the ring, once half of it is free. @throws RuntimeError, OSError */
   #refill(base: number): void {
     if (this.#free(base) < RING_BYTES / 2) return;
     const { fields } = this.#puts;
     const begin = fields[base + OVER_HEAD] as number;
     const tail = fields[base + OVER_TAIL] as number;
+    checkOrder(begin, Math.min(tail, MOST_BYTES));
     const chunk = Buffer.allocUnsafeSlow(Math.min(tail - begin, RING_BYTES / 2));
     readOverflow(this.#fd, begin, chunk);
     const words = new Int32Array(chunk.buffer);
     let at = 0;
     while (at + RECORD_HEAD <= chunk.length) {
       const length = words[at >>> 2] as number;
+      if (length >>> 0 > LONGEST_MESSAGE) throw damaged('Queue');
       const end = at + sizeOfRecord(length);
       if (end > chunk.length) break;
       const payload = { bytes: chunk, start: at + RECORD_HEAD, length };
       if (!this.#append(base, payload, words[(at >>> 2) + 1] as number)) break;
       at = end;
     }
+    if (at === 0) throw damaged('Queue'); // there was room for one at least
     const head = begin + at;
     this.#moved = { from: begin, to: head };
     fields[base + OVER_HEAD] = head === tail ? 0 : head;
@@ -328,37 +358,53 @@ export class QueueChannel {
    * Takes the next item.
    * @param before is called before it counts as taken
    * @returns undefined when there is none; BUSY when `refill` is needed first
-   * @throws OSError when there is no memory for it; then it is still there
+   * @throws OSError when there is no memory for it, RuntimeError when the queue's memory is damaged; then it is still there
    */
   take(before?: () => void): Received | undefined | typeof BUSY {
     const base = this.#takes.edit();
     const { fields } = this.#takes;
     let head = fields[base + HEAD] as number;
-    if (head >= this.#knownTail) {
+    if (!(head < this.#knownTail)) {
       this.#knownTail = this.#puts.read(TAIL);
-      if (head >= this.#knownTail) {
-        return this.#puts.read(PUTS) === fields[base + GETS] ? undefined : BUSY;
-      }
+      if (!(head < this.#knownTail)) return this.#nothing(base);
     }
     const words = this.#ringWords;
     if (words[((head & MASK) >>> 2) + 1] === SKIP) head += RING_BYTES - (head & MASK);
     const word = (head & MASK) >>> 2;
     const length = words[word] as number;
+    const left = this.#knownTail - head;
+    if (left > RING_BYTES || length >>> 0 > Math.min(left - RECORD_HEAD, LONGEST_MESSAGE)) {
+      this.#knownTail = 0;
+      throw damaged('Queue');
+    }
     const start = word * 4 + RECORD_HEAD;
     copy(this.#ring, start, this.#scratch, 0, length);
     fields[base + HEAD] = head + sizeOfRecord(length);
     (fields[base + GETS] as number)++;
-    if (words[word + 1] === BODY) return this.#takeBody(base, before);
+    if (words[word + 1] !== MESSAGE) {
+      if (words[word + 1] !== BODY || length !== PLACE_BYTES) throw damaged('Queue');
+      return this.#takeBody(base, before);
+    }
     before?.();
     this.#takes.commit();
     return { bytes: this.#scratch, length, beside: NOTHING };
   }
 
-  #takeBody(base: number, before: (() => void) | undefined): Received {
-    const place = new Float64Array(this.#scratch.buffer, 0, 5);
-    const [position, message, beside, end, windowEnd] = place as unknown as Place;
+  /** When the ring is empty: whether all is. @throws RuntimeError */
+  #nothing(base: number): undefined | typeof BUSY {
     const { fields } = this.#takes;
-    const body = { position, message, beside };
+    checkOrder(fields[base + HEAD] as number, this.#knownTail);
+    const puts = this.#puts.read(PUTS);
+    checkOrder(fields[base + GETS] as number, puts);
+    return puts === fields[base + GETS] ? undefined : BUSY;
+  }
+
+  #takeBody(base: number, before: (() => void) | undefined): Received {
+    const bodies = this.#puts.read(BODY_TAIL);
+    const [place, limit] = readPlace(this.#scratch, this.#fd, bodies);
+    const [position, message, beside, end, windowEnd] = place;
+    const { fields } = this.#takes;
+    const body = { position, message, beside, limit };
     if (end === 0) {
       const taken = readFromWindow(this.#window, body);
       fields[base + WINDOW_HEAD] = windowEnd;
@@ -381,7 +427,12 @@ export class QueueChannel {
   /** When the ring is empty and there is an overflow: for who has both locks. */
   refill(): void {
     const base = this.#puts.edit();
-    if (this.#puts.fields[base + OVER_HEAD] === this.#puts.fields[base + OVER_TAIL]) return;
+    if (this.#puts.fields[base + OVER_HEAD] === this.#puts.fields[base + OVER_TAIL]) {
+      // Nobody puts or takes now.
+      const isEmpty = this.#puts.read(TAIL) === this.#takes.read(HEAD);
+      if (isEmpty && this.size !== 0) throw damaged('Queue');
+      return;
+    }
     this.#refill(base);
     this.#commitPuts();
   }

@@ -3,12 +3,12 @@
  */
 
 import { clearTimeout, now, setTimeout } from '@multiprocessing/posix';
-import { Full } from '../base/errors.ts';
+import { damaged, Full } from '../base/errors.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { Finalize } from '../util/finalize.ts';
 import { generation } from '../wait/hub.ts';
 import type { QueueChannel } from './channel.ts';
-import { deadlineOf } from './reader.ts';
+import { deadlineOf, secondsTo, whenHad } from './reader.ts';
 
 interface Entry {
   readonly item: Pickled;
@@ -54,7 +54,7 @@ export class Feeder {
     // What was put before goes first.
     if (this.#buffer.length > 0 && !this.#flush(deadline)) return false;
     while (!this.#putOne(item, true, deadline)) {
-      if (deadline === 0 || !this.#waitForRoom(deadline)) return false;
+      if (deadline <= now() || !this.#waitForRoom(deadline)) return false;
     }
     return true;
   }
@@ -68,7 +68,10 @@ export class Feeder {
     const channel = this.#channel;
     if (!channel.putLock.acquireSync(wait, secondsTo(deadline))) return false;
     try {
-      if (this.isFull()) return false;
+      if (this.isFull()) {
+        if (channel.size > this.#maxsize) throw damaged('Queue');
+        return false;
+      }
       channel.put(item);
     } finally {
       channel.putLock.release();
@@ -122,19 +125,39 @@ export class Feeder {
 
   async #feed(): Promise<void> {
     this.#feeding = true;
+    try {
+      await this.#feedAll();
+    } catch (error) {
+      this.#feeding = false;
+      for (const { timer, reject } of this.#buffer.splice(0)) {
+        clearTimeout(timer);
+        reject(error);
+      }
+      this.#drained();
+    }
+  }
+
+  /** Until the buffer is empty: what is put after that begins anew. @throws OSError, RuntimeError */
+  async #feedAll(): Promise<void> {
     while (this.#generation === generation() && this.#buffer.length > 0) {
       if (this.isFull()) {
         await this.#channel.room.wait(() => !this.isFull() || this.#buffer.length === 0, Infinity);
         continue;
       }
-      await new Promise<void>((resolve) => {
-        this.#channel.putLock.acquireThen(Infinity, () => {
-          this.#feedAndRelease();
-          resolve();
-        });
-      });
+      const { putLock } = this.#channel;
+      await whenHad(putLock, this.#lastDeadline(), undefined, () => this.#feedAndRelease());
     }
-    this.#feeding = false;
+    this.#feeding = false; // in this very moment
+  }
+
+  /** When all that waits now has given up. */
+  #lastDeadline(): number {
+    let last = 0;
+    for (const { deadline } of this.#buffer) {
+      last = Math.max(last, deadline);
+      if (last === Infinity) break;
+    }
+    return last;
   }
 
   /** Puts as much of the buffer as there is room for. */
@@ -203,12 +226,6 @@ export class Feeder {
     this.#atExit = undefined;
     this.#channel.room.unref();
   }
-}
-
-/** The seconds until then; for ever if that is 0 (`deadlineOf`: a call that does not wait for a slot). */
-function secondsTo(deadline: number): number {
-  if (deadline === 0 || deadline === Infinity) return Infinity;
-  return Math.max(0, (deadline - now()) / 1000);
 }
 
 /** The large arrays of an item that has to wait are copied: later they may have changed. */

@@ -17,6 +17,7 @@ import {
   wantLargePages,
   writeAt,
 } from '@multiprocessing/posix';
+import { damaged } from '../base/errors.ts';
 import type { Received } from '../pickle/reduction.ts';
 import { Finalize } from '../util/finalize.ts';
 
@@ -32,6 +33,8 @@ const LARGE = 4 * 1024 ** 2;
 const KEPT = 128 * 1024 ** 2;
 /** The overflow is far behind all bodies. */
 const OVER_BASE = 2 ** 45;
+/** More bytes than bodies, and records in the overflow, ever take. */
+export const MOST_BYTES = 2 ** 44;
 /** The overflow gives its memory back in pieces of this size. */
 const PIECE = 1024 ** 2;
 
@@ -55,6 +58,15 @@ export class QueueWindow {
   }
 }
 
+/** Reads what has to be there. @throws OSError, RuntimeError where the file ends before */
+function readWhole(fd: number, bytes: Uint8Array, at: number): void {
+  try {
+    readAt(fd, bytes, at);
+  } catch (error) {
+    throw (error as { code?: string }).code === 'EIO' ? damaged('Queue') : error;
+  }
+}
+
 type Move = (part: Uint8Array, at: number) => void;
 
 /** Where an item stands, and what it is made of. @internal */
@@ -65,6 +77,8 @@ export interface Body {
   readonly message: number;
   /** How many runs of bytes are beside it; their lengths stand first of all. */
   readonly beside: number;
+  /** Where it ends at the latest. */
+  readonly limit: number;
 }
 
 /** Each part of a body begins at a multiple of so many bytes, as it can be copied fastest. */
@@ -107,16 +121,22 @@ function wantMemory(bytes: Uint8Array): void {
   wantLargePages(bytes);
 }
 
-function readParts(read: Move, { position, message, beside }: Body): Received {
-  const lengths = new Float64Array(beside);
+/** @throws RuntimeError for lengths that leave the body: nothing is made for them */
+function readParts(read: Move, { position, message, beside, limit }: Body): Received {
   let at = position;
+  const check = (length: number) => {
+    if (!(Number.isInteger(length) && length >= 0 && at + length <= limit)) throw damaged('Queue');
+  };
   const next = (length: number) => {
+    check(length);
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     if (length >= LARGE) wantMemory(bytes);
     read(bytes, at);
     at = align(at + length);
     return bytes;
   };
+  check(beside * 8);
+  const lengths = new Float64Array(beside);
   if (beside > 0) {
     read(new Uint8Array(lengths.buffer), at);
     at = align(at + lengths.byteLength);
@@ -154,7 +174,7 @@ export function writeBody(
 
 /** @throws OSError @internal */
 export function readBody(fd: number, body: Body): Received {
-  return readParts((part, at) => readAt(fd, part, WINDOW_BYTES + at), body);
+  return readParts((part, at) => readWhole(fd, part, WINDOW_BYTES + at), body);
 }
 
 /** Gives the memory of all bodies up to here back. @internal */
@@ -169,7 +189,7 @@ export function writeOverflow(fd: number, position: number, record: Uint8Array):
 
 /** @throws OSError @internal */
 export function readOverflow(fd: number, position: number, into: Uint8Array): void {
-  readAt(fd, into, OVER_BASE + position);
+  readWhole(fd, into, OVER_BASE + position);
 }
 
 /** Gives the memory of the overflow up to here back, in whole pieces. @internal */

@@ -3,7 +3,7 @@
  * semaphore; here it is the difference of what was put and what is done. Deviations: D-092.
  */
 import { now, tidOf } from '@multiprocessing/posix';
-import { ValueError } from '../base/errors.ts';
+import { damaged, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { limit } from '../synchronize/locks.ts';
 import { Queue } from './queue.ts';
@@ -19,7 +19,9 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
   /** Tasks that were put and are not done. */
   private _unfinished(): number {
     const done = Atomics.load(this._channel.tasksDone, 0);
-    return (this._channel.puts - done) | 0;
+    const unfinished = (this._channel.puts - done) | 0;
+    if (unfinished < 0) throw damaged('Queue');
+    return unfinished;
   }
 
   /**
@@ -36,7 +38,9 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
     const { tasksDone, done } = this._channel;
     for (;;) {
       const before = Atomics.load(tasksDone, 0);
-      if (((this._channel.puts - before) | 0) < count) return false;
+      const unfinished = (this._channel.puts - before) | 0;
+      if (unfinished < 0) throw damaged('Queue');
+      if (unfinished < count) return false;
       const after = (before + count) | 0;
       if (Atomics.compareExchange(tasksDone, 0, before, after) === before) break;
     }
@@ -45,7 +49,7 @@ export class JoinableQueue<T = unknown> extends Queue<T> {
   }
 
   private _isDone(): boolean {
-    return this._unfinished() <= 0;
+    return this._unfinished() === 0;
   }
 
   /**

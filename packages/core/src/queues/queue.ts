@@ -112,7 +112,7 @@ export class Queue<T = unknown> extends QueueBase<T> {
 
   /** How many items are in the queue; Python's `qsize`. */
   qsize(): number {
-    return this._channel.size;
+    return this._channel.checkedSize;
   }
 
   /** Whether nothing is in the queue; Python's `empty`. @throws OSError once it was used and closed */

@@ -13,6 +13,7 @@
  *     reader.ts          the half that gets: from the channel to objects
  *     channel.ts         what is between the processes: a ring in shared memory, a lock at each end
  *     file.ts            the memory behind the ring, for what is too large for it
+ *     checks.ts          looks at what other processes have written there
  *     layout.ts          where everything of a channel stands
  *     members.ts         which threads have a queue
  *     record.ts          an item in the ring

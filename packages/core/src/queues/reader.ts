@@ -6,9 +6,12 @@ import { Empty } from '../base/errors.ts';
 import { SpinHope } from '../base/spin.ts';
 import type { Rules } from '../pickle/permissions.ts';
 import { loadsBeside, type Received } from '../pickle/reduction.ts';
+import type { NativeSemLock } from '../synchronize/semlock.ts';
 import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
 import { BUSY, type QueueChannel } from './channel.ts';
 
+/** Seconds that a call which does not wait for items or room gives another process to get through with its own. */
+const MOMENT = 1;
 /** Looks of a spin that are left out, while somebody else is about to change the memory. */
 const RARELY = 80;
 
@@ -49,11 +52,10 @@ export class QueueReader {
     const channel = this.#channel;
     const deadline = deadlineOf(block ? timeout : 0);
     for (;;) {
-      const left = deadline > 0 && deadline < Infinity ? (deadline - now()) / 1000 : Infinity;
-      if (!channel.getLock.acquireSync(true, left)) throw empty();
-      const taken = this.#takeAndRelease(true);
+      if (!channel.getLock.acquireSync(true, secondsTo(deadline))) throw empty();
+      const taken = this.#takeAndRelease(deadline);
       if (taken !== undefined && typeof taken !== 'symbol') return this.#unpickle(taken, true);
-      if (deadline === 0) throw empty();
+      if (deadline < Infinity && deadline <= now()) throw empty();
       const quiet = deadline === Infinity ? this.#hooks.quiet : undefined;
       if (!channel.items.waitSync(channel.hasItems, deadline, quiet)) throw empty();
     }
@@ -73,10 +75,11 @@ export class QueueReader {
     if (!inTurn) await nextTurn();
     for (;;) {
       let taken = this.#tryTake();
-      if (taken === CONTENDED) taken = await this.#takeInTurn();
-      if (taken === BUSY) await this.#refillInTurn();
-      else if (taken !== undefined && typeof taken !== 'symbol')
-        return this.#unpickle(taken, false);
+      if (taken === CONTENDED) taken = await this.#takeInTurn(deadline);
+      if (taken === CONTENDED) throw empty();
+      if (taken === BUSY && !(await this.#refillInTurn(deadline))) throw empty();
+      if (taken === BUSY) continue;
+      if (taken !== undefined && typeof taken !== 'symbol') return this.#unpickle(taken, false);
       else if (!(await this.#waitForItems(deadline))) throw empty();
       this.#hooks.checkOpen();
     }
@@ -92,54 +95,47 @@ export class QueueReader {
 
   #tryTake(): Received | undefined | symbol {
     if (!this.#channel.getLock.acquireSync(false, 0)) return CONTENDED;
-    return this.#takeAndRelease(false);
+    return this.#takeAndRelease();
   }
 
-  #takeInTurn(): Promise<Received | undefined | symbol> {
-    return new Promise((resolve, reject) => {
-      this.#channel.getLock.acquireThen(Infinity, () => {
-        try {
-          const taken = this.#takeAndRelease(false);
-          // By the time that somebody sees it, the bytes may be others.
-          if (taken !== undefined && typeof taken !== 'symbol') this.#channel.keepTaken();
-          resolve(taken);
-        } catch (error) {
-          reject(error as Error);
-        }
-      });
+  /** @returns CONTENDED when the time was over first */
+  #takeInTurn(deadline: number): Promise<Received | undefined | symbol> {
+    return whenHad(this.#channel.getLock, deadline, CONTENDED, () => {
+      const taken = this.#takeAndRelease();
+      // By the time that somebody sees it, the bytes may be others.
+      if (taken !== undefined && typeof taken !== 'symbol') this.#channel.keepTaken();
+      return taken;
     });
   }
 
-  #refillInTurn(): Promise<void> {
-    const { putLock } = this.#channel;
-    return new Promise((resolve, reject) => {
-      putLock.acquireThen(Infinity, () => {
-        try {
-          this.#channel.refill();
-        } catch (error) {
-          reject(error as Error);
-        } finally {
-          putLock.release();
-        }
-        resolve();
-      });
+  /** @returns false when the time was over first */
+  #refillInTurn(deadline: number): Promise<boolean> {
+    return whenHad(this.#channel.putLock, deadline, false, () => {
+      this.#refillAndRelease();
+      return true;
     });
   }
 
-  #takeAndRelease(sync: boolean): Received | undefined | symbol {
+  #refillAndRelease(): void {
+    try {
+      this.#channel.refill();
+    } finally {
+      this.#channel.putLock.release();
+    }
+  }
+
+  /** @param deadline for a call that blocks, which waits for those who put, too */
+  #takeAndRelease(deadline?: number): Received | undefined | symbol {
     const channel = this.#channel;
     if (this.#unpickling) channel.keepTaken();
     let taken: Received | undefined | symbol;
     try {
       taken = channel.take(this.#hooks.taking);
-      if (taken === BUSY && sync) {
-        channel.putLock.acquireSync(true, Infinity);
-        try {
-          channel.refill();
-        } finally {
-          channel.putLock.release();
+      if (taken === BUSY && deadline !== undefined) {
+        if (channel.putLock.acquireSync(true, secondsTo(deadline))) {
+          this.#refillAndRelease();
+          taken = channel.take(this.#hooks.taking);
         }
-        taken = channel.take(this.#hooks.taking);
       }
     } finally {
       channel.getLock.release();
@@ -161,6 +157,31 @@ export class QueueReader {
 
 function empty(): Empty {
   return new Empty('there was nothing to get from the queue');
+}
+
+/** Has something done in the very moment in which a lock is had. @returns `late` when the time was over first @internal */
+export function whenHad<T>(
+  lock: NativeSemLock,
+  deadline: number,
+  late: T,
+  act: () => T,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const had = (taken: boolean) => {
+      try {
+        resolve(taken ? act() : late);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    lock.acquireThen(secondsTo(deadline), had, reject);
+  });
+}
+
+/** The seconds until then for which a lock of the queue is waited for. @internal */
+export function secondsTo(deadline: number): number {
+  if (deadline === Infinity) return Infinity;
+  return deadline === 0 ? MOMENT : Math.max(0, (deadline - now()) / 1000);
 }
 
 /** When a wait of so many seconds ends, as now() tells the time; 0 for none. @internal */

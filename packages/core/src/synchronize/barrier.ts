@@ -3,6 +3,7 @@
  * Deviations: D-042, D-043, D-047.
  */
 import { inspect } from 'node:util';
+import { tidOf } from '@multiprocessing/posix';
 import { checkOptions, checkTimeout } from '../base/arguments.ts';
 import { BrokenBarrierError, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
@@ -28,6 +29,8 @@ interface BarrierState {
 }
 
 const MAX_PARTIES = 1 << 20;
+/** Seconds after which somebody who has the lock, and has not arrived, has it for too long. */
+const MOMENT = 0.5;
 
 /** A point where a number of processes wait for each other, again and again; Python's `multiprocessing.Barrier`. */
 export class Barrier {
@@ -63,8 +66,8 @@ export class Barrier {
     this._action = action;
     this._timeout = timeout;
     this._lock = new Lock({ ctx });
-    this._lock._semlock.name = 'the lock of a Barrier';
     this._phases = new BarrierPhases(parties);
+    this._nameLock();
   }
 
   /**
@@ -72,11 +75,11 @@ export class Barrier {
    * @param timeout seconds; the barrier's own, without; when it is over the barrier breaks
    * @returns a number from 0 to parties - 1, another one for each
    * @throws BrokenBarrierError when the barrier is or gets broken or is reset; what the action throws, in the
-   *   party that called it; TypeError or ValueError (NaN) for a bad timeout
+   *   party that called it; TypeError or ValueError (NaN) for a bad timeout; RuntimeError when its memory is damaged
    */
   async wait(timeout: number | undefined = this._timeout): Promise<number> {
     const seconds = limit(timeout);
-    await this._lock.acquire();
+    await this._acquire(seconds);
     let arrival: { index: number; phase: number };
     try {
       arrival = this._arrive();
@@ -92,7 +95,7 @@ export class Barrier {
       this._lock.release();
     }
     if (!(await this._phases.wait(arrival.phase, seconds))) {
-      await this._lock.acquire();
+      await this._acquire(0);
       this._timedOut(arrival.phase);
     }
     return this._leave(arrival);
@@ -101,7 +104,7 @@ export class Barrier {
   /** The blocking twin of `wait`: sleeps in the kernel. */
   waitSync(timeout: number | undefined = this._timeout): number {
     const seconds = limit(timeout);
-    this._lock.acquireSync();
+    this._acquireSync(seconds);
     let arrival: { index: number; phase: number };
     try {
       arrival = this._arrive();
@@ -117,10 +120,33 @@ export class Barrier {
       this._lock.release();
     }
     if (!this._phases.waitSync(arrival.phase, seconds)) {
-      this._lock.acquireSync();
+      this._acquireSync(0);
       this._timedOut(arrival.phase);
     }
     return this._leave(arrival);
+  }
+
+  private _nameLock(): void {
+    this._lock._semlock.name = 'the lock of a Barrier';
+    this._lock._semlock.what = 'Barrier';
+  }
+
+  /**
+   * Takes the lock, which everybody has for a moment only, but who calls the action.
+   * @param seconds that the wait may take; the moment comes on top
+   */
+  private async _acquire(seconds: number): Promise<void> {
+    while (!(await this._lock.acquire(true, Math.max(seconds, MOMENT)))) this._checkOwner();
+  }
+
+  private _acquireSync(seconds: number): void {
+    while (!this._lock.acquireSync(true, Math.max(seconds, MOMENT))) this._checkOwner();
+  }
+
+  private _checkOwner(): void {
+    const { owner } = this._lock._semlock;
+    if (!owner || this._phases.hasArrived(owner)) return;
+    throw new BrokenBarrierError(`process ${tidOf(owner)} keeps the barrier from all others`);
   }
 
   private _arrive(): { index: number; phase: number } {
@@ -203,6 +229,7 @@ export class Barrier {
     this._timeout = timeout;
     this._lock = lock;
     this._phases = new BarrierPhases(parties, phases);
+    this._nameLock();
   }
 
   toString(): string {

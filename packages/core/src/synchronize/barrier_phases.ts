@@ -6,6 +6,7 @@
  * one who was killed on its way out keeps nobody.
  */
 import { ALL, futexWait, futexWake, isAlive, myToken, now } from '@multiprocessing/posix';
+import { damaged } from '../base/errors.ts';
 import { load, spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
 import { AsyncWaits } from '../wait/async_waits.ts';
@@ -73,9 +74,18 @@ export class BarrierPhases {
     return this.#memory.address;
   }
 
-  /** Puts this thread among those who have arrived. @returns its number in this phase, from 0 */
+  /**
+   * Puts this thread among those who have arrived.
+   * @returns its number in this phase, from 0
+   * @throws RuntimeError when all have, and yet the phase is not over
+   */
   arrive(): number {
-    const index = this.#arrived.indexOf(0);
+    let index = this.#arrived.indexOf(0);
+    if (index < 0) {
+      this.#forgetDead();
+      index = this.#arrived.indexOf(0);
+    }
+    if (index < 0) throw damaged('Barrier');
     Atomics.store(this.#arrived, index, myToken());
     return index;
   }
@@ -85,14 +95,22 @@ export class BarrierPhases {
     Atomics.store(this.#arrived, index, 0);
   }
 
+  hasArrived(token: number): boolean {
+    return this.#arrived.includes(token);
+  }
+
   /** Whether all are there, and alive: one that has died is forgotten. */
   isComplete(): boolean {
     if (this.waiting < this.#parties) return false;
+    this.#forgetDead();
+    return this.waiting === this.#parties;
+  }
+
+  #forgetDead(): void {
     const me = myToken();
     this.#arrived.forEach((token, index) => {
       if (token !== me && !isAlive(token)) this.leave(index);
     });
-    return this.waiting === this.#parties;
   }
 
   /** Ends the phase: releases all, or throws in all. */

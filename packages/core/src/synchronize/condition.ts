@@ -64,15 +64,20 @@ export class Condition {
    * Gives the lock back, waits until it is notified, and takes the lock again; Python's `wait`.
    * @param timeout seconds; undefined waits for ever, negative counts as 0
    * @returns false when the time was over first
-   * @throws AssertionError unless the calling thread has the lock; TypeError or ValueError (NaN) for a bad timeout
+   * @throws AssertionError unless the calling thread has the lock; TypeError or ValueError (NaN) for a bad timeout;
+   *   RuntimeError when its memory is damaged
    */
   async wait(timeout?: number): Promise<boolean> {
     const seconds = this._checkWait(timeout);
     const entry = this._waits.enter();
     const count = this._lock._semlock.releaseAll();
-    const notified = await this._waits.wait(entry, seconds);
-    await this._lock._semlock.acquire(true, Infinity);
-    this._lock._semlock.restoreCount(count);
+    let notified = false;
+    try {
+      notified = await this._waits.wait(entry, seconds);
+    } finally {
+      await this._lock._semlock.acquire(true, Infinity);
+      this._lock._semlock.restoreCount(count);
+    }
     return notified || this._waits.giveUp(entry);
   }
 
@@ -81,9 +86,13 @@ export class Condition {
     const seconds = this._checkWait(timeout);
     const entry = this._waits.enter();
     const count = this._lock._semlock.releaseAll();
-    const notified = this._waits.sleep(entry, seconds);
-    this._lock._semlock.acquireSync(true, Infinity);
-    this._lock._semlock.restoreCount(count);
+    let notified = false;
+    try {
+      notified = this._waits.sleep(entry, seconds);
+    } finally {
+      this._lock._semlock.acquireSync(true, Infinity);
+      this._lock._semlock.restoreCount(count);
+    }
     return notified || this._waits.giveUp(entry);
   }
 

@@ -7,7 +7,7 @@
  * was killed never does. Here a notification that nobody is there for goes to the next.
  */
 import { ALL, futexWait, futexWake, isAlive, myToken, now } from '@multiprocessing/posix';
-import { RuntimeError } from '../base/errors.ts';
+import { damaged, RuntimeError } from '../base/errors.ts';
 import { load, spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
 import { AsyncWaits } from '../wait/async_waits.ts';
@@ -24,6 +24,8 @@ const WAITING = 1;
 const NOTIFIED = 2;
 /** 1 + the thread's place in the member table, once it waits asynchronously. */
 const PLACE = 3;
+/** Waits that one thread can have at a time; what says more is damaged. */
+const MOST_WAITS = 1 << 24;
 /** Seconds after which a sleeper looks again, in case that who notified it was killed before it woke it. */
 const LOOK = 0.5;
 
@@ -110,8 +112,15 @@ export class ConditionWaits {
     return this.#async.wait(() => this.#take(entry), timeout);
   }
 
+  /** A number of waits, if it can be one. @throws RuntimeError */
+  #count(word: number): number {
+    const count = this.#get(word);
+    if (count >>> 0 > MOST_WAITS) throw damaged('Condition');
+    return count;
+  }
+
   #take(entry: number): boolean {
-    if (this.#get(entry + NOTIFIED) === 0) return false;
+    if (this.#count(entry + NOTIFIED) === 0) return false;
     Atomics.sub(this.#words, entry + NOTIFIED, 1);
     return true;
   }
@@ -119,6 +128,7 @@ export class ConditionWaits {
   /** Ends a wait whose time is over. @returns whether a notification came after all */
   giveUp(entry: number): boolean {
     if (this.#take(entry)) return true;
+    if (this.#count(entry + WAITING) === 0) throw damaged('Condition');
     Atomics.sub(this.#words, entry + WAITING, 1);
     return false;
   }
@@ -126,11 +136,12 @@ export class ConditionWaits {
   /** Notifies up to n of those who wait, the threads in turn. */
   notify(n: number): void {
     const begin = this.#get(NEXT);
+    if (begin >>> 0 >= ENTRIES) throw damaged('Condition');
     let left = n;
     for (let i = 0; i < ENTRIES && left > 0; i++) {
       const index = (begin + i) % ENTRIES;
       const entry = this.#entry(index);
-      const count = Math.min(left, this.#get(entry + WAITING));
+      const count = Math.min(left, this.#count(entry + WAITING));
       if (count === 0 || !this.#reach(entry, count)) continue;
       left -= count;
       Atomics.store(this.#words, NEXT, (index + 1) % ENTRIES);

@@ -38,6 +38,13 @@ function nameIn(className: string): string {
   return `${/^([AEIOU]|RLock)/.test(className) ? 'an' : 'a'} ${className}`;
 }
 
+/** Tells a lock how warnings and errors call it. */
+function named(semlock: NativeSemLock, className: string): NativeSemLock {
+  semlock.name = nameIn(className);
+  semlock.what = className;
+  return semlock;
+}
+
 /** The base of locks and semaphores; Python's `multiprocessing.synchronize.SemLock`. */
 export class SemLock {
   /** @internal */ _semlock: NativeSemLock;
@@ -45,8 +52,7 @@ export class SemLock {
 
   /** @internal */
   constructor(kind: number, value: number, maxvalue: number, ctx?: SharingContext) {
-    this._semlock = new NativeSemLock(kind, value, maxvalue);
-    this._semlock.name = nameIn(this.constructor.name);
+    this._semlock = named(new NativeSemLock(kind, value, maxvalue), this.constructor.name);
     this._ctx = ctx;
   }
 
@@ -55,7 +61,7 @@ export class SemLock {
    * @param block false: does not wait, and the timeout does not count
    * @param timeout seconds; undefined waits for ever, negative counts as 0
    * @returns whether it was taken
-   * @throws TypeError or ValueError (NaN) for a bad timeout
+   * @throws TypeError or ValueError (NaN) for a bad timeout, RuntimeError when its memory is damaged
    */
   async acquire(block = true, timeout?: number): Promise<boolean> {
     return this._semlock.acquire(block, limit(timeout));
@@ -68,7 +74,7 @@ export class SemLock {
 
   /**
    * Gives it back; any process may. Python's `release`.
-   * @throws ValueError when it is not taken
+   * @throws ValueError when it is not taken, RuntimeError when its memory is damaged
    */
   release(): void {
     this._semlock.release();
@@ -97,8 +103,7 @@ export class SemLock {
   }
 
   [setStateSymbol](state: SemLockState): void {
-    this._semlock = NativeSemLock.rebuild(state);
-    this._semlock.name = nameIn(this.constructor.name);
+    this._semlock = named(NativeSemLock.rebuild(state), this.constructor.name);
     this._ctx = undefined;
   }
 

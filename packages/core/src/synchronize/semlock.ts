@@ -18,11 +18,12 @@ import {
   futexWait,
   futexWake,
   isAlive,
+  isToken,
   myToken,
   now,
   self,
 } from '@multiprocessing/posix';
-import { AssertionError, ValueError } from '../base/errors.ts';
+import { AssertionError, damaged, type RuntimeError, ValueError } from '../base/errors.ts';
 import { IS_STRONGLY_ORDERED, load, spin } from '../base/spin.ts';
 import { BufferWrapper } from '../heap/heap.ts';
 import { generation, MemberSet, MemberTable } from '../wait/hub.ts';
@@ -70,6 +71,8 @@ export class NativeSemLock {
   readonly maxvalue: number;
   /** What warnings call it; undefined where nothing is half done when its owner dies. */
   name: string | undefined = 'a lock';
+  /** What the error calls it that is thrown when its memory is damaged. */
+  what = 'Lock';
   readonly #memory: BufferWrapper;
   readonly #table: MemberTable;
   readonly #queue: WaitQueue;
@@ -86,7 +89,7 @@ export class NativeSemLock {
     this.#table = state === undefined ? MemberTable.current : new MemberTable(state.members);
     this.#memory = state?.memory ?? new BufferWrapper(WORDS * 4);
     this.#words = new Int32Array(this.#memory.buffer, 0, WORDS);
-    this.#queue = new WaitQueue(this.#words.subarray(QUEUE, LISTENING));
+    this.#queue = new WaitQueue(this.#words.subarray(QUEUE, LISTENING), () => this.#damaged());
     this.#listening = new MemberSet(this.#words.subarray(LISTENING), this.#table);
     this.#seqAddress = this.#memory.address + SEQ * 4;
     if (state === undefined && kind === SEMAPHORE) this.#words[WORD] = value;
@@ -100,6 +103,10 @@ export class NativeSemLock {
   get state(): SemLockState {
     const { kind, maxvalue } = this;
     return { kind, maxvalue, memory: this.#memory, members: this.#table.memory };
+  }
+
+  #damaged(): RuntimeError {
+    return damaged(this.what);
   }
 
   //
@@ -119,21 +126,26 @@ export class NativeSemLock {
   acquire(block: boolean, timeout: number): Promise<boolean> | boolean {
     if (this.#takeAtOnce() || this.takeInTurn(NOT_WAITING)) return true;
     if (!block || timeout <= 0) return this.#takeFromTheDead(true);
-    return new Promise((resolve) => this.acquireThen(timeout, resolve));
+    return new Promise((resolve, reject) => this.acquireThen(timeout, resolve, reject));
   }
 
   /**
    * The same, for what is done in the very moment in which it is had: between a promise's end and what waits for it,
    * this thread could come to want the lock that it has.
    * @param timeout seconds, more than 0
+   * @param failed is told of the error that ends the wait
    */
-  acquireThen(timeout: number, then: (taken: boolean) => void): void {
+  acquireThen(
+    timeout: number,
+    then: (taken: boolean) => void,
+    failed: (error: unknown) => void,
+  ): void {
     if (this.#generation !== generation()) {
       this.#generation = generation();
       this.#async = undefined; // it waits for this process's parent
     }
     this.#async ??= new AsyncAcquires(this);
-    this.#async.add(timeout, then);
+    this.#async.add(timeout, then, failed);
   }
 
   /** The case for which all this is made: nobody has it, nobody waits. */
@@ -152,7 +164,8 @@ export class NativeSemLock {
 
   /**
    * Gives it back; any process may do so with a lock or semaphore.
-   * @throws ValueError when it is not taken, AssertionError for a recursive lock of somebody else
+   * @throws ValueError when it is not taken, AssertionError for a recursive lock of somebody else, RuntimeError when its
+   *   memory is damaged
    */
   release(): void {
     const words = this.#words;
@@ -162,7 +175,11 @@ export class NativeSemLock {
         if (words[WORD] !== (self.token || myToken())) {
           throw new AssertionError('attempt to release recursive lock not owned by thread');
         }
-        if (--(words[COUNT] as number) > 0) return;
+        const left = --(words[COUNT] as number);
+        if (left !== 0) {
+          if (left > 0) return;
+          throw this.#damaged();
+        }
       }
       if (this.#setFree() === 0) {
         throw new ValueError('semaphore or lock released too many times');
@@ -194,7 +211,10 @@ export class NativeSemLock {
     }
     for (;;) {
       const value = words[WORD] as number; // a stale one fails in the next line
-      if (value === 0) return false;
+      if ((value - 1) >>> 0 >= this.maxvalue) {
+        if (value === 0) return false;
+        throw this.#damaged();
+      }
       if (Atomics.compareExchange(words, WORD, value, value - 1) === value) return true;
     }
   }
@@ -203,7 +223,8 @@ export class NativeSemLock {
     const words = this.#words;
     for (;;) {
       const value = words[WORD] as number;
-      if (value >= this.maxvalue) {
+      if (value >>> 0 >= this.maxvalue) {
+        if (value !== this.maxvalue) throw this.#damaged();
         throw new ValueError('semaphore or lock released too many times');
       }
       if (Atomics.compareExchange(words, WORD, value, value + 1) === value) return;
@@ -216,7 +237,7 @@ export class NativeSemLock {
 
   #isFree(): boolean {
     const word = load(this.#words, WORD);
-    return this.kind === SEMAPHORE ? word > 0 : word === 0;
+    return (word === 0) !== (this.kind === SEMAPHORE);
   }
 
   get turns(): number {
@@ -368,6 +389,7 @@ export class NativeSemLock {
     const words = this.#words;
     const owner = Atomics.load(words, WORD);
     if (owner === 0 || isAlive(owner)) return false;
+    if (!isToken(owner)) throw this.#damaged();
     if (Atomics.compareExchange(words, WORD, owner, myToken()) !== owner) return false;
     words[COUNT] = 1;
     if (this.name !== undefined) warnOfDeadOwner(this.name, owner);
@@ -403,6 +425,7 @@ export class NativeSemLock {
   /** Gives it back however often it is held. @returns for `acquireAgain` @internal */
   releaseAll(): number {
     const count = this.count();
+    if (count < 1) throw this.#damaged();
     this.#words[COUNT] = 1;
     this.release();
     return count;

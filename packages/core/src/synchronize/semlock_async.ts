@@ -32,12 +32,15 @@ interface Acquire {
   /** What `turns` was when it began to wait. */
   readonly begun: number;
   readonly resolve: (taken: boolean) => void;
+  readonly reject: (error: unknown) => void;
   timer: NodeJS.Timeout | undefined;
 }
 
+/** In the place of a member: nobody rings this thread for the lock. */
+const NOT_LISTENING = -1;
 /** Milliseconds without a ring after which it looks whether the owner has died. */
 const QUIET = 50;
-/** The same where the kernel does not tell the end of the owner. */
+/** The same from then on: a ring may not arrive, and where the kernel does not tell the end of the owner nobody does. */
 const QUIET_LONGER = 500;
 /** The longest timeout of a Node timer, in milliseconds. */
 const LONGEST = 0x7fffffff;
@@ -48,7 +51,7 @@ export class AsyncAcquires implements Waiter {
   /** In the order in which they came. */
   readonly #acquires = new Set<Acquire>();
   #place = NOT_WAITING;
-  #member = 0;
+  #member = NOT_LISTENING;
   #quiet: NodeJS.Timeout | undefined;
   #stopWatch: (() => void) | undefined;
   #soon = false;
@@ -60,17 +63,33 @@ export class AsyncAcquires implements Waiter {
   /**
    * @param timeout seconds, more than 0
    * @param resolve is told whether the lock was taken, in the very moment
+   * @param reject is told of an OSError or RuntimeError that ends the wait
    */
-  add(timeout: number, resolve: (taken: boolean) => void): void {
-    const acquire: Acquire = { begun: this.#lock.turns, resolve, timer: undefined };
+  add(timeout: number, resolve: (taken: boolean) => void, reject: (error: unknown) => void): void {
+    const acquire: Acquire = { begun: this.#lock.turns, resolve, reject, timer: undefined };
     if (timeout * 1000 <= LONGEST) {
       acquire.timer = setTimeout(() => this.#end(acquire, false), timeout * 1000);
     }
     this.#acquires.add(acquire);
     if (this.#acquires.size > 1) return;
-    this.#member = this.#lock.listen(true);
-    addWaiter(this);
-    this.#look();
+    this.#orFail(() => {
+      this.#member = this.#lock.listen(true);
+      addWaiter(this);
+      this.#look();
+    });
+  }
+
+  /** An error in the middle of the event loop is that of those who wait. */
+  #orFail(look: () => void): void {
+    try {
+      look();
+    } catch (error) {
+      const failed = [...this.#acquires];
+      this.#acquires.clear();
+      for (const { timer } of failed) clearTimeout(timer);
+      if (this.#member !== NOT_LISTENING) this.#stop();
+      for (const { reject } of failed) reject(error);
+    }
   }
 
   /** The release was this thread's own. */
@@ -85,7 +104,7 @@ export class AsyncAcquires implements Waiter {
 
   /** Takes it for those who wait, as often as it can be had. */
   check(): void {
-    if (this.#acquires.size > 0) this.#look();
+    if (this.#acquires.size > 0) this.#orFail(() => this.#look());
   }
 
   #look(): void {
@@ -108,7 +127,7 @@ export class AsyncAcquires implements Waiter {
 
   #await(): void {
     this.#rest();
-    this.#quiet = setTimeout(() => this.#lookAfter(), QUIET);
+    this.#quiet = setTimeout(() => this.#orFail(() => this.#lookAfter()), QUIET);
   }
 
   /** The first of those who wait has it. @returns whether there are more */
@@ -121,14 +140,17 @@ export class AsyncAcquires implements Waiter {
   #end(acquire: Acquire, taken: boolean): void {
     this.#acquires.delete(acquire);
     clearTimeout(acquire.timer);
-    if (this.#acquires.size === 0) {
-      this.#rest();
-      this.#lock.listen(false);
-      this.#lock.leave(this.#place);
-      this.#place = NOT_WAITING;
-      removeWaiter(this);
-    }
+    if (this.#acquires.size === 0) this.#stop();
     acquire.resolve(taken);
+  }
+
+  #stop(): void {
+    this.#rest();
+    this.#lock.listen(false);
+    this.#lock.leave(this.#place);
+    this.#place = NOT_WAITING;
+    this.#member = NOT_LISTENING;
+    removeWaiter(this);
   }
 
   /** Nothing was heard for a while. From now on the kernel tells when the owner ends. */
@@ -140,18 +162,14 @@ export class AsyncAcquires implements Waiter {
       return;
     }
     const { owner } = this.#lock;
-    if (owner === undefined) return; // the next release will ring
-    if (owner === 0)
+    if (owner === 0) {
       this.#await(); // somebody was faster, and has it now or had it already
-    else this.#watch(owner);
-  }
-
-  #watch(owner: number): void {
-    // In a worker that is being terminated the watch of an fd would end the process (posix/sockets/doorbell.ts).
-    if (!inWorker) this.#stopWatch = whenEnded(owner, () => this.#lookAfter());
-    if (this.#stopWatch === undefined) {
-      this.#quiet = setTimeout(() => this.#lookAfter(), QUIET_LONGER);
+      return;
     }
+    const look = () => this.#orFail(() => this.#lookAfter());
+    // In a worker that is being terminated the watch of an fd would end the process (posix/sockets/doorbell.ts).
+    if (owner !== undefined && !inWorker) this.#stopWatch = whenEnded(owner, look);
+    this.#quiet = setTimeout(look, QUIET_LONGER);
   }
 
   #rest(): void {

@@ -36,9 +36,12 @@ interface Waiter {
 /** @internal */
 export class WaitQueue {
   readonly #words: Int32Array;
+  readonly #damaged: () => Error;
 
-  constructor(words: Int32Array) {
+  /** @param damaged makes the error for words that cannot be */
+  constructor(words: Int32Array, damaged: () => Error) {
     this.#words = words;
+    this.#damaged = damaged;
   }
 
   /**
@@ -85,19 +88,23 @@ export class WaitQueue {
     return member === 0 ? undefined : member - 1;
   }
 
+  /** Never throws: who leaves has to come away. */
   isEmpty(): boolean {
     const words = this.#words;
-    const end = FIRST + load(words, USED) * PLACE_WORDS;
+    const used = load(words, USED);
+    const end = FIRST + (used >>> 0 > PLACES ? PLACES : used) * PLACE_WORDS;
     for (let place = FIRST; place < end; place += PLACE_WORDS) {
       if (words[place] !== 0) return false;
     }
     return true;
   }
 
-  /** The place of the one who came first, if it has lost its patience; -1 otherwise. */
+  /** The place of the one who came first, if it has lost its patience; -1 otherwise. @throws RuntimeError */
   impatient(turns: number): number {
     const words = this.#words;
-    const end = FIRST + load(words, USED) * PLACE_WORDS;
+    const used = load(words, USED);
+    if (used >>> 0 > PLACES) throw this.#damaged();
+    const end = FIRST + used * PLACE_WORDS;
     let longest = PATIENCE - 1;
     let found = -1;
     for (let place = FIRST; place < end; place += PLACE_WORDS) {

@@ -13,6 +13,7 @@ import { addWaiter, generation, removeWaiter, updateKeepAlive, type Waiter } fro
 interface Wait {
   readonly done: () => boolean;
   readonly resolve: (done: boolean) => void;
+  readonly reject: (error: unknown) => void;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -37,24 +38,36 @@ export class AsyncWaits implements Waiter {
   }
 
   /**
-   * @param done looks whether the wait is over
+   * @param done looks whether the wait is over; what it throws ends it
    * @param timeout seconds, Infinity without limit
    * @returns false when the time was over first
+   * @throws OSError or RuntimeError when this thread cannot be rung
    */
   wait(done: () => boolean, timeout: number): Promise<boolean> {
     if (this.#generation !== generation()) {
       this.#generation = generation();
       this.#waits = new Set();
     }
-    return new Promise((resolve) => {
-      const wait: Wait = { done, resolve, timer: undefined };
+    return new Promise((resolve, reject) => {
+      if (this.#waits.size === 0) this.#begin();
+      const wait: Wait = { done, resolve, reject, timer: undefined };
       this.#waits.add(wait);
-      if (this.#waits.size === 1) this.#begin();
-      if (done()) this.#end(wait, true);
-      else if (timeout * 1000 <= LONGEST) {
-        wait.timer = setTimeout(() => this.#end(wait, done()), timeout * 1000);
-      }
+      if (this.#look(wait) || timeout * 1000 > LONGEST) return;
+      wait.timer = setTimeout(() => {
+        if (!this.#look(wait)) this.#end(wait, () => resolve(false));
+      }, timeout * 1000);
     });
+  }
+
+  /** @returns whether the wait has ended */
+  #look(wait: Wait): boolean {
+    try {
+      if (!wait.done()) return false;
+      this.#end(wait, () => wait.resolve(true));
+    } catch (error) {
+      this.#end(wait, () => wait.reject(error));
+    }
+    return true;
   }
 
   /** In case that who changes what is waited for is killed before it rings, this looks now and then. */
@@ -75,9 +88,7 @@ export class AsyncWaits implements Waiter {
   }
 
   check(): void {
-    for (const wait of [...this.#waits]) {
-      if (wait.done()) this.#end(wait, true);
-    }
+    for (const wait of [...this.#waits]) this.#look(wait);
   }
 
   /** What is waited for was done by this thread itself. */
@@ -90,7 +101,7 @@ export class AsyncWaits implements Waiter {
     });
   }
 
-  #end(wait: Wait, done: boolean): void {
+  #end(wait: Wait, settle: () => void): void {
     this.#waits.delete(wait);
     clearTimeout(wait.timer);
     if (this.#waits.size === 0) {
@@ -98,6 +109,6 @@ export class AsyncWaits implements Waiter {
       this.#listen(false);
       removeWaiter(this);
     }
-    wait.resolve(done);
+    settle();
   }
 }

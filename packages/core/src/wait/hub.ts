@@ -153,9 +153,10 @@ export class MemberTable {
   /**
    * Rings the bell of a member.
    * @param own called in place of a ring to this thread itself
-   * @returns false when there is nobody
+   * @returns false when there is nobody, and where nobody can be
    */
   ring(place: number, own: () => void): boolean {
+    if (place >>> 0 >= MEMBERS) return false;
     if (hub.places.get(this.memory.address) === place) {
       own();
       return true;

@@ -113,6 +113,11 @@ export function tidOf(token: number): number {
   return token & TID_MASK;
 }
 
+/** Whether a word of shared memory can be a token at all. */
+export function isToken(word: number): boolean {
+  return word > 0 && tidOf(word) !== 0;
+}
+
 /** Whether a thread is one of this process. */
 export function isOwnThread(tid: number): boolean {
   return cSyscall(syscallNumbers[process.arch]?.tgkill ?? -1, getpid(), tid, 0) === 0;
@@ -120,7 +125,7 @@ export function isOwnThread(tid: number): boolean {
 
 /** Whether the thread still lives. One that nobody has reaped yet is dead; one of which nothing can be learned lives. */
 export function isAlive(token: number): boolean {
-  if (token === 0) return false;
+  if (!isToken(token)) return false;
   const tid = tidOf(token);
   const birth = token >>> TID_BITS;
   const found = canSeeProc() ? readStat(`/proc/${tid}/task/${tid}/stat`) : ESRCH;
