@@ -21,6 +21,7 @@ const NAMES = [
   'queue_wakeups',
   'large_arguments',
   'values',
+  'flipping',
 ];
 
 /** Runs one of them as its own program. Returns the last line that it printed, or undefined if it failed. */

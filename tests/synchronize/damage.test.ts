@@ -1,6 +1,6 @@
 /**
  * Whoever has an object can write anything into its memory. Those who use it then have an answer in time, an ordinary one
- * or the error that tells of the damage. D-117.
+ * or the error that tells of the damage. D-121.
  */
 import * as mp from 'multiprocessing';
 import type { Queue } from 'multiprocessing/queues';

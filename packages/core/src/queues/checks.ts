@@ -1,6 +1,6 @@
 /**
  * Looks at what other processes have written into a queue's memory. Whoever has the queue can write anything there; who
- * reads it must not read elsewhere, take memory for what is not there, or go round in circles.
+ * reads it must not read elsewhere, take memory for what is not there, or go round in circles. Deviations: D-121.
  */
 import { fstatSync } from 'node:fs';
 import { byNode } from '@multiprocessing/posix';

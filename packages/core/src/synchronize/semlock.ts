@@ -1,6 +1,6 @@
 /**
  * Counterpart of Modules/_multiprocessing/semaphore.c: a lock or semaphore on words in shared memory. The Python-visible
- * classes are in synchronize.ts. Deviations: D-040, D-041, D-042, D-043.
+ * classes are in synchronize.ts. Deviations: D-040, D-041, D-042, D-043, D-121.
  *
  * Who finds it free takes it by one atomic instruction and gives it back by a store. All else is for those who do
  * not; docs/locks.md describes it:
