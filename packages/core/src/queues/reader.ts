@@ -77,10 +77,11 @@ export class QueueReader {
       let taken = this.#tryTake();
       if (taken === CONTENDED) taken = await this.#takeInTurn(deadline);
       if (taken === CONTENDED) throw empty();
-      if (taken === BUSY && !(await this.#refillInTurn(deadline))) throw empty();
-      if (taken === BUSY) continue;
-      if (taken !== undefined && typeof taken !== 'symbol') return this.#unpickle(taken, false);
-      else if (!(await this.#waitForItems(deadline))) throw empty();
+      if (taken === BUSY) {
+        if (!(await this.#refillInTurn(deadline))) throw empty();
+      } else if (taken !== undefined && typeof taken !== 'symbol') {
+        return this.#unpickle(taken, false);
+      } else if (!(await this.#waitForItems(deadline))) throw empty();
       this.#hooks.checkOpen();
     }
   }
