@@ -51,7 +51,7 @@ async function useDamaged(kind: Kind, damage: (object: object) => void): Promise
 function wordsOf({ name }: Kind, size: number): number[] {
   const all = Array.from({ length: size }, (_, i) => i);
   if (size <= 240) return all;
-  const [whole, step] = name === 'Queue' ? [210, 9] : [100, 40];
+  const [whole, step] = [100, name === 'Queue' ? 12 : 40];
   return all.filter((i) => i < whole || i % step === 0 || i === TASKS_DONE || i >= size - 4);
 }
 
@@ -95,7 +95,7 @@ describe.each(kinds.filter(({ name }) => name.includes('Queue')))('$name', (kind
 /** Words that differ in what they are for: of a table, the first entry and the last. */
 function someWords(size: number): number[] {
   const all = Array.from({ length: size }, (_, i) => i);
-  return size < 30 ? all : [...all.slice(0, 14), ...all.slice(-6)];
+  return size < 12 ? all : [...all.slice(0, 9), ...all.slice(-3)];
 }
 
 /** Objects at which somebody can wait, each with what is going to be written into it. */
