@@ -47,6 +47,6 @@ export function readPlace(bytes: Uint8Array, fd: number, bodies: number): [Place
   checkOrder(position, end);
   checkOrder(end, Math.min(bodies, MOST_BYTES));
   // The file may say that it is longer than its memory.
-  const { blocks } = byNode(() => fstatSync(fd));
-  return [place, Math.min(end, position + blocks * 512)];
+  const { blocks } = byNode(() => fstatSync(fd, { bigint: true }));
+  return [place, Math.min(end, position + Number(blocks) * 512)];
 }
