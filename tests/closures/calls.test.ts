@@ -36,6 +36,9 @@ describe('refusals', () => {
     hidden() {
       return this.#hidden;
     }
+    usesHidden() {
+      return () => this.#hidden();
+    }
   }
   function Target(this: object) {
     return () => new.target;
@@ -65,6 +68,14 @@ describe('refusals', () => {
     ],
     'a direct eval': [targets.directEval(), /it uses eval, which can see every/],
     'a private method': [new Child().hidden(), /a private method cannot be sent without its class/],
+    'an instance with private members of a class that goes by name': [
+      new targets.Sealed(),
+      /its class has private members \(#value\), which only its constructor can make.*multiprocessing\.reduce/,
+    ],
+    'a function that uses private members': [
+      new Child().usesHidden(),
+      /it uses private members, which only code in its class can: send the object, or the class/,
+    ],
   };
 
   for (const [what, [value, why]] of Object.entries(captured)) {

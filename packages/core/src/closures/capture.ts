@@ -18,7 +18,8 @@ import {
   requireIn,
 } from './loaded.ts';
 import { canStop, thisOf } from './probe.ts';
-import { type FunctionSource, prefix, sourceOf } from './source.ts';
+import { type FunctionSource, sourceOf } from './source.ts';
+import { MARK, prefix } from './stand_ins.ts';
 
 /** A variable that a function uses. */
 export interface Variable {
@@ -72,6 +73,7 @@ export function capture(
     fn,
     source,
     url,
+    shown: origin?.shown,
     strict,
     line: start.line,
     column: start.column,
@@ -114,12 +116,20 @@ class Surroundings {
   }
 
   find(name: string): void {
+    if (name === MARK) return;
     if (name === `${prefix}meta`) {
       if (!this.own.includes('meta')) this.own.push('meta');
       return;
     }
     const found = findIn(this.#location, name) ?? this.#global(name);
-    if (found === undefined) return; // one that is everywhere, or a variable that has no value yet
+    if (found === undefined) {
+      // One that is everywhere, or a variable that has no value yet.
+      if (!this.#source.early.has(name) || name in globalThis) return;
+      throw new PicklingError(
+        `the name of one of its members is computed of '${name}', a variable that is kept only as long as something else` +
+          ' uses it: use it in a method, too',
+      );
+    }
     const { value } = found;
     if (isModuleVariable(name, value)) {
       this.own.push(name);

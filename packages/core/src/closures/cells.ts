@@ -4,7 +4,7 @@
  * column. A name of one or two characters has not: there the variable is one of the whole process, which only the
  * functions of the message know by name.
  */
-import { prefix } from './source.ts';
+import { prefix } from './stand_ins.ts';
 
 /** Letters that nobody writes: Canadian syllabics for the objects, Yi syllables for the variables of the process. */
 const OBJECTS = 0x1401;

@@ -7,6 +7,7 @@
  *
  *     capture.ts        what a function has of its surroundings at this moment
  *     cells.ts          variables that several functions have
+ *     class_source.ts   the source of a class
  *     code.ts           the code of a message, and how its receiver compiles it
  *     definitions.ts    what is assigned to the variables of a script
  *     importer.ts       how the receiver imports what the sender has imported
@@ -14,9 +15,13 @@
  *     loaded.ts         the modules that are loaded here, and what compilers make of them
  *     module_values.ts  which module an expression stands for
  *     pickler.ts        the pickler that writes functions by value
+ *     privates.ts       what instances have of private members
  *     probe.ts          a call that is stopped: `this`, and who shares a variable
+ *     shared_variables.ts  which functions have the same variable
  *     source_maps.ts    where a function stands in the file that people have written
  *     source.ts         the source of a function, parsed and edited
+ *     stand_ins.ts      what stands in the code for something else
+ *     stamps.ts         makes instances with private members
  *     variables.ts      scope analysis: which variables a piece of code uses
  */
 

@@ -11,8 +11,16 @@ import { carryModule } from '../process/main_module.ts';
 import { Cell, cellName, declareShort, placeInCell } from './cells.ts';
 import { allowImports, Imports } from './importer.ts';
 import { type ImportedFrom, requireOf } from './loaded.ts';
-import { ARGUMENTS, HERITAGE, NAME, prefix, THIS } from './source.ts';
 import { registerMaps, type SourceMapPart } from './source_maps.ts';
+import {
+  addStamp,
+  countPrivates,
+  member,
+  type PrivateAccess,
+  setPrivates,
+  stamp,
+} from './stamps.ts';
+import { ARGUMENTS, HERITAGE, MARK, NAME, prefix, THIS } from './stand_ins.ts';
 
 /** What `module.exports` is called among the variables of a function. @internal */
 export const EXPORTS = `${prefix}exports`;
@@ -23,6 +31,8 @@ nameExports(import.meta.url, { Cell });
 export interface Origin {
   /** A `file:` URL, a path, or nothing. */
   readonly url: string;
+  /** Where it is not as long as the original: its own URL, under which a map of its own shows the places of that. */
+  readonly shown?: string | undefined;
   /** Of its first character, counted from 0. */
   readonly line: number;
   readonly column: number;
@@ -49,6 +59,8 @@ export interface FunctionCode extends Origin {
   /** Variables that are the module's own: `meta`, `module`, `require`. */
   readonly own: readonly string[];
   readonly statics: readonly string[];
+  /** The private fields of instances, if such are in the message. */
+  readonly privates?: readonly string[] | undefined;
   readonly hasPrototype: boolean;
 }
 
@@ -65,6 +77,7 @@ interface Surroundings {
   readonly own: Readonly<Record<string, unknown>>;
   /** The setters of private static fields. */
   statics: Readonly<Record<string, (value: unknown) => void>>;
+  privates: PrivateAccess | undefined;
 }
 
 /** The functions that were made here from a message. */
@@ -139,6 +152,7 @@ export class CodeTable {
       heritage: code.extends ? values.next() : undefined,
       own: ownVariables(code),
       statics: {},
+      privates: undefined,
     };
     const maker = compile(code)(surroundings);
     let i = 0;
@@ -148,12 +162,44 @@ export class CodeTable {
     const fn = maker.make();
     keepName(fn, code.name);
     origins.set(fn, code);
+    if (surroundings.privates !== undefined)
+      addStamp(fn, {
+        ...surroundings.privates,
+        extends: code.extends,
+        fields: code.privates ?? [],
+      });
     if (code.global !== undefined) remember(fn, code.global);
     values.made(fn);
     for (; i < code.variables.length; i++) maker.set[i]?.(values.next());
     for (const name of code.statics) surroundings.statics[name]?.(values.next());
     if (code.hasPrototype) restorePrototype(fn, values.next(), values.next());
     return fn;
+  }
+
+  /** Gives an object the private members of its classes; makes it, if it is not there. */
+  stamp(object: object | undefined, classes: readonly AnyFunction[]): object {
+    return stamp(object, classes);
+  }
+
+  /** A function that only its class can make. @throws UnpicklingError */
+  member(cls: AnyFunction, object: unknown, name: string): AnyFunction {
+    const fn = member(cls, object, name);
+    if (typeof fn !== 'function')
+      throw new UnpicklingError(`the message has no class with a ${name}`);
+    return fn as AnyFunction;
+  }
+
+  /** Sets its private fields. @throws UnpicklingError */
+  setPrivates(
+    object: object,
+    classes: readonly AnyFunction[],
+    count: number,
+    next: () => unknown,
+  ): void {
+    if (count === 0) return;
+    if (count !== countPrivates(classes))
+      throw new UnpicklingError('the message has not what the private fields of its classes are');
+    setPrivates(object, classes, next);
   }
 
   #cell(index: number): Cell {
@@ -253,6 +299,10 @@ function compile(code: FunctionCode): (surroundings: Surroundings) => Maker {
     code.statics.length > 0
       ? `const ${prefix}statics = (all) => { ${prefix}.statics = all; };`
       : '',
+    text.includes(MARK) || code.privates !== undefined ? `let ${MARK};` : '',
+    code.privates === undefined
+      ? ''
+      : `const ${prefix}privates = (get, set) => { ${prefix}.privates = { get, set, mark: (value) => { ${MARK} = value; } }; };`,
     `return { set: [${setters.join(', ')}], make: () => `,
     isMember ? '({' : `({ [${NAME}]: (`,
   ].join(' ');
@@ -285,15 +335,15 @@ function onlyMember(literal: object): AnyFunction {
 }
 
 function script(head: string, text: string, tail: string, origin: Origin): Script {
-  const { url, line, column } = origin;
+  const { url, shown = url, line, column } = origin;
   const whole = head + text + tail;
-  const key = `${url}:${line}:${column}\n${whole}`;
+  const key = `${shown}:${line}:${column}\n${whole}`;
   let known = scripts.get(key);
   if (known === undefined) {
     const { Script, constants } = process.getBuiltinModule('node:vm');
     if (/\bimport\b/.test(text)) allowImports();
     known = new Script(whole, {
-      filename: url || 'evaluated',
+      filename: shown || 'evaluated',
       lineOffset: line,
       columnOffset: column - head.length,
       importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,

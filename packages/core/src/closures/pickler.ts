@@ -5,21 +5,25 @@
 import { types } from 'node:util';
 import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction, Name } from '../base/names.ts';
+import { type ClassRules, privateRefusal, reducers } from '../pickle/classes.ts';
 import * as code from '../pickle/codes.ts';
-import { locateFunction, privateFields } from '../pickle/function_inspector.ts';
+import { reduceSymbol } from '../pickle/codes.ts';
+import { locateFunction, type PrivateState, privateState } from '../pickle/function_inspector.ts';
 import { publicError } from '../pickle/message.ts';
 import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
 import { describe, findName, isBuiltin } from '../pickle/qualname.ts';
 import { isMainModule } from '../process/main_module.ts';
 import { type Captured, capture, type Variable } from './capture.ts';
-import { firstFree, placeInCell } from './cells.ts';
+import { placeInCell } from './cells.ts';
 import type { FunctionCode, Table } from './code.ts';
 import { rememberedImport, rememberImport } from './importer.ts';
 import { isOfMain } from './imports.ts';
 import { builtinModule, type ImportedFrom, requiredAs } from './loaded.ts';
-import { canStop, isShared } from './probe.ts';
-import { ARGUMENTS, render } from './source.ts';
-import { mapsOf, type Placed } from './source_maps.ts';
+import { fieldsOf, hasOwnState, kinOf, type Member, memberOf, privatesOf } from './privates.ts';
+import { sharedVariables } from './shared_variables.ts';
+import { render } from './source.ts';
+import { hasMap, mapsOf, type Placed } from './source_maps.ts';
+import { ARGUMENTS } from './stand_ins.ts';
 
 /** What of a function is in the message besides its variables. */
 interface Parts {
@@ -29,12 +33,31 @@ interface Parts {
   readonly prototype: readonly [own: Record<string, unknown>, parent: unknown] | undefined;
 }
 
+const unnamed: ClassRules = { byName: false, privates: false };
+const withPrivates: ClassRules = { byName: false, privates: true };
+
+type Found = ReturnType<typeof findName>;
+
+/** Of an instance: its classes from the first on that has private members, and the values of its private fields. */
+interface Stamps extends Pick<PrivateState, 'fields'> {
+  readonly classes: readonly AnyFunction[];
+}
+
 /** @internal */
 export class ClosurePickler extends Pickler {
   readonly #mainByName: boolean;
   #parts: Parts[] = [];
   #imports: ImportedFrom[] = [];
-  #heritage = new Set<AnyFunction>();
+  readonly #heritage = new Set<AnyFunction>();
+  /** The classes of which instances with private members were met, each with one of them. */
+  #stamped = new Map<AnyFunction, object>();
+  /** Prototypes of which the class was met. */
+  readonly #classes = new Set<object>();
+  /** Those of them of which objects have no private members that could go by value. */
+  readonly #ordinary = new Set<object>();
+  /** Of the others, their classes from the first on that has private members. */
+  readonly #declaring = new Map<object, readonly AnyFunction[]>();
+  readonly #found = new Map<AnyFunction, Found>();
 
   /** @param mainByName whether the receiver imports the main module, so that its exports have names there */
   constructor(mainByName: boolean) {
@@ -44,21 +67,25 @@ export class ClosurePickler extends Pickler {
 
   /** The table of code of what was pickled last, as JSON; undefined if everything in it has a name. */
   takeTable(): string | undefined {
-    const [parts, imports] = [this.#parts, this.#imports];
+    const [parts, imports, stamped] = [this.#parts, this.#imports, this.#stamped];
     this.#forget();
     if (parts.length === 0 && imports.length === 0) return undefined;
     const placed: Placed[] = [];
-    const functions = tableOf(parts, placed);
+    const functions = tableOf(parts, stamped, placed);
     return JSON.stringify({ functions, imports, maps: mapsOf(placed) } satisfies Table);
   }
 
-  protected override get namedClasses(): boolean {
-    return false;
+  protected override classRules(proto: object | null): ClassRules {
+    return proto !== null && this.#declaring.has(proto) ? withPrivates : unnamed;
   }
 
   protected override clear(): void {
     super.clear();
-    this.#heritage = new Set();
+    this.#heritage.clear();
+    this.#classes.clear();
+    this.#declaring.clear();
+    this.#ordinary.clear();
+    this.#found.clear();
   }
 
   protected override publicError(error: unknown): unknown {
@@ -69,6 +96,7 @@ export class ClosurePickler extends Pickler {
   #forget(): void {
     this.#parts = [];
     this.#imports = [];
+    this.#stamped = new Map();
   }
 
   /** Writes a function or module that the receiver imports as a module of this program has. */
@@ -89,12 +117,99 @@ export class ClosurePickler extends Pickler {
     return this.#imported(value);
   }
 
-  protected override unbound(fn: AnyFunction): void {
+  protected override other(value: object, proto: object | null): void {
+    if (proto === null || this.#ordinary.has(proto) || hasReducer(value, proto)) {
+      super.other(value, proto);
+      return;
+    }
+    if (this.#classFirst(value, proto)) return;
+    const stamps = this.#stampsOf(value, proto);
+    if (stamps !== undefined) this.#stampedObject(value, proto, stamps);
+    else super.other(value, proto);
+  }
+
+  /** Writes the class of an object before it, since that may have the object. @returns whether it is written by that */
+  #classFirst(value: object, proto: object): boolean {
+    if (this.#classes.has(proto)) return false;
+    this.#classes.add(proto);
+    const { cls } = this.refusing(() => kinOf(value, proto));
+    if (cls === undefined || this.isWritten(cls) || this.#goesByName(cls)) return false;
+    this.byte(code.AFTER);
+    this.function(cls);
+    return this.reference(value);
+  }
+
+  /** What an instance of classes that go by value has of private members, if it has any. @throws Refusal unless all can be sent */
+  #stampsOf(value: object, proto: object): Stamps | undefined {
+    const classes = this.#declaringOf(value, proto);
+    if (classes === null) {
+      this.#ordinary.add(proto);
+      return undefined;
+    }
+    const state = privateState(value);
+    if (state.names.length === 0) return undefined; // it was not made by its constructor
+    return this.refusing(() => {
+      const named = classes.find((cls) => privatesOf(cls) !== undefined && this.#goesByName(cls));
+      if (named !== undefined) throw privateRefusal(named, state.names);
+      // What says itself what its state is, sets its private fields by that.
+      return { classes, fields: hasOwnState(value) ? [] : fieldsOf(state, classes) };
+    });
+  }
+
+  #declaringOf(value: object, proto: object): readonly AnyFunction[] | null {
+    const known = this.#declaring.get(proto);
+    if (known !== undefined) return known;
+    const all = kinOf(value, proto).suspects;
+    // Where all go by name, nothing of them need be parsed.
+    const byValue = all.filter((cls) => !this.#goesByName(cls));
+    if (!byValue.some((cls) => privatesOf(cls) !== undefined)) return null;
+    const classes = all.slice(all.findIndex((cls) => privatesOf(cls) !== undefined));
+    this.#declaring.set(proto, classes);
+    return classes;
+  }
+
+  #stampedObject(value: object, proto: object, { classes, fields }: Stamps): void {
+    this.byte(code.STAMPED);
+    this.varint(classes.length);
+    for (const cls of classes) {
+      if (!this.#stamped.has(cls)) this.#stamped.set(cls, value);
+      this.function(cls);
+    }
+    super.other(value, proto);
+    this.varint(fields.length);
+    for (const [name, field] of fields) this.part(` → private "${name}"`, field);
+  }
+
+  #find(fn: AnyFunction): Found {
+    const found = this.#found.get(fn) ?? this.refusing(() => findName(fn));
+    this.#found.set(fn, found);
+    return found;
+  }
+
+  /** The name by which the receiver finds a function, if it does. */
+  #nameThere(fn: AnyFunction): Name | undefined {
+    const found = this.#find(fn);
+    if (!('module' in found) || isMade(fn, found)) return undefined;
+    return this.#mainByName || !isMainModule(found.module) ? found : undefined;
+  }
+
+  #goesByName(cls: AnyFunction): boolean {
+    const from = rememberedImport(cls);
+    if (from !== undefined && (this.#mainByName || !isOfMain(from))) return true;
+    return this.#nameThere(cls) !== undefined;
+  }
+
+  protected override unbound(fn: AnyFunction, self?: unknown): void {
     if (this.#imported(fn)) return;
-    const found = this.refusing(() => findName(fn));
-    const isMade = 'module' in found && found.module === 'globalThis' && !isBuiltin(fn);
-    if ('module' in found && !isMade && (this.#mainByName || !isMainModule(found.module))) {
-      this.global(fn, found);
+    const name = this.#nameThere(fn);
+    if (name !== undefined) {
+      this.global(fn, name);
+      return;
+    }
+    const found = this.#find(fn);
+    const member = this.refusing(() => saying(fn, () => memberOf(fn, self, this.#stamped)));
+    if (member !== undefined) {
+      this.#member(fn, member);
       return;
     }
     const captured = this.refusing(() => capturing(fn, found, this.#mainByName));
@@ -106,7 +221,22 @@ export class ClosurePickler extends Pickler {
       this.function(fn);
       return;
     }
-    this.#byValue(captured, 'module' in found && !isMade ? found : undefined);
+    this.#byValue(captured, 'module' in found && !isMade(fn, found) ? found : undefined);
+  }
+
+  /** A function that is made by its class. */
+  #member(fn: AnyFunction, { cls, object, name }: Member): void {
+    const extra = Object.keys(fn);
+    const symbols = enumerableSymbols(fn);
+    if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
+    if (extra.length > 0) this.byte(code.PROPERTIES);
+    this.byte(code.MEMBER);
+    this.function(cls);
+    this.part(' → this', object);
+    this.string(name);
+    this.add(fn);
+    if (extra.length > 0) this.properties(fn as unknown as Record<string, unknown>, extra);
+    this.symbolProperties(fn, symbols);
   }
 
   #byValue(captured: Captured, global: Name | undefined): void {
@@ -115,7 +245,7 @@ export class ClosurePickler extends Pickler {
     const symbols = enumerableSymbols(fn);
     if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
     if (extra.length > 0) this.byte(code.PROPERTIES);
-    const statics = source.staticPrivates.length > 0 ? privateFields(fn) : undefined;
+    const statics = source.staticPrivates.length > 0 ? new Map(privateState(fn).fields) : undefined;
     const prototype = prototypeOf(captured);
     const index =
       this.#parts.push({ captured, global, statics: source.staticPrivates, prototype }) - 1;
@@ -145,13 +275,26 @@ export class ClosurePickler extends Pickler {
   }
 }
 
-function capturing(
-  fn: AnyFunction,
-  found: ReturnType<typeof findName>,
-  mainByName: boolean,
-): Captured {
+/** Whether a class or an object says itself how it is pickled. */
+function hasReducer(value: object, proto: object): boolean {
+  return reducers.has(proto) || typeof Reflect.get(value, reduceSymbol) === 'function';
+}
+
+/** Whether it is a global that the program has made, which the receiver does not have. */
+function isMade(fn: AnyFunction, { module }: Name): boolean {
+  return module === 'globalThis' && !isBuiltin(fn);
+}
+
+function capturing(fn: AnyFunction, found: Found, mainByName: boolean): Captured {
+  return saying(fn, () =>
+    capture(fn, 'location' in found ? found.location : located(fn), mainByName),
+  );
+}
+
+/** Says of which function a refusal is. */
+function saying<T>(fn: AnyFunction, decide: () => T): T {
   try {
-    return capture(fn, 'location' in found ? found.location : located(fn), mainByName);
+    return decide();
   } catch (error) {
     if (!(error instanceof PicklingError)) throw error;
     throw new PicklingError(`${describe(fn)} cannot be sent: ${error.message}`, { cause: error });
@@ -221,10 +364,15 @@ function isKept(prototype: object, key: string, source: Captured['source']): boo
 }
 
 /** The table of all functions of a message. @param placed is told where they stand */
-function tableOf(parts: readonly Parts[], placed: Placed[]): FunctionCode[] {
+function tableOf(
+  parts: readonly Parts[],
+  stamped: ReadonlyMap<AnyFunction, object>,
+  placed: Placed[],
+): FunctionCode[] {
   const cells = sharedVariables(parts.map(({ captured }) => captured));
   return parts.map(({ captured, global, statics, prototype }, i) => {
     const { fn, source, url, line, column, strict, variables, imports, own } = captured;
+    const mapped = captured.shown ?? url;
     const names = variables.map(({ name }) => name);
     const early = names.filter((name) => source.early.has(name));
     const shared = cells[i] as Record<string, number>;
@@ -232,11 +380,15 @@ function tableOf(parts: readonly Parts[], placed: Placed[]): FunctionCode[] {
       if (name in shared) return placeInCell(name, shared[name] as number);
       return name === 'arguments' ? ARGUMENTS : undefined;
     };
-    const { text, moves } = render(source, renamed);
-    placed.push({ url, line, column, text: source.text, moves });
+    const privates = stamped.has(fn) ? source.privates : undefined;
+    const { text, moves } = render(source, renamed, privates !== undefined);
+    const isMoved = moves.length > 0 && hasMap(mapped);
+    const shown = isMoved ? `${url}#${line}:${column}` : captured.shown;
+    placed.push({ url: mapped, shown: shown ?? url, line, column, text: source.text, moves });
     return {
       text,
       url,
+      shown,
       line,
       column,
       strict,
@@ -250,67 +402,8 @@ function tableOf(parts: readonly Parts[], placed: Placed[]): FunctionCode[] {
       own,
       imports,
       statics,
+      privates,
       hasPrototype: prototype !== undefined,
     };
   });
-}
-
-/**
- * Finds the variables that several functions have, and that one of them assigns to.
- * @returns for each function the numbers of these, by name
- */
-function sharedVariables(functions: readonly Captured[]): Record<string, number>[] {
-  const cells = functions.map((): Record<string, number> => ({}));
-  const users = new Map<string, { index: number; variable: Variable }[]>();
-  for (const [index, { variables }] of functions.entries()) {
-    for (const variable of variables) {
-      if (variable.scope === undefined) continue;
-      const key = `${variable.scope}\n${variable.name}`;
-      const all = users.get(key) ?? [];
-      users.set(key, all);
-      all.push({ index, variable });
-    }
-  }
-  let count = firstFree(functions.map(({ source }) => source.text));
-  for (const all of users.values()) {
-    const { name } = (all[0] as { variable: Variable }).variable;
-    const assigns = ({ index }: { index: number }) =>
-      functions[index]?.source.assigned.has(name) ?? false;
-    if (all.length < 2 || !all.some(assigns)) continue;
-    for (const group of sameVariables(all, functions)) {
-      if (group.length < 2 || !group.some(assigns)) continue;
-      for (const { index } of group) (cells[index] as Record<string, number>)[name] = count;
-      count++;
-    }
-  }
-  return cells;
-}
-
-type User = { index: number; variable: Variable };
-
-/** Of those whose variable might be the same, which have the same. */
-function sameVariables(all: readonly User[], functions: readonly Captured[]): User[][] {
-  const groups: User[][] = [];
-  for (const user of all) {
-    const group = groups.find((group) => isSame(group, user, functions));
-    if (group === undefined) groups.push([user]);
-    else group.push(user);
-  }
-  return groups;
-}
-
-function isSame(group: readonly User[], user: User, functions: readonly Captured[]): boolean {
-  const [first] = group as [User];
-  const { variable } = user;
-  if (!Object.is(first.variable.value, variable.value)) return false;
-  if (variable.unique) return true;
-  const other = functions[user.index] as Captured;
-  const stoppable = group.find(({ index }) => canStop((functions[index] as Captured).source));
-  if (stoppable !== undefined) {
-    const { fn, source } = functions[stoppable.index] as Captured;
-    return isShared(fn, source, other.fn, variable.name);
-  }
-  const { fn } = functions[first.index] as Captured;
-  // Neither of two generator functions can be looked into: with the same value at the same place they count as one.
-  return !canStop(other.source) || isShared(other.fn, other.source, fn, variable.name);
 }

@@ -18,11 +18,13 @@ interface Held {
   value?: unknown;
 }
 
-/** An argument that has whatever is asked of it, so that no default value is evaluated. */
-const anything: unknown = new Proxy(() => {}, {
+/** An argument that has whatever is asked of it, so that no default value is evaluated. @internal */
+export const anything: unknown = new Proxy(() => {}, {
   get: (_target, property) => {
-    if (property === Symbol.iterator)
-      return () => ({ next: () => ({ done: false, value: anything }) });
+    if (property === Symbol.iterator) {
+      let left = 100;
+      return () => ({ next: () => ({ done: left-- === 0, value: anything }) });
+    }
     if (property === Symbol.toPrimitive) return () => 0;
     return anything;
   },

@@ -7,41 +7,20 @@ import { byNode } from '@multiprocessing/posix';
 import type { Node, Options } from 'acorn';
 import { PicklingError } from '../base/errors.ts';
 import { require } from '../base/require.ts';
+import { classEdits, heritageOf, membersOf, stampEdits } from './class_source.ts';
+import { blank, type Edit, META, NAME, THIS } from './stand_ins.ts';
 import {
   type Any,
-  hasRun,
   type Reference,
   type Surroundings,
   surroundingsOf,
   surroundingsOfClass,
 } from './variables.ts';
 
-/** What variables are called in the code that is sent. @internal */
-export const prefix = '__mp_';
-/**
- * What stands for something in the code is as long as that, so that what follows keeps its place: an error tells the column.
- * @internal
- */
-export const THIS = 'ꓔhis';
-/** @internal */
-export const ARGUMENTS = `${prefix}args`;
-const META = `${prefix}meta`;
-
-/** @internal */
-export const HERITAGE = 'ꓧ';
-/** The name of a member whose name was computed. @internal */
-export const NAME = 'ꓠ';
-const STATICS = `${prefix}statics`;
-interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
-
 /** A function's or class's source, parsed. @internal */
 export interface FunctionSource {
   readonly text: string;
-  /** Where V8 says that it begins: of a function with a name or a keyword, at its parameters. */
+  /** Where V8 says that it begins: of a function with a name or a keyword, or a class's constructor, at its parameters. */
   readonly start: number;
   readonly isClass: boolean;
   /** Whether calling it does not run it. */
@@ -69,8 +48,18 @@ export interface FunctionSource {
   readonly hasComputed: boolean;
   /** Private static fields. */
   readonly staticPrivates: readonly string[];
+  /** Whether it uses private members of the class around it, outside of which its code is none. */
+  readonly usesPrivates: boolean;
+  /** Where in the text the functions begin that fields of instances are given. */
+  readonly fieldFunctions: ReadonlyMap<string, number>;
+  /** The texts of the private methods of instances. */
+  readonly privateMethods: ReadonlyMap<string, string>;
+  /** Private fields of instances, in their order; undefined if those have no private members. */
+  readonly privates: readonly string[] | undefined;
   readonly references: readonly Reference[];
   readonly edits: readonly Edit[];
+  /** What else is needed for private members of instances. */
+  readonly stampEdits: readonly Edit[];
 }
 
 type Parse = (text: string, options: Options) => Node;
@@ -86,6 +75,7 @@ export function parse(text: string, sourceType: 'module' | 'script' = 'module'):
     allowAwaitOutsideFunction: true,
     allowReturnOutsideFunction: true,
     allowSuperOutsideMethod: true,
+    checkPrivateFields: false,
   };
   return parser(text, options) as Any;
 }
@@ -142,11 +132,13 @@ function analyse(text: string): FunctionSource {
     early: new Set(early?.references.map(({ name }) => name)),
     members: membersUsed(text, references),
     exported: exportsUsed(text, references),
+    usesPrivates: code.privates || !!early?.privates,
     usesMeta: metas.length > 0,
     extends: isClass && heritageOf(node) !== undefined,
     ...membersOf(isClass ? node : undefined, text, offset),
     references,
     edits: [...edits, ...metas].map(moved),
+    stampEdits: isClass ? stampEdits(node, `${' '.repeat(offset)}${text}`).map(moved) : [],
   };
 }
 
@@ -180,7 +172,12 @@ function parseFunction(text: string): { node: Any; offset: number; isMember: boo
 }
 
 function startOf(node: Any, own: Any, isMember: boolean, text: string, offset: number): number {
-  if (/^(Class|Arrow)/.test(own.type)) return 0;
+  if (own.type === 'ClassExpression') {
+    const { body } = own.body as unknown as { body: Any[] };
+    const maker = body.find(({ kind }) => kind === 'constructor')?.value as unknown as Any;
+    return maker === undefined ? 0 : maker.start - offset;
+  }
+  if (own.type === 'ArrowFunctionExpression') return 0;
   const { key, computed } = node as unknown as { key?: Any; computed?: boolean };
   const name = (isMember ? key : own.id) as unknown as Any | null | undefined;
   const end = name ? name.end - offset : 0;
@@ -205,75 +202,6 @@ function memberEdits(node: Any, isMember: boolean, text: string, offset: number)
   const close = text.indexOf(']', end - offset);
   const room = blank(text.slice(open + 1, close)).slice(NAME.length);
   return [{ start: open + offset, end: close + 1 + offset, text: `[${NAME}${room}]` }];
-}
-
-function heritageOf(node: Any): Any | undefined {
-  const heritage = node.superClass as unknown as (Any & { value?: unknown }) | null;
-  return heritage === null || (heritage.type === 'Literal' && heritage.value === null)
-    ? undefined
-    : heritage;
-}
-
-/** So much room, with the same lines. */
-const blank = (text: string) => text.replace(/[^\n]/g, ' ');
-
-/** What it extends is a value by now; static fields and blocks have run, and what they have left is sent. */
-function classEdits(node: Any, text: string, offset: number): Edit[] {
-  const edits: Edit[] = [];
-  const heritage = heritageOf(node);
-  if (heritage !== undefined) {
-    // With the parentheses that may stand around it.
-    const { start } = node.body as unknown as Any;
-    const word = text.lastIndexOf('extends', heritage.start - offset);
-    const place = { start: word + offset, end: start };
-    edits.push({ ...place, text: instead(`extends ${HERITAGE} `, place) });
-  }
-  function instead(code: string, { start, end }: { start: number; end: number }): string {
-    return code + blank(text.slice(start - offset, end - offset)).slice(code.length);
-  }
-  const { body, end } = node.body as unknown as { body: Any[]; end: number };
-  const privates: string[] = [];
-  for (const member of body.filter(hasRun)) {
-    const key = member.key as unknown as (Any & { name: string }) | undefined;
-    if (key?.type !== 'PrivateIdentifier') {
-      edits.push({ start: member.start, end: member.end, text: instead('', member) });
-      continue;
-    }
-    privates.push(key.name);
-    edits.push({
-      start: member.start,
-      end: member.end,
-      text: instead(`static #${key.name};`, member),
-    });
-  }
-  if (privates.length > 0) {
-    const setters = privates.map(
-      (name) => `"#${name}": (${prefix}value) => { this.#${name} = ${prefix}value; }`,
-    );
-    const block = `static { ${STATICS}({ ${setters.join(', ')} }); }`;
-    edits.push({ start: end - 1, end: end - 1, text: block });
-  }
-  return edits;
-}
-
-function membersOf(node: Any | undefined, text: string, offset: number) {
-  const classMembers = new Map<string, string>();
-  const staticPrivates: string[] = [];
-  let hasComputed = false;
-  const { body = [] } = (node?.body ?? {}) as unknown as { body?: Any[] };
-  for (const member of body) {
-    const key = member.key as unknown as (Any & { name?: string; value?: unknown }) | undefined;
-    if (key?.type === 'PrivateIdentifier') {
-      if (hasRun(member)) staticPrivates.push(`#${key.name}`);
-      continue;
-    }
-    if (member.type !== 'MethodDefinition' || key === undefined) continue;
-    if (member.computed) hasComputed = true;
-    const name = key.name ?? String(key.value);
-    const own = text.slice(member.start - offset, member.end - offset).replace(/^static\s+/, '');
-    classMembers.set(member.static ? `static ${name}` : name, own);
-  }
-  return { classMembers, staticPrivates, hasComputed };
 }
 
 /** `v.a` and `v.b` and nothing else of v: then only these are needed of a module. */
@@ -323,13 +251,15 @@ interface Rendered {
 /**
  * The source as it is sent.
  * @param renamed what stands for a variable; undefined for its own name
+ * @param stamped whether it is a class of which instances with private members are sent
  * @internal
  */
 export function render(
   source: FunctionSource,
   renamed: (name: string) => string | undefined,
+  stamped = false,
 ): Rendered {
-  const edits = [...source.edits];
+  const edits = [...source.edits, ...(stamped ? source.stampEdits : [])];
   for (const { name, start, end, kind } of source.references) {
     // What is left out with a static field needs no other name.
     if (edits.some((edit) => edit.start <= start && edit.end >= end && edit.end > edit.start))
@@ -344,7 +274,8 @@ export function render(
           : text;
     edits.push({ start, end, text: whole.padEnd(end - start) });
   }
-  edits.sort((a, b) => b.start - a.start);
+  // What is put before something else stays before it.
+  edits.sort((a, b) => b.start - a.start || b.end - a.end);
   let { text } = source;
   for (const edit of edits) text = text.slice(0, edit.start) + edit.text + text.slice(edit.end);
   const moves = edits

@@ -14,7 +14,10 @@ export interface SourceMapPart {
 
 /** A function in a script, and what has become of its text. @internal */
 export interface Placed {
+  /** Whose map shows where it stands. */
   readonly url: string;
+  /** The URL under which the receiver has its part of the map. */
+  readonly shown: string;
   /** Of its first character, counted from 0. */
   readonly line: number;
   readonly column: number;
@@ -40,22 +43,26 @@ function isEnabled(): boolean {
   return (process as { sourceMapsEnabled?: boolean }).sourceMapsEnabled === true;
 }
 
+/** Whether Node shows errors of a script by a source map. @internal */
+export function hasMap(url: string): boolean {
+  return isEnabled() && url !== '' && nodeModule().findSourceMap(url) !== undefined;
+}
+
 /** The parts of source maps that are about functions, by the URLs of their scripts; undefined if there are none. @internal */
 export function mapsOf(functions: readonly Placed[]): Record<string, SourceMapPart> | undefined {
   if (!isEnabled()) return undefined;
   const maps: Record<string, SourceMapPart> = {};
-  for (const url of new Set(functions.map((each) => each.url))) {
-    const map = url === '' ? undefined : nodeModule().findSourceMap(url);
+  for (const shown of new Set(functions.map((each) => each.shown))) {
+    const all = functions.filter((each) => each.shown === shown);
+    const { url } = all[0] as Placed;
+    const map = hasMap(url) ? nodeModule().findSourceMap(url) : undefined;
     if (map === undefined) continue;
     let whole = decoded.get(map);
     if (whole === undefined) {
       whole = decode(map.payload);
       decoded.set(map, whole);
     }
-    maps[url] = part(
-      whole,
-      functions.filter((each) => each.url === url),
-    );
+    maps[shown] = part(whole, all);
   }
   return Object.keys(maps).length === 0 ? undefined : maps;
 }

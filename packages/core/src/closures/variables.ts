@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly metas: (readonly [start: number, end: number])[];
   newTarget: boolean;
   super: boolean;
+  /** Whether a private name is used that no class in the code declares. */
+  privates: boolean;
 }
 
 /** What belongs to the code itself at some place in it. */
@@ -79,8 +81,10 @@ export function surroundingsOfClass(node: Node): ClassSurroundings {
   const code = new Visitor();
   for (const member of body.body) {
     if (member.computed && !hasRun(member))
-      early.visit(member.key as Any, scope, { this: false, super: false });
-    if (!hasRun(member)) code.member(member, scope);
+      early.inside(node as Any, () =>
+        early.visit(member.key as Any, scope, { this: false, super: false }),
+      );
+    if (!hasRun(member)) code.inside(node as Any, () => code.member(member, scope));
   }
   return { early: early.found, code: code.found };
 }
@@ -90,10 +94,22 @@ export function hasRun(member: { type: string; static?: unknown }): boolean {
   return member.type === 'StaticBlock' || (member.type === 'PropertyDefinition' && !!member.static);
 }
 
+function isPrivate(node: unknown): node is { name: string } {
+  return (node as { type?: string } | null | undefined)?.type === 'PrivateIdentifier';
+}
+
 const FUNCTIONS = /^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/;
 
 class Visitor {
-  readonly found: Surroundings = { references: [], metas: [], newTarget: false, super: false };
+  readonly found: Surroundings = {
+    references: [],
+    metas: [],
+    newTarget: false,
+    super: false,
+    privates: false,
+  };
+  /** The private names of the classes around the place. */
+  #privates: ReadonlySet<string> = new Set();
 
   visit(node: Any | null | undefined, scope: Scope, own: Own): void {
     if (node === null || node === undefined) return;
@@ -104,6 +120,10 @@ class Visitor {
     switch (node.type) {
       case 'Identifier':
         this.reference(node, scope);
+        return;
+      case 'PrivateIdentifier':
+        if (!this.#privates.has((node as unknown as { name: string }).name))
+          this.found.privates = true;
         return;
       case 'ThisExpression':
         if (!own.this) this.add(node, 'this', 'plain', false);
@@ -133,7 +153,8 @@ class Visitor {
         return;
       case 'MemberExpression':
         this.visit(node.object as unknown as Any, scope, own);
-        if (node.computed) this.visit(node.property as unknown as Any, scope, own);
+        if (node.computed || isPrivate(node.property))
+          this.visit(node.property as unknown as Any, scope, own);
         return;
       case 'CallExpression':
         this.called(node.callee as unknown as Any, scope, own);
@@ -219,10 +240,22 @@ class Visitor {
     const id = node.id as { name: string } | null | undefined;
     if (id) scope.names.add(id.name);
     this.visit(node.superClass as Any, scope, own);
-    for (const member of (node.body as unknown as { body: Any[] }).body) {
-      if (member.computed) this.visit(member.key as Any, scope, own);
-      this.member(member, scope);
-    }
+    this.inside(node, () => {
+      for (const member of (node.body as unknown as { body: Any[] }).body) {
+        if (member.computed) this.visit(member.key as Any, scope, own);
+        this.member(member, scope);
+      }
+    });
+  }
+
+  /** Visits what has the private names of a class. */
+  inside(node: Any, visit: () => void): void {
+    const before = this.#privates;
+    const { body } = node.body as unknown as { body: Any[] };
+    const own = body.flatMap(({ key }) => (isPrivate(key) ? [(key as { name: string }).name] : []));
+    this.#privates = new Set([...before, ...own]);
+    visit();
+    this.#privates = before;
   }
 
   /** The value of a class's member, or a static block. */

@@ -6,7 +6,7 @@ import { types } from 'node:util';
 import { PicklingError, typeError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
-import { privateMembers } from './function_inspector.ts';
+import { privateState } from './function_inspector.ts';
 import { describe, isBuiltin, nameOf } from './qualname.ts';
 import { intrinsicOf, isObjectPrototype } from './realms.ts';
 
@@ -68,13 +68,20 @@ export function isPlainInstance(proto: object): boolean {
   return plainInstances.has(proto);
 }
 
+/** What a pickler asks of the class of an instance. @internal */
+export interface ClassRules {
+  /** Whether the class has to have a name. */
+  readonly byName: boolean;
+  /** Whether the pickler itself sees to private members. */
+  readonly privates: boolean;
+}
+
 /**
  * The class of an ordinary instance.
- * @param byName whether the class has to have a name
  * @throws PicklingError if its state is not all in its properties
  * @internal
  */
-export function instanceClass(value: object, proto: object, byName = true): AnyFunction {
+export function instanceClass(value: object, proto: object, rules: ClassRules): AnyFunction {
   const known = plainInstances.get(proto);
   if (known !== undefined) return known;
   const cls = classOf(value, proto);
@@ -87,8 +94,8 @@ export function instanceClass(value: object, proto: object, byName = true): AnyF
     if (typeof ancestor !== 'function' || isEventEmitter(ancestor)) continue;
     if (isBuiltin(ancestor)) throw cannotSend(cls, 'it belongs to this process');
   }
-  checkClass(cls, value, byName);
-  plainInstances.set(proto, cls);
+  checkClass(cls, value, rules);
+  if (!rules.privates) plainInstances.set(proto, cls);
   return cls;
 }
 
@@ -99,7 +106,7 @@ export function instanceClass(value: object, proto: object, byName = true): AnyF
 export function derivedClass(
   value: object,
   proto: object | null,
-  byName = true,
+  rules: ClassRules,
 ): AnyFunction | undefined {
   if (proto === null || intrinsicOf(proto) !== undefined) return undefined;
   const native: unknown = proto.constructor;
@@ -108,26 +115,29 @@ export function derivedClass(
     const parent = Object.getPrototypeOf(proto) as object | null;
     const named = (globalThis as Record<string, unknown>)[native.name];
     if (named === native || typeof named === 'function' || parent === null) return undefined;
-    return types.isNativeError(value) ? derivedClass(value, parent, byName) : undefined;
+    return types.isNativeError(value) ? derivedClass(value, parent, rules) : undefined;
   }
   let cls = derived.get(proto);
   if (cls === undefined) {
     cls = classOf(value, proto);
-    checkClass(cls, value, byName);
-    derived.set(proto, cls);
+    checkClass(cls, value, rules);
+    if (!rules.privates) derived.set(proto, cls);
   }
   return cls;
 }
 
-function checkClass(cls: AnyFunction, value: object, byName: boolean): void {
+function checkClass(cls: AnyFunction, value: object, { byName, privates }: ClassRules): void {
   if (byName) nameOf(cls);
-  const hidden = privateMembers(value);
-  if (hidden.length > 0) {
-    throw cannotSend(
-      cls,
-      `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
-    );
-  }
+  const hidden = privates ? [] : privateState(value).names;
+  if (hidden.length > 0) throw privateRefusal(cls, hidden);
+}
+
+/** @param hidden the names of the private members @internal */
+export function privateRefusal(cls: AnyFunction, hidden: readonly string[]): PicklingError {
+  return cannotSend(
+    cls,
+    `its class has private members (${hidden.join(', ')}), which only its constructor can make`,
+  );
 }
 
 function classOf(value: object, proto: object): AnyFunction {
@@ -149,6 +159,7 @@ function cannotSend(cls: AnyFunction, why: string): PicklingError {
   );
 }
 
-function isEventEmitter(cls: AnyFunction): boolean {
+/** @internal */
+export function isEventEmitter(cls: unknown): boolean {
   return cls === process.getBuiltinModule('node:events');
 }

@@ -119,6 +119,10 @@ export const CLOSURE = 0xcb;
 export const AFTER = 0xcc;
 /** index in the table of imports */
 export const IMPORTED = 0xcd;
+/** count, classes, the object, then count, the values of its private fields */
+export const STAMPED = 0xce;
+/** a class, an object of it or undefined, the name of the member that is the function */
+export const MEMBER = 0xcf;
 
 /** What ERROR's second byte says. @internal */
 export const errorParts = ['message', 'stack', 'cause', 'errors', 'name'] as const;

@@ -132,6 +132,8 @@ function withScripts<T>(ask: (call: Call) => T): T {
 /** The variables' names and values are copied into the holder by a function that runs beside them. */
 const copyScopes =
   'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = Array.from(this, (scope) => scope.object) }';
+const copyMethods =
+  'function () { globalThis[Symbol.for("multiprocessing.inspect")].result = Array.from(this, (method) => method.value) }';
 const copyArguments =
   'function (...all) { globalThis[Symbol.for("multiprocessing.inspect")].result = all }';
 
@@ -199,12 +201,7 @@ export function boundParts(
     const args = internal('[[BoundArgs]]');
     if (target?.objectId === undefined || args === undefined) return undefined;
     const self = internal('[[BoundThis]]') ?? {};
-    call('Runtime.callFunctionOn', {
-      objectId: target.objectId,
-      functionDeclaration: copyArguments,
-      arguments: [target, self, args].map(asArgument),
-      silent: true,
-    });
+    copyAll(call, target.objectId, [target, self, args]);
     const [realTarget, realSelf, realArgs] = holder.result as [AnyFunction, unknown, unknown[]];
     return { target: realTarget, self: realSelf, args: Array.from(realArgs) };
   });
@@ -227,30 +224,58 @@ export function functionsNamed(name: string): AnyFunction[] {
   });
 }
 
-/** The names of an object's private members (`#x`); methods come as one entry. @internal */
-export function privateMembers(object: object): string[] {
-  return withSession(object, (call, _holder, objectId) => {
-    const { privateProperties = [], internalProperties = [] } = properties(call, objectId);
+/** What an object has of private members (`#x`). @internal */
+export interface PrivateState {
+  /** The names of all, methods as one entry. */
+  readonly names: readonly string[];
+  /** The fields: those of what its class extends come first, and may have the same names. */
+  readonly fields: readonly (readonly [name: string, value: unknown])[];
+}
+
+/** The private members of an object. @internal */
+export function privateState(object: object): PrivateState {
+  return withSession(object, (call, holder, objectId) => {
+    const { privateProperties = [], internalProperties = [] } = call<Properties>(
+      'Runtime.getProperties',
+      { objectId, ownProperties: true, nonIndexedPropertiesOnly: true },
+    );
     const names = privateProperties.map((p) => p.name);
-    if (internalProperties.some((p) => p.name === '[[PrivateMethods]]'))
-      names.push('private methods');
-    return names;
+    if (internalProperties.some(isPrivateMethods)) names.push('private methods');
+    const fields = privateProperties.filter((p) => p.value !== undefined);
+    if (fields.length === 0) return { names, fields: [] };
+    copyAll(
+      call,
+      objectId,
+      fields.map((p) => p.value as Remote),
+    );
+    const values = holder.result as unknown[];
+    return { names, fields: fields.map(({ name }, i) => [name, values[i]] as const) };
   });
 }
 
-/** The values of an object's private fields. @internal */
-export function privateFields(object: object): ReadonlyMap<string, unknown> {
+const isPrivateMethods = ({ name }: Property) => name === '[[PrivateMethods]]';
+
+/** The private methods of an object. @internal */
+export function privateMethods(object: object): readonly AnyFunction[] {
   return withSession(object, (call, holder, objectId) => {
-    const { privateProperties = [] } = properties(call, objectId);
-    const fields = privateProperties.filter((p) => p.value !== undefined);
+    const list = properties(call, objectId).internalProperties?.find(isPrivateMethods)?.value;
+    if (list?.objectId === undefined) return [];
     call('Runtime.callFunctionOn', {
-      objectId,
-      functionDeclaration: copyArguments,
-      arguments: fields.map((p) => asArgument(p.value as Remote)),
+      objectId: list.objectId,
+      functionDeclaration: copyMethods,
       silent: true,
     });
-    const values = holder.result as unknown[];
-    return new Map(fields.map(({ name }, i) => [name, values[i]]));
+    return (holder.result ?? []) as AnyFunction[];
+  });
+}
+
+/** Puts values into the holder. @param objectId of any object of the realm */
+function copyAll(call: Call, objectId: string, values: readonly Remote[]): void {
+  call('Runtime.callFunctionOn', {
+    objectId,
+    functionDeclaration: copyArguments,
+    arguments: values.map(asArgument),
+    silent: true,
   });
 }
 

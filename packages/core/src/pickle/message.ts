@@ -120,19 +120,20 @@ export abstract class PickleMessage extends PickleWriter {
 
   abstract value(value: unknown): void;
 
+  private indexOf(value: object): number | undefined {
+    if (this.map !== undefined) return this.map.get(value);
+    for (let i = 0; i < this.count; i++) if (this.list[i] === value) return i;
+    return undefined;
+  }
+
+  /** Whether an object has been written before. */
+  protected isWritten(value: object): boolean {
+    return this.indexOf(value) !== undefined;
+  }
+
   /** Writes a reference if the object has been written before. */
   protected reference(value: object): boolean {
-    let index: number | undefined;
-    if (this.map !== undefined) {
-      index = this.map.get(value);
-    } else {
-      for (let i = 0; i < this.count; i++) {
-        if (this.list[i] === value) {
-          index = i;
-          break;
-        }
-      }
-    }
+    const index = this.indexOf(value);
     if (index === undefined) return false;
     this.flags |= code.HAS_REFS;
     this.byte(code.REF);

@@ -9,6 +9,7 @@ import { types } from 'node:util';
 import { type AnyFunction, type Name, rememberedName } from '../base/names.ts';
 import { isLaunching } from '../process/spawning.ts';
 import {
+  type ClassRules,
   derivedClass,
   instanceClass,
   isPlainInstance,
@@ -29,6 +30,8 @@ import type { Shape } from './shapes.ts';
 
 /** From this length on an array's extra properties are asked for at the inspector, which lists no elements. */
 const longArray = 20_000;
+const named: ClassRules = { byName: true, privates: false };
+
 /** Pickles one object at a time. @internal */
 export class Pickler extends PickleMessage {
   private reducing: Set<object> | undefined;
@@ -227,7 +230,7 @@ export class Pickler extends PickleMessage {
   }
 
   /** Everything but plain objects and plain arrays. */
-  private other(value: object, proto: object | null): void {
+  protected other(value: object, proto: object | null): void {
     const reducer = proto === null ? undefined : reducers.get(proto);
     if (reducer !== undefined) {
       this.reduced(value, reducer(value));
@@ -243,7 +246,7 @@ export class Pickler extends PickleMessage {
     } else if (Array.isArray(value)) {
       this.array(
         value,
-        this.refusing(() => derivedClass(value, proto, this.namedClasses)),
+        this.refusing(() => derivedClass(value, proto, this.classRules(proto))),
       );
     } else if (proto !== null && intrinsicOf(proto) === 'Object' && proto !== Object.prototype) {
       this.plain(value as Record<string, unknown>); // of another realm
@@ -269,7 +272,7 @@ export class Pickler extends PickleMessage {
   }
 
   private instance(value: object, proto: object): void {
-    const cls = this.refusing(() => instanceClass(value, proto, this.namedClasses));
+    const cls = this.refusing(() => instanceClass(value, proto, this.classRules(proto)));
     const hooks = value as { [getStateSymbol]?: unknown; [setStateSymbol]?: unknown };
     const getState = hooks[getStateSymbol];
     if (typeof getState === 'function' || typeof hooks[setStateSymbol] === 'function') {
@@ -300,7 +303,7 @@ export class Pickler extends PickleMessage {
     if (symbols.length > 0) this.byte(code.SYMBOL_PROPERTIES);
     if (extra.length > 0) this.byte(code.PROPERTIES);
     if (proto !== null && !kind.prototypes.includes(proto))
-      this.subclass(this.refusing(() => derivedClass(value, proto, this.namedClasses)));
+      this.subclass(this.refusing(() => derivedClass(value, proto, this.classRules(proto))));
     this.refusing(() => kind.write(this, value));
     if (extra.length > 0) this.properties(value as Record<string, unknown>, extra);
     this.symbolProperties(value, symbols);
@@ -333,7 +336,8 @@ export class Pickler extends PickleMessage {
     if (state !== undefined) this.value(state);
   }
 
-  protected function(fn: AnyFunction): void {
+  /** @param self what it is bound to, if that is so */
+  protected function(fn: AnyFunction, self?: unknown): void {
     if (this.reference(fn)) return;
     const name = knownName(fn);
     if (name === undefined && types.isProxy(fn))
@@ -342,18 +346,18 @@ export class Pickler extends PickleMessage {
       const parts = boundParts(fn);
       if (parts !== undefined) {
         this.byte(code.BOUND);
-        this.function(parts.target);
+        this.function(parts.target, parts.self);
         this.value(parts.self);
         this.elements(parts.args);
         this.add(fn);
         return;
       }
     }
-    this.unbound(fn);
+    this.unbound(fn, self);
   }
 
   /** A function that is not a bound one: its name. */
-  protected unbound(fn: AnyFunction): void {
+  protected unbound(fn: AnyFunction, _self?: unknown): void {
     this.global(
       fn,
       this.refusing(() => nameOf(fn)),
@@ -365,9 +369,9 @@ export class Pickler extends PickleMessage {
     return false;
   }
 
-  /** Whether a class has to have a name, for its instances to be sent. */
-  protected get namedClasses(): boolean {
-    return true;
+  /** What is asked of the class of an instance with a prototype, for it to be sent. */
+  protected classRules(_proto: object | null): ClassRules {
+    return named;
   }
 
   private bigint(value: bigint): void {

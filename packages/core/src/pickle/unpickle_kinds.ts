@@ -3,8 +3,16 @@
  */
 import { types } from 'node:util';
 import type { UnpicklingError } from '../base/errors.ts';
+import type { AnyFunction } from '../base/names.ts';
 import * as code from './codes.ts';
 import { setLength } from './properties.ts';
+
+/** What the object that comes next is to be. @internal */
+export interface Pending {
+  readonly proto: object;
+  /** The classes whose private members it gets. */
+  readonly classes: readonly AnyFunction[] | undefined;
+}
 
 /** What the unpickler offers to the readers. */
 export interface Source {
@@ -16,8 +24,8 @@ export interface Source {
   string(): string;
   bytes(): Uint8Array<ArrayBuffer>;
   value(): unknown;
-  add<T extends object>(object: T, proto?: object): T;
-  takeProto(): object | undefined;
+  add<T extends object>(object: T, pending?: Pending): T;
+  takePending(): Pending | undefined;
   damaged(how: string): UnpicklingError;
 }
 
@@ -50,11 +58,11 @@ export const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
   [
     code.BOXED,
     (source) => {
-      const proto = source.takeProto();
+      const pending = source.takePending();
       const primitive = source.value();
       if (typeof primitive === 'object' && primitive !== null)
         throw source.damaged('boxes an object');
-      return source.add(Object(primitive) as object, proto);
+      return source.add(Object(primitive) as object, pending);
     },
   ],
   [
@@ -113,8 +121,8 @@ function readBigInt(source: Source): bigint {
 }
 
 function readRegExp(source: Source): RegExp {
-  const proto = source.takeProto();
-  const regexp = source.add(new RegExp(source.string(), source.string()), proto);
+  const pending = source.takePending();
+  const regexp = source.add(new RegExp(source.string(), source.string()), pending);
   regexp.lastIndex = Number(source.value());
   return regexp;
 }
@@ -127,29 +135,29 @@ function viewClass(source: Source): NonNullable<(typeof code.viewClasses)[number
 }
 
 function readView(source: Source): ArrayBufferView {
-  const proto = source.takeProto();
+  const pending = source.takePending();
   const cls = viewClass(source);
   const buffer = source.value();
   if (!types.isArrayBuffer(buffer)) throw source.damaged('has a typed array without a buffer');
-  return source.add(new cls(buffer), proto);
+  return source.add(new cls(buffer), pending);
 }
 
 function readSharedBuffer(source: Source): ArrayBuffer {
-  const proto = source.takeProto();
+  const pending = source.takePending();
   const { buffer } = Object(source.value()) as { buffer?: unknown };
   if (!types.isArrayBuffer(buffer)) throw source.damaged('has shared memory without a buffer');
-  return source.add(buffer, proto);
+  return source.add(buffer, pending);
 }
 
 function readSharedView(source: Source): ArrayBufferView {
-  const proto = source.takeProto();
+  const pending = source.takePending();
   const kind = source.byte();
   const cls = code.viewClasses[kind];
   const [buffer, offset, size] = [source.value(), Number(source.value()), Number(source.value())];
   if (!types.isArrayBuffer(buffer)) throw source.damaged('has a typed array without a buffer');
-  if (kind === code.BUFFER_KIND) return source.add(Buffer.from(buffer, offset, size), proto);
+  if (kind === code.BUFFER_KIND) return source.add(Buffer.from(buffer, offset, size), pending);
   if (cls === undefined) throw source.damaged('has a typed array of an unknown class');
-  return source.add(new cls(buffer, offset, size / (cls.BYTES_PER_ELEMENT ?? 1)), proto);
+  return source.add(new cls(buffer, offset, size / (cls.BYTES_PER_ELEMENT ?? 1)), pending);
 }
 
 function readSymbol(source: Source): symbol {

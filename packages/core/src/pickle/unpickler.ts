@@ -16,13 +16,23 @@ import { ANYBODY, checkNames, type Rules } from './permissions.ts';
 import { setProperty } from './properties.ts';
 import { isBuiltin } from './qualname.ts';
 import { PickleReader } from './reader.ts';
-import { readers } from './unpickle_kinds.ts';
+import { type Pending, readers } from './unpickle_kinds.ts';
 
 /** Makes the functions of a message that travel by value (closures/code.ts). @internal */
 export interface FunctionMaker {
   make(index: number, values: { next(): unknown; made(fn: AnyFunction): void }): AnyFunction;
   /** What is imported as the sender has imported it. */
   imported(index: number): unknown;
+  /** Gives an object the private members of its classes; makes it, if it is undefined. */
+  stamp(object: object | undefined, classes: readonly AnyFunction[]): object;
+  /** A function that its class has made, and only that can make. */
+  member(cls: AnyFunction, object: unknown, name: string): AnyFunction;
+  setPrivates(
+    object: object,
+    classes: readonly AnyFunction[],
+    count: number,
+    next: () => unknown,
+  ): void;
 }
 
 const NO_CODE =
@@ -39,11 +49,13 @@ export class Unpickler extends PickleReader {
   /** The functions and classes that the message needs. */
   readonly names: readonly Name[];
   private readonly refs: unknown[] | undefined;
-  private proto: object | undefined;
+  private pending: Pending | undefined;
   private readonly functions: FunctionMaker | undefined;
   private readonly rules: Rules;
   private readonly length: number;
   private guard: MessageGuard | undefined;
+  /** The classes whose private members the object gets that comes next. */
+  private stamping: readonly AnyFunction[] | undefined;
 
   /**
    * @param message the bytes, from their beginning
@@ -109,17 +121,20 @@ export class Unpickler extends PickleReader {
   }
 
   /** Numbers an object, and gives it the class that was read before it. */
-  add<T extends object>(object: T, proto = this.takeProto()): T {
-    if (proto !== undefined) Object.setPrototypeOf(object, proto);
+  add<T extends object>(object: T, pending = this.takePending()): T {
+    if (pending !== undefined) {
+      Object.setPrototypeOf(object, pending.proto);
+      if (pending.classes !== undefined) this.functions?.stamp(object, pending.classes);
+    }
     if (this.refs !== undefined) this.refs.push(object);
     return object;
   }
 
-  /** The prototype for the object that comes next. */
-  takeProto(): object | undefined {
-    const { proto } = this;
-    if (proto !== undefined) this.proto = undefined;
-    return proto;
+  /** What the object that comes next is to be: for a reader that reads others before it has that. */
+  takePending(): Pending | undefined {
+    const { pending } = this;
+    if (pending !== undefined) this.pending = undefined;
+    return pending;
   }
 
   value(): unknown {
@@ -186,6 +201,10 @@ export class Unpickler extends PickleReader {
         return this.properties(this.ownObject());
       case code.CLOSURE:
         return this.closure();
+      case code.STAMPED:
+        return this.stamped();
+      case code.MEMBER:
+        return this.member();
       case code.IMPORTED:
         return this.imported();
       case code.AFTER:
@@ -211,7 +230,7 @@ export class Unpickler extends PickleReader {
     const { keys, template } = shape;
     this.announce(keys.length);
     const object: Record<string, unknown> = { ...template };
-    if (this.refs !== undefined || this.proto !== undefined) this.add(object);
+    if (this.refs !== undefined || this.pending !== undefined) this.add(object);
     if (template === undefined) return this.fill(object, keys);
     for (let i = 0; i < keys.length; i++) object[keys[i] as string] = this.value();
     return object;
@@ -302,14 +321,37 @@ export class Unpickler extends PickleReader {
   }
 
   private instance(): object {
-    return Object.create(this.prototypeOfClass()) as object;
+    const classes = this.takeStamps();
+    const proto = this.prototypeOfClass();
+    if (classes !== undefined && this.functions !== undefined)
+      return this.functions.stamp(undefined, classes);
+    return Object.create(proto) as object;
+  }
+
+  private stamped(): unknown {
+    if (this.functions === undefined) throw new UnpicklingError(NO_CODE);
+    const classes: AnyFunction[] = [];
+    const count = this.count();
+    for (let i = 0; i < count; i++) classes.push(this.function());
+    if (count === 0) throw this.damaged('has private members of no class');
+    this.stamping = classes;
+    const object = this.objectValue();
+    if (this.stamping === classes) throw this.damaged('has private members of no object');
+    this.functions.setPrivates(object, classes, this.count(), () => this.value());
+    return object;
+  }
+
+  private takeStamps(): readonly AnyFunction[] | undefined {
+    const classes = this.stamping;
+    if (classes !== undefined) this.stamping = undefined;
+    return classes;
   }
 
   private derived(): unknown {
-    const proto = this.prototypeOfClass();
-    this.proto = proto;
+    const classes = this.takeStamps();
+    this.pending = { proto: this.prototypeOfClass(), classes };
     const value = this.objectValue();
-    if (this.proto !== undefined) throw this.damaged('names a class for something that has none');
+    if (this.pending !== undefined) throw this.damaged('names a class for something that has none');
     return value;
   }
 
@@ -353,6 +395,12 @@ export class Unpickler extends PickleReader {
         this.add(fn);
       },
     });
+  }
+
+  private member(): AnyFunction {
+    if (this.functions === undefined) throw new UnpicklingError(NO_CODE);
+    const cls = this.function();
+    return this.add(this.functions.member(cls, this.value(), String(this.value())));
   }
 
   private imported(): unknown {
