@@ -130,6 +130,10 @@ function tellError(error: unknown): void {
 function whyNotServable(): string | undefined {
   try {
     noSignalOnChange(REPORT); // from here on it learns by itself that nobody is left
+  } catch (error) {
+    return String(error); // it would be killed once the report is read
+  }
+  try {
     const { available, reason } = forkAvailable();
     if (!available) return reason;
     receive(SOCKET, 1, false);
