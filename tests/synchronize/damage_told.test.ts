@@ -103,6 +103,7 @@ const queues: Case<Queue>[] = [
   ['a record of less than nothing', () => withFirst(mp.Queue()), set({ [RING]: -8 }), get],
   ['a record of no kind', () => withFirst(mp.Queue()), set({ [RING + 1]: 9 }), get],
   ['an overflow that is not there', () => mp.Queue(), setPuts(3, 2 ** 30), put],
+  ['an overflow that ends within a record', () => mp.Queue(), setPuts(3, 13), put],
   [
     'more tasks done than put',
     () => withFirst(mp.JoinableQueue()),

@@ -327,6 +327,7 @@ export class QueueChannel {
     const begin = fields[base + OVER_HEAD] as number;
     const tail = fields[base + OVER_TAIL] as number;
     checkOrder(begin, Math.min(tail, MOST_BYTES));
+    if ((tail - begin) % RECORD_HEAD !== 0) throw damaged('Queue');
     const chunk = Buffer.allocUnsafeSlow(Math.min(tail - begin, RING_BYTES / 2));
     readOverflow(this.#fd, begin, chunk);
     const words = new Int32Array(chunk.buffer);
