@@ -17,7 +17,7 @@ import {
   childrenOf,
   done,
   type Holdings,
-  holdingsOf,
+  holdingsAtRest,
   limitTime,
   printSeed,
   randomFrom,
@@ -174,9 +174,9 @@ async function main(): Promise<void> {
   let before: Holdings | undefined;
   for (let i = 0; i < rounds; i += EACH) {
     await playBatch(i, Math.min(EACH, rounds - i), random);
-    if (i === 2 * EACH) before = holdingsOf(process.pid);
+    if (i === 2 * EACH) before = await holdingsAtRest();
   }
-  const flat = before && checkFlat('this process', before, holdingsOf(process.pid));
+  const flat = before && checkFlat('this process', before, await holdingsAtRest());
   check(childrenOf(process.pid).length <= 2, 'children are left'); // the servers
   const ends = Object.entries(total).sort(([, a], [, b]) => b - a);
   done(

@@ -127,6 +127,18 @@ export function holdingsOf(pid: number): Holdings {
   };
 }
 
+/** The same of this process once the finalizers of what is garbage have run, which V8 has run in turns of their own. */
+export async function holdingsAtRest(): Promise<Holdings> {
+  let last = holdingsOf(process.pid);
+  for (let same = 0; same < 5; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const now = holdingsOf(process.pid);
+    same = now.fds < last.fds ? 0 : same + 1;
+    last = now;
+  }
+  return last;
+}
+
 const MB = 2 ** 20;
 /** V8 makes the young generation as large as it likes to, three times 16 MB. */
 const MEMORY_SLACK = 64 * MB;
