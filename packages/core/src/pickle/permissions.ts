@@ -237,7 +237,7 @@ export function sizeOfCall(fn: AnyFunction, args: readonly unknown[]): number {
  * @internal
  */
 export function copyLimit(length: number): number {
-  return 65_536 + 16 * length;
+  return 65_536 + 4 * length;
 }
 
 /** Whether an object is one that a name leads to, so that a message may not put anything on it. @internal */
