@@ -183,6 +183,7 @@ describe('calls of the language’s own', () => {
     ['Date of something that converts itself', Date, [{ valueOf: identity }]],
     ["Array of another realm's namespace", Array, [vm.runInNewContext('Math')]],
     ['Array of a namespace', Array, [Intl]],
+    ['Array of what becomes a function', Array, [new Remade([identity, [Math.max]])]],
   ])('%s is not', (_, fn, args) => {
     expect(() => ForkingPickler.dumps(new Remade([fn, args]))).toThrow(
       /the reduce method of a 'Remade' object returns '[\w.]+', which a message may not call/,

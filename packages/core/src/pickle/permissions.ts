@@ -11,6 +11,7 @@
 import { types } from 'node:util';
 import { PicklingError, UnpicklingError } from '../base/errors.ts';
 import { type AnyFunction, type Name, rememberedName, SHARED_FDS } from '../base/names.ts';
+import { reduceSymbol } from './codes.ts';
 import { knownName } from './known_names.ts';
 import type { ModuleList } from './module_list.ts';
 import { LIBRARY } from './modules.ts';
@@ -194,13 +195,22 @@ function isAlive(value: unknown): boolean {
   );
 }
 
+function reducesItself(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
+  return reduceSymbol in value;
+}
+
 function calledSo(fn: AnyFunction): string {
   return knownName(fn)?.qualname ?? String(fn.name);
 }
 
 /** Before a call is written, which a reduce method asks for. @throws PicklingError @internal */
 export function checkWrittenCall(fn: AnyFunction, args: readonly unknown[], by: string): void {
-  const why = whyNotCalled(fn, args);
+  // What reduces itself may become a function for who reads it: as such it is asked for.
+  const why = whyNotCalled(
+    fn,
+    args.map((arg) => (reducesItself(arg) ? reducesItself : arg)),
+  );
   if (why === undefined) return;
   throw new PicklingError(
     `the reduce method of ${by} returns '${calledSo(fn)}', which a message may not call: ${why}; return a function that your` +
