@@ -14,6 +14,7 @@ import type {
   RLock,
   Semaphore,
 } from 'multiprocessing/synchronize';
+import type { Insides as InsidesOfAny, NativeLock } from '../../tests/support/damage.ts';
 
 export type Shared =
   | { kind: 'Lock'; object: Lock }
@@ -51,22 +52,8 @@ export function makeObject(ctx: Context, index: number): Shared {
   return (MAKERS[index % MAKERS.length] as (typeof MAKERS)[number])(ctx);
 }
 
-interface Memory {
-  buffer: ArrayBuffer;
-}
-
-interface NativeLock {
-  state: { memory: Memory; members: Memory };
-}
-
-/** What objects hold inside, by which their memory is found. */
-interface Insides {
-  _semlock?: NativeLock;
-  _lock?: { _semlock: NativeLock };
-  _waits?: { state?: { memory: Memory } };
-  _phases?: { state: { memory: Memory } };
-  _memory?: Memory;
-  _channel?: { memory: Memory; putLock: NativeLock; getLock: NativeLock };
+/** Values and arrays with a lock have these. */
+interface Insides extends InsidesOfAny {
   getLock?: () => { _semlock: NativeLock };
   getObj?: () => unknown;
 }

@@ -12,12 +12,12 @@ interface Memory {
   buffer: ArrayBuffer;
 }
 
-interface NativeLock {
-  state: { memory: Memory };
+export interface NativeLock {
+  state: { memory: Memory; members: Memory };
 }
 
 /** What objects hold inside, by which their memory is found. */
-interface Insides {
+export interface Insides {
   _semlock?: NativeLock;
   _lock?: { _semlock: NativeLock };
   _waits?: { state?: { memory: Memory } };

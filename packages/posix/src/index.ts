@@ -163,6 +163,7 @@ export {
   connectStream,
   connectStreamSync,
   listenStream,
+  type Peer,
   peerCredentials,
   socketName,
 } from './sockets/stream_socket.ts';

@@ -13,6 +13,7 @@
  *     state.ts          what exists once per process, however many copies of this library there are
  *     temp_dir.ts       where temporary files go: `mkdtemp` of tempfile.py
  *     trace.ts          events in a process's life, for `multiprocessing trace`
+ *     users.ts          whose processes and files are trusted
  *     wait_fds.ts       `wait` of multiprocessing/connection.py: several fds at once
  */
 export * from './arguments.ts';

@@ -9,6 +9,7 @@ import {
   connectStreamSync,
   onReady,
   POLLIN,
+  peerCredentials,
   setTimeout,
   unixAddress,
 } from '@multiprocessing/posix';
@@ -22,7 +23,7 @@ import {
 import { currentProcess } from '../base/process_table.ts';
 import { recvfdsSync } from '../fds/send_fds.ts';
 import { clientHandshake, type Handshake } from './authentication.ts';
-import { canBeOfFamily, peerOf } from './family.ts';
+import { canBeOfFamily } from './family.ts';
 import { Exchange, exchangeSync } from './handshake.ts';
 
 /** How long this process waits for an owner that does not answer, in seconds: it may be computing. */
@@ -59,7 +60,7 @@ export function placeOf(name: string): Place {
 }
 
 function* ask(socket: number, key: number): Handshake {
-  const owner = peerOf(socket);
+  const owner = peerCredentials(socket);
   if (!canBeOfFamily(owner)) {
     throw new UnpicklingError(
       `this fd is offered by a process of the user ${owner.uid}, which is not of this program: it is not fetched`,

@@ -20,7 +20,9 @@ import {
   now,
   OSError,
   orClose,
+  type Peer,
   POLLIN,
+  peerCredentials,
   replaceByNeverReady,
   StreamWatch,
   sendmsg,
@@ -38,7 +40,7 @@ import { sendfdsSync } from '../fds/send_fds.ts';
 import { setFdSharer } from '../pickle/session.ts';
 import { debug, info } from '../util/logging.ts';
 import { type Handshake, listenerHandshake } from './authentication.ts';
-import { canBeOfFamily, type Peer, peerOf } from './family.ts';
+import { canBeOfFamily } from './family.ts';
 import {
   fetchedAlready,
   fetchFd,
@@ -153,6 +155,7 @@ export function stop(timeout?: number): void;
 export function stop(): void {
   sharer.listening?.close();
   sharer.listening = undefined;
+  sharer.restsUntil = 0;
   for (const fd of sharer.fds.values()) close(fd);
   sharer.fds.clear();
   for (const visit of sharer.visits) end(visit);
@@ -267,7 +270,7 @@ function listenInWorker(fd: number): Pick<Listening, 'open' | 'close'> {
 
 /** Looks first at who it is. */
 function letIn(fd: number): void {
-  const peer = orClose(fd, () => peerOf(fd));
+  const peer = orClose(fd, () => peerCredentials(fd));
   if (canBeOfFamily(peer)) {
     visit(fd, peer);
     return;

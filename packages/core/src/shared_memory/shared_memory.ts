@@ -32,6 +32,7 @@ import { checkOptions } from '../base/arguments.ts';
 import { NotImplementedError, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
+import { isTrustedUser } from '../base/users.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
 import { _resourceTracker } from './resource_tracker.ts';
 
@@ -225,8 +226,7 @@ function attachSegment(name: string, anyOwner: boolean): Made {
 
 /** @throws OSError EPERM */
 function checkOwner(name: string, { uid }: Segment): void {
-  if (uid === 0n || Number(uid) === process.geteuid?.() || Number(uid) === process.getuid?.())
-    return;
+  if (isTrustedUser(Number(uid))) return;
   const detail = `/dev/shm/${bare(name)} is a segment of the user ${uid}: attach to it with anyOwner: true if that one is to be trusted`;
   throw osError(constants.errno.EPERM, 'shm_open', detail);
 }

@@ -68,8 +68,14 @@ export function socketName(fd: number): SocketAddress {
   return readAddress(buffers);
 }
 
-/** The process at the other end of a Unix socket, as it was when it connected, or began to listen. @throws OSError */
-export function peerCredentials(fd: number): { pid: number; uid: number } {
+/** Who is at the other end of a Unix socket. */
+export interface Peer {
+  readonly pid: number;
+  readonly uid: number;
+}
+
+/** As it was when it connected, or began to listen. @throws OSError */
+export function peerCredentials(fd: number): Peer {
   const credentials = Buffer.alloc(12); // struct ucred
   const size = sizeOf(credentials);
   cGetsockopt(fd, platform.SOL_SOCKET, SO_PEERCRED, credentials, size);
