@@ -15,7 +15,7 @@ const CHILDREN = 6;
 type Line = readonly string[];
 
 /** The logs of all node processes that a program has started. A forked child goes on with the log of its parent. */
-async function logsOf(method: 'forkserver' | 'fork', target: string): Promise<Line[][]> {
+async function logsOf(method: 'forkserver' | 'fork' | 'spawn', target: string): Promise<Line[][]> {
   const directory = scratchFile('logs');
   mkdirSync(directory);
   const { stderr, stdout } = await runProgram('starts', [method, String(CHILDREN), target], {
@@ -67,3 +67,25 @@ test.skipIf(!forkAvailable().available).each([
     expect(all.filter((name, i) => all.indexOf(name) !== i)).toEqual([]);
   },
 );
+
+// A child with nothing but its parent's code cache: what its parent could practise is in there (popen/spawn/code_cache.ts).
+test('no spawned child compiles what reads a message', async () => {
+  const logs = await logsOf('spawn', 'empty');
+  const children = logs.map(compiledBySpawned).filter((names) => names.includes('spawnMain'));
+  expect(children.length).toBe(CHILDREN);
+  const reading =
+    /^(loadsFromParent|loadWith|Unpickler|PickleReader|value|object|reduce|global|takePending)$/;
+  for (const names of children) {
+    expect(names).toContain('readProcess'); // that log says what is compiled
+    expect(names.filter((name) => reading.test(name))).toEqual([]);
+  }
+});
+
+function compiledBySpawned(log: readonly Line[]): string[] {
+  const ids = log
+    .filter(([kind, , path]) => kind === 'script-details' && path?.endsWith('/bundle.cjs'))
+    .map(([, id]) => id);
+  return log
+    .filter(([kind, what, id]) => kind === 'function' && what === 'interpreter' && ids.includes(id))
+    .map((line) => line[7] ?? '');
+}

@@ -18,7 +18,7 @@ import type { LaunchOptions } from '../base/launch_options.ts';
 import { startNode } from '../base/start_node.ts';
 import { dieWith, openAgain, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { codeCacheFd } from '../spawn/code_cache.ts';
-import { DATA, flagsOfSpawned, getExecutable, pickleForChild } from '../spawn/spawn.ts';
+import { DATA, flagsOfSpawned, getExecutable, pickleForChild, practise } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
 
 /** How a child knows that it is one. Behind it stand the number of passed fds, and the fd of the code cache. */
@@ -57,7 +57,7 @@ export class Popen extends popen_fork.Popen {
     const fds = [childR, childW, data, guard, ...passed];
     const flags = flagsOfSpawned();
     const args = [entryPath('spawn_main'), FLAG, String(passed.length)];
-    const codeCache = codeCacheFd();
+    const codeCache = codeCacheFd(practise);
     if (codeCache !== undefined) {
       args.push(String(FIRST_PASSED_FD + fds.push(codeCache) - 1));
     }

@@ -14,13 +14,15 @@ const cache = processWide('codeCache', () => ({ fd: undefined as number | undefi
 /**
  * The fd of a file in memory with the code cache, made at the first call; undefined where there is none to make. V8
  * refuses a cache that does not fit it.
+ * @param practise does what children do, as far as this process can: what V8 has compiled is in the cache
  * @internal
  */
-export function codeCacheFd(): number | undefined {
+export function codeCacheFd(practise: () => void): number | undefined {
   if (cache.fd !== undefined) return cache.fd;
   const script = loadedBundle()?.script;
   if (script === undefined || process.platform !== 'linux') return undefined;
   try {
+    practise();
     const data = script.createCachedData();
     const length = new Uint8Array(BigUint64Array.of(BigInt(data.length)).buffer);
     cache.fd = sealedCopy('multiprocessing-code', [length, data]);
