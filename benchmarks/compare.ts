@@ -46,6 +46,7 @@ const rows: Record<string, Row> = {
   'start to exit, forkserver': { program: 'client', words: ['measure', 'forkserver'], count: 25 },
   'start to exit, spawn': { program: 'client', words: ['measure', 'spawn'], count: 5 },
   'start to exit, fork': { program: 'client', words: ['measure', 'fork'], count: 25, flags: FORK },
+  'start to exit, inline closure': { program: 'closures', words: ['closure'], count: 25 },
   'Lock, acquire and release': { program: 'synchronize', words: ['pair', 'Lock'], count: 2e6 },
   'RLock, acquire and release': { program: 'synchronize', words: ['pair', 'RLock'], count: 2e6 },
   'two events, there and back': { program: 'synchronize', words: ['pingpong'], count: 30_000 },

@@ -68,11 +68,13 @@ export class HookMarks {
   #init(id: number, type: string, trigger: number, resource: object): void {
     if (!this.#marked.has(executionAsyncResource())) return;
     this.#marked.add(resource);
-    if (this.#stage === 'lasting' || PASSIVE.test(type)) return;
-    if (HANDLE.test(type)) {
+    if (this.#stage === 'lasting') return;
+    if (type === 'PROMISE') {
+      if (trigger !== executionAsyncId()) this.#pending.set(id, resource);
+    } else if (HANDLE.test(type)) {
       if (this.#stage === 'watching') this.#last();
       else this.#handles.push({ type, resource });
-    } else if (type !== 'PROMISE' || trigger !== executionAsyncId()) {
+    } else if (!PASSIVE.test(type)) {
       this.#pending.set(id, resource);
     }
   }

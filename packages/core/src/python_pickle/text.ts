@@ -4,7 +4,7 @@
  */
 import { UnpicklingError } from '../base/errors.ts';
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+let strictUtf8: InstanceType<typeof TextDecoder> | undefined;
 
 /** UTF-8 in which a lone surrogate is encoded like any other character: Python's `surrogatepass`. */
 export function encodeUtf8(text: string): Buffer {
@@ -23,6 +23,7 @@ export function decodeUtf8(buf: Buffer, start: number, end: number): string {
   if (!text.includes('\ufffd')) return text;
   let whole = '';
   let from = start;
+  strictUtf8 ??= new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   try {
     for (let i = start; i < end; i++) {
       if (buf[i] !== 0xed || i + 2 >= end) continue;

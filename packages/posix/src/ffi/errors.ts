@@ -4,12 +4,17 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 
-// Of two names for one number (EAGAIN and EWOULDBLOCK) the first is the one that Node and Python use.
-const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno)
-    .reverse()
-    .map(([name, value]) => [value, name]),
-);
+let errnoNames: Map<number, string> | undefined;
+
+/** The name of an error number. Of two (EAGAIN and EWOULDBLOCK) the first is the one that Node and Python use. */
+function nameOfErrno(errno: number): string | undefined {
+  errnoNames ??= new Map(
+    Object.entries(constants.errno)
+      .reverse()
+      .map(([name, value]) => [value, name]),
+  );
+  return errnoNames.get(errno);
+}
 
 /**
  * A system call failed; Python's `OSError`.
@@ -31,7 +36,7 @@ export class OSError extends Error {
   constructor(errno: number, message: string, syscall?: string) {
     super(message);
     this.errno = errno;
-    this.code = errnoNames.get(errno) ?? `E${errno}`;
+    this.code = nameOfErrno(errno) ?? `E${errno}`;
     this.syscall = syscall;
   }
 }
@@ -60,7 +65,7 @@ const subclasses = new Map<number, typeof OSError>([
 /** Makes the OSError (or the subclass that Python would raise) for a failed call. @internal */
 export function osError(errno: number, syscall: string, detail?: string): OSError {
   const ErrorClass = subclasses.get(errno) ?? OSError;
-  const code = errnoNames.get(errno) ?? `errno ${errno}`;
+  const code = nameOfErrno(errno) ?? `errno ${errno}`;
   return new ErrorClass(errno, `${syscall}: ${code}${detail ? `, ${detail}` : ''}`, syscall);
 }
 
