@@ -107,7 +107,7 @@ describe('what is said about what no process can be sent', () => {
     const local = () => bytes;
     // A queue and a connection never do.
     expect(refused(local)).toMatch(/`ctx\.allowClosures = true`, in the args of a Process/);
-    expect(refused(local)).toMatch(/: export it/);
+    expect(refused(local)).toMatch(/move it into a module of its own and export it; or/);
   });
 
   test('what belongs to this process can have a reduce function', () => {

@@ -3,6 +3,7 @@
  */
 import {
   BaseProcess,
+  findNameBefore,
   nameExports,
   type Popen,
   rehearseTurn,
@@ -121,6 +122,8 @@ export class SpawnProcess<T extends Target = () => unknown> extends BaseProcess<
 export class ForkServerProcess<T extends Target = () => unknown> extends BaseProcess<T> {
   /** @internal */
   override _beforeLaunch(): Promise<void> {
+    // Where a new server is needed, it imports the main module if this child is going to.
+    for (const named of [this._target, this.constructor]) findNameBefore(named);
     return _forkserver.ready();
   }
 

@@ -33,6 +33,7 @@ export * from './process/main_module.ts';
 export * from './process/process.ts';
 export * from './process/spawning.ts';
 export * from './process/start_method.ts';
+export { environmentOfChildren } from './process/test_runners.ts';
 export { watchThreads } from './process/threads.ts';
 export * as pythonPickle from './python_pickle/python_pickle.ts';
 export * as queues from './queues/queues.ts';

@@ -5,7 +5,7 @@
 import { loadedBundle } from '../base/bundle.ts';
 import { type AnyFunction, type Name, remember, rememberedName } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
-import { mainPath } from '../process/main_module.ts';
+import { importsMain } from '../process/main_module.ts';
 import { locateFunction } from './function_inspector.ts';
 import { LIBRARY } from './modules.ts';
 
@@ -72,7 +72,7 @@ function builtinName(value: object): Name | undefined {
 /** What the program itself has made a global is one in children, too, if they import its main module. */
 function isGlobalOfChildren(fn: AnyFunction): boolean {
   return (
-    mainPath() !== undefined ||
+    importsMain() ||
     /\[native code\]/.test(Function.prototype.toString.call(fn)) ||
     locateFunction(fn)?.script.url.startsWith('node:') === true
   );

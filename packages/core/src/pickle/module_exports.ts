@@ -61,6 +61,15 @@ function lex(source: string): ModuleExports {
   return { variables, defaultText };
 }
 
+/** The exports of an ES module by its source: the exported name and the variable. @internal */
+export function exportsOf(source: string): ReadonlyMap<string, string> {
+  try {
+    return lex(source).variables;
+  } catch {
+    return new Map(); // no JavaScript
+  }
+}
+
 /** The import statements of an ES module, and what they import from. @internal */
 export function importStatements(source: string): { specifier: string; statement: string }[] {
   return parse(source)[0].flatMap(({ n: specifier, d: kind, ss: start, se: end }) =>

@@ -12,8 +12,10 @@ import { PicklingError } from '../base/errors.ts';
 import { type AnyFunction, type Name, remember } from '../base/names.ts';
 import { require } from '../base/require.ts';
 import { processWide } from '../base/state.ts';
-import { isChildProcess, isMainModule } from '../process/main_module.ts';
+import { isChildProcess, isMainModule, noteNamed } from '../process/main_module.ts';
 import { isLaunching } from '../process/spawning.ts';
+import { isTestFile } from '../process/test_runners.ts';
+import { findInFile } from './evaluated.ts';
 import {
   type FunctionLocation,
   functionsNamed,
@@ -53,6 +55,24 @@ export function nameOf(fn: AnyFunction): Name {
  * @internal
  */
 export function findName(fn: AnyFunction): Name | { readonly location: FunctionLocation } {
+  const found = find(fn);
+  if ('module' in found) noteNamed(found.module);
+  return found;
+}
+
+/**
+ * Looks for the name of a function that a message is going to name.
+ * @internal
+ */
+export function findNameBefore(fn: unknown): void {
+  try {
+    if (typeof fn === 'function') findName(fn as AnyFunction);
+  } catch {
+    // who sends it is told
+  }
+}
+
+function find(fn: AnyFunction): Name | { readonly location: FunctionLocation } {
   const known = knownName(fn);
   if (known !== undefined) return known;
   const remembered = findInRemembered(fn);
@@ -73,10 +93,18 @@ export function findName(fn: AnyFunction): Name | { readonly location: FunctionL
     throw new PicklingError(`${describe(fn)} cannot be sent: it is internal to Node.js (${url})`);
   }
   const module = importableUrl(url);
-  const qualname = isModule ? findInModule(fn, location) : findInCommonJs(fn, url);
+  if (module !== undefined && isTestModule(module)) return { location };
+  const qualname = isModule
+    ? findInModule(fn, location)
+    : (findInCommonJs(fn, url) ?? findEvaluated(fn, module, location));
   if (module === undefined || qualname === undefined) return { location };
   if (isModule) cache.anchors.set(module, fn);
   return remember(fn, { module, qualname });
+}
+
+/** Whether a child that imported a module would register this process's tests once more. */
+function isTestModule(module: string): boolean {
+  return isTestFile(fileURLToPath(new URL(new URL(module).pathname, 'file:')));
 }
 
 /** Whether a function is the engine's or Node's own, rather than the program's. @internal */
@@ -118,6 +146,12 @@ function refusal(
     return new PicklingError(
       `${what} cannot be sent: it stands in ${location.script.url || 'evaluated code'}, which another process` +
         ` cannot import; ${byName}: move it into a module file and export it${orElse}`,
+    );
+  }
+  if (isTestModule(module)) {
+    return new PicklingError(
+      `${what} cannot be sent: it stands in a file of tests, ${module}, and a child that imported that would run them` +
+        ` again; ${byName}: move it into a module of its own and export it${orElse}`,
     );
   }
   const outer = enclosing(location);
@@ -187,6 +221,16 @@ function findInCommonJs(fn: AnyFunction, url: string): string | undefined {
   // In the importer's namespace `default` is module.exports; if that is a function, its `.default` is one further.
   const shadowed = typeof exports === 'function' && found !== undefined && /^default\b/.test(found);
   return shadowed ? `default.${found}` : found;
+}
+
+/** A function of the top level of a file that Node has not loaded. */
+function findEvaluated(
+  fn: AnyFunction,
+  module: string | undefined,
+  { script: { url } }: FunctionLocation,
+): string | undefined {
+  if (module === undefined || commonJsExports(url) !== undefined) return undefined;
+  return findInFile(fn, module);
 }
 
 function commonJsExports(url: string): object | undefined {

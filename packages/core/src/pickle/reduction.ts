@@ -46,7 +46,7 @@ export { type AnyFunction, type Name, nameExports } from '../base/names.ts';
 export type { Reduced } from './classes.ts';
 export { getStateSymbol, reduceSymbol, setStateSymbol } from './codes.ts';
 export { rememberModule, setModuleImporter } from './modules.ts';
-export { nameOf } from './qualname.ts';
+export { findNameBefore, nameOf } from './qualname.ts';
 
 /** A pickler at rest; a reduce method that pickles something itself gets another one. */
 let idle: Pickler | undefined;

@@ -16,12 +16,17 @@ import {
   startDirectory,
 } from '@multiprocessing/posix';
 import { processWide } from '../base/state.ts';
+import { isTestFile } from './test_runners.ts';
 
 const state = processWide('main', () => ({
   /** What `mainPath` answers, once known; null: there is none. */
   path: undefined as string | null | undefined,
-  /** True where the main module is imported as `__mp_main__` is in Python. */
+  /** True where the main module is what it is in a parent, and imported, if at all, as `__mp_main__` is in Python. */
   reimported: false,
+  /** Whether the program has asked `isMain` and heard true, here or in the parent: its children import it beforehand. */
+  guarded: false,
+  /** Whether a message of this process has named something of the main module. */
+  named: false,
   /** True in the child of an emulated fork: the functions that came over are the main module's own. */
   emulated: false,
 }));
@@ -46,21 +51,62 @@ export function mainPath(): string | undefined {
 
 /**
  * Says which file is the main module here: in a child, its parent's.
- * @param emulated whether this is the child of an emulated fork
+ * @param how.emulated whether this is the child of an emulated fork
+ * @param how.guarded what `importsMain` answers
  * @internal
  */
-export function setMainPath(path: string | undefined, emulated = false): void {
+export function setMainPath(
+  path: string | undefined,
+  { emulated = false, guarded = false }: { emulated?: boolean; guarded?: boolean },
+): void {
   state.path = path ?? null;
   state.reimported = true;
   state.emulated = emulated;
+  state.guarded = guarded;
+}
+
+/**
+ * Whether children import the main module before they read what they are told: that of a program which knows of this by
+ * `isMain`. Any other (a test runner, the container of a process manager, a program that somebody has installed) is imported
+ * where a message names something of it, as every module is.
+ * @internal
+ */
+export function importsMain(): boolean {
+  const path = mainPath();
+  if (path === undefined || !state.guarded) return false;
+  return !/[\\/]node_modules[\\/]/.test(path) && !isTestFile(path);
+}
+
+/** Notes that a message names a module. @internal */
+export function noteNamed(module: string): void {
+  if (state.named || module === lastNoted) return;
+  lastNoted = module;
+  state.named = isMainModule(module);
+}
+
+let lastNoted: string | undefined;
+
+/** Whether the main module is known to be of use to children. @internal */
+export function isMainOfUse(): boolean {
+  return importsMain() || state.named;
 }
 
 /** Whether a URL is that of the main module, with or without what a loader adds to it. @internal */
 export function isMainModule(url: string): boolean {
   const path = mainPath();
   if (path === undefined || !url.startsWith('file:')) return false;
-  const bare = (name: string) => name.replace(/[?#].*$/, '').replace(/\.[cm]?[jt]s$/, '');
-  return bare(url) === bare(pathToFileURL(path).href);
+  return bare(url) === bareMain(path);
+}
+
+function bare(url: string): string {
+  return url.replace(/[?#].*$/, '').replace(/\.[cm]?[jt]s$/, '');
+}
+
+let lastMain: { path: string; url: string } | undefined;
+
+function bareMain(path: string): string {
+  if (lastMain?.path !== path) lastMain = { path, url: bare(pathToFileURL(path).href) };
+  return lastMain.url;
 }
 
 /** Whether this is the child of an emulated fork, in which the main module never runs. @internal */
@@ -93,13 +139,22 @@ function isNoFile(): boolean {
 
 function findMain(): string | undefined {
   if (isNoFile()) return undefined;
-  const named = argv[1] as string;
+  const named = hostedByPm2() ?? (argv[1] as string);
   return (isAbsolute(named) ? findFile(named) : undefined) ?? mainAsGiven() ?? resolve(named);
+}
+
+/**
+ * pm2 starts a file of its own, which gives itself a title, and so has no command line, and loads the program that this variable
+ * names. Its children have the variable, too.
+ */
+function hostedByPm2(): string | undefined {
+  const isContainer = /[\\/]pm2[\\/]lib[\\/]ProcessContainer\w*\.js$/.test(argv[1] ?? '');
+  return isContainer ? process.env.pm_exec_path : undefined;
 }
 
 /** What the command line says, whatever process.argv does. */
 function mainAsGiven(): string | undefined {
-  const script = scriptAsGiven();
+  const script = hostedByPm2() ?? scriptAsGiven();
   const directory = startDirectory();
   if (script === undefined || (directory === undefined && !isAbsolute(script))) return undefined;
   return findFile(resolve(directory ?? '', script));
@@ -119,16 +174,29 @@ function findFile(path: string): string | undefined {
   }
 }
 
-/** Throws if the main module's file has vanished: a child could not import it. @throws OSError @internal */
+/** Throws if the main module's file has vanished, and a child would import it. @throws OSError @internal */
 export function checkMainPath(): void {
   const path = mainPath();
-  if (path !== undefined && !existsSync(path)) {
+  if (path !== undefined && isMainOfUse() && !existsSync(path)) {
     throw new OSError(
       2,
       `the main module is gone, a child could not import it: ENOENT, ${path}`,
       'open',
     );
   }
+}
+
+let isWarned = false;
+
+/** A program that does nothing, in silence, is hard to understand. */
+function warnOfCopy(): void {
+  if (isWarned || state.reimported) return;
+  isWarned = true;
+  process.emitWarning(
+    'isMain(import.meta) was asked by code without a file: a loader (jiti) has made it of one. Ask' +
+      ' isMain({ filename: import.meta.filename })',
+    'MultiprocessingWarning',
+  );
 }
 
 /**
@@ -139,10 +207,15 @@ export function checkMainPath(): void {
 export function isMain(module: { url?: string; filename?: string }): boolean {
   if (state.reimported && !(state.emulated && carried.has(module))) return false;
   const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
-  if (path === undefined) return false;
-  if (path === mainPath()) return true;
-  if (state.reimported || inWorker || isNoFile() || path !== mainAsGiven()) return false;
-  // process.argv named another file before this library was loaded, and the one that was started asks.
-  state.path = path;
+  if (path === undefined) {
+    if (module.url?.startsWith('data:')) warnOfCopy();
+    return false;
+  }
+  if (path !== mainPath()) {
+    if (state.reimported || inWorker || isNoFile() || path !== mainAsGiven()) return false;
+    // process.argv named another file before this library was loaded, and the one that was started asks.
+    state.path = path;
+  }
+  state.guarded = true;
   return true;
 }

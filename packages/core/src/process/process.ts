@@ -11,6 +11,7 @@
  *     sharing.ts         what may be given to which child
  *     spawning.ts        whether a child is being launched just now: the last part of context.py
  *     start_method.ts    which start method the default context uses
+ *     test_runners.ts    what runs the tests of others, and must not begin again in a child
  *     threads.ts         a child's worker threads, which it waits for
  */
 import { constants } from 'node:os';

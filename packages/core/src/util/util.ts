@@ -168,7 +168,8 @@ export function forgetExitHandlers(): void {
 /**
  * Starts a program with only stdin, stdout, stderr and these fds; it finds them as 3, 4, 5 ... in their order.
  * Python's `util.spawnv_passfds`.
- * @param directory where it starts, if not in this process's working directory
+ * @param options.directory where it starts, if not in this process's working directory
+ * @param options.env its environment, if not this process's own
  * @returns the pid
  * @throws OSError when the program cannot be started
  */
@@ -176,9 +177,9 @@ export function spawnvPassfds(
   path: string,
   args: readonly string[],
   passfds: readonly number[],
-  directory?: string,
+  options: { directory?: string | undefined; env?: NodeJS.ProcessEnv } = {},
 ): number {
-  return posixSpawn(path, args, { passFds: passfds, directory });
+  return posixSpawn(path, args, { passFds: passfds, ...options });
 }
 
 /** Closes each fd; Python's `util.close_fds`. @internal */

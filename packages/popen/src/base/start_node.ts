@@ -3,7 +3,7 @@
  * names of packages that are relative to that (`--import tsx`). The child goes on to its parent's directory before it imports
  * anything of the program. Deviations: D-100.
  */
-import { util } from '@multiprocessing/core';
+import { environmentOfChildren, util } from '@multiprocessing/core';
 import { startDirectory, workingDirectory } from '@multiprocessing/posix';
 import { SMALL_POOL } from './start_watch.ts';
 
@@ -25,5 +25,8 @@ export function startNode(
   const flagged = flags.some((flag) => flag !== SMALL_POOL) || Boolean(process.env.NODE_OPTIONS);
   const directory = flagged ? startDirectory() : undefined;
   const elsewhere = directory === workingDirectory() ? undefined : directory;
-  return util.spawnvPassfds(executable, [executable, ...flags, ...args], fds, elsewhere);
+  return util.spawnvPassfds(executable, [executable, ...flags, ...args], fds, {
+    directory: elsewhere,
+    env: environmentOfChildren(),
+  });
 }

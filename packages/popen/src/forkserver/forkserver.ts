@@ -18,6 +18,8 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import {
+  importsMain,
+  isMainOfUse,
   mainPath,
   processWide,
   RuntimeError,
@@ -64,6 +66,7 @@ export interface ServerSettings {
   executable: string;
   flags: string[];
   mainPath: string | undefined;
+  importsMain: boolean;
   argv: string[];
   /** The working directory; undefined where it is gone. */
   dir: string | undefined;
@@ -135,12 +138,13 @@ class ForkServer {
     const executable = getExecutable();
     const execArgv = forkSafeExecArgv(argsFromInterpreterFlags());
     const settings: ServerSettings = {
-      preload: preload.names.filter((name) => name !== '__main__' || !this.#emulates),
+      preload: this.#preloads(),
       onError: preload.onError,
       emulates: this.#emulates,
       executable,
       flags: flagsOfSpawned(),
       mainPath: mainPath(),
+      importsMain: importsMain(),
       argv: process.argv,
       dir: workingDirectory(),
       startDir: startDirectory(),
@@ -163,6 +167,12 @@ class ForkServer {
       throw error;
     }
     trace('forkserver', 'ensureRunning', 'forkserver', () => ({ server: this._forkserverPid }));
+  }
+
+  /** The main module only where a child would import it: a test runner is not what children want. */
+  #preloads(): string[] {
+    const withMain = !this.#emulates && isMainOfUse();
+    return preload.names.filter((name) => name !== '__main__' || withMain);
   }
 
   /**

@@ -14,6 +14,7 @@ import {
   importModule,
   rememberModule,
   setInheritedFds,
+  setMainPath,
   util,
   watchThreads,
 } from '@multiprocessing/core';
@@ -145,7 +146,9 @@ function whyNotServable(): string | undefined {
 }
 
 /** Imports the modules to be shared by all children. */
-async function preload({ preload, onError, mainPath }: ServerSettings): Promise<void> {
+async function preload(settings: ServerSettings): Promise<void> {
+  const { preload, onError, emulates, mainPath } = settings;
+  setMainPath(mainPath, { emulated: emulates, guarded: settings.importsMain });
   for (const name of preload) {
     try {
       if (name === '__main__') {

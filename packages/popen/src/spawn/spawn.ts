@@ -25,6 +25,7 @@ import {
   getSpawningProcess,
   importing,
   importModule,
+  importsMain,
   loadsFromParent,
   mainPath,
   nameExports,
@@ -133,15 +134,16 @@ export interface PreparationData {
   startMethod: StartMethod | undefined;
   executable: string | undefined;
   mainPath: string | undefined;
+  /** Whether the child imports the main module before it unpickles the process object. */
+  importsMain: boolean;
   /** Set in the child of an emulated fork, which does not import the main module. */
   emulatedBy: EmulatedBy | undefined;
   /** The resource tracker's pipe, as what `duplicateForChild` returned; undefined if there is none. */
   tracker: number | undefined;
 }
 
-/** Python's `get_preparation_data`. @throws OSError (ENOENT: the main file) @internal */
+/** Python's `get_preparation_data`. @internal */
 export function getPreparationData(name: string, popen: SpawningPopen): PreparationData {
-  if (popen.emulatedBy === undefined) checkMainPath();
   const { toStderr, level } = util.loggingState();
   return {
     name,
@@ -154,6 +156,7 @@ export function getPreparationData(name: string, popen: SpawningPopen): Preparat
     startMethod: startMethodState.actual,
     executable,
     mainPath: mainPath(),
+    importsMain: importsMain(),
     emulatedBy: popen.emulatedBy,
     tracker: resourceTracker._resourceTracker._passTo(popen),
   };
@@ -163,7 +166,7 @@ export function getPreparationData(name: string, popen: SpawningPopen): Preparat
  * Pickles what the child needs into a file without a name.
  * @param options.allowClosures whether functions without a name travel by value
  * @returns the file's fd
- * @throws PicklingError
+ * @throws PicklingError; OSError (ENOENT: the main file)
  * @internal
  */
 export function pickleForChild(
@@ -177,6 +180,7 @@ export function pickleForChild(
   try {
     const byValue = allowClosures || popen.emulatedBy !== undefined;
     const object = dumpsForChild(process, byValue);
+    if (popen.emulatedBy === undefined) checkMainPath();
     return writeAnonymousFile([ForkingPickler.dumps(preparation), ...object]);
   } finally {
     setSpawningPopen(...outer);
@@ -291,7 +295,7 @@ const TIMES = 30;
  */
 export async function rehearse(emulates: boolean): Promise<void> {
   await rehearseTurn();
-  if (!emulates && imported === undefined) return; // prepare() would import the main module
+  if (importsMain() && imported === undefined) return; // prepare() would import the main module
   const emulatedBy = emulates ? ('forkserver' as const) : undefined;
   const pickled = rehearsals('forkserver', emulatedBy);
   for (let i = 0; i < TIMES; i++) {
@@ -363,8 +367,8 @@ function prepare(data: PreparationData): Promise<unknown> | undefined {
   if (tracker !== undefined) resourceTracker._resourceTracker._takeOver(tracker);
   startMethodState.emulatedBy = data.emulatedBy;
   leavesAtOnce = data.emulatedBy !== undefined;
-  if (data.emulatedBy === undefined) return importMainPath(data.mainPath);
-  setMainPath(data.mainPath, true);
+  if (data.emulatedBy === undefined && data.importsMain) return importMainPath(data.mainPath);
+  setMainPath(data.mainPath, { emulated: data.emulatedBy !== undefined });
   return undefined;
 }
 
@@ -385,7 +389,7 @@ let imported: string | undefined;
  */
 export function importMainPath(path: string | undefined): Promise<object> | undefined {
   if (path !== undefined && path === imported) return undefined;
-  setMainPath(path);
+  setMainPath(path, { guarded: true });
   return path === undefined ? undefined : importMain(path);
 }
 

@@ -1,0 +1,91 @@
+/**
+ * Functions of modules that somebody else than Node has evaluated, as test runners do: Node's loader does not know those, and
+ * what ran is what the runner has made of the file. Such a function has the name by which the file exports it, if that
+ * is still the same function there.
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { hasFlag } from '@multiprocessing/posix';
+import type { AnyFunction } from '../base/names.ts';
+import { exportsOf } from './module_exports.ts';
+
+/** What runners make of the use of an import, and what they count coverage by. */
+const ADDED: readonly [RegExp, string][] = [
+  [/\(\s*0\s*,\s*([\w$]+\.[\w$]+)\s*\)/g, '$1'],
+  [/\b(?:__vi\w*import_\d+__|_[\w$]+)\./g, ''],
+  [/\bcov_\w+\(\)(?:\.[sfb]\[\d+\](?:\[\d+\])?\+\+)?[;,]?/g, ''],
+  [/\["default"\]|\bdefault\./g, ''],
+];
+
+/** Words and numbers; what a compiler leaves of them stands in the same order. */
+const WORDS = /[\p{ID_Start}$_][\p{ID_Continue}$]*|\d+/gu;
+
+/**
+ * The name by which a file exports a function.
+ * @param module URL of the file
+ * @returns undefined where it exports nothing like it, or children cannot load it
+ * @internal
+ */
+export function findInFile(fn: AnyFunction, module: string): string | undefined {
+  const path = fileOf(module);
+  if (path === undefined || fn.name === '' || !isLoadable(path)) return undefined;
+  let source: string;
+  try {
+    source = readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // it is gone
+  }
+  const name = exportedAs(fn.name, source);
+  return name !== undefined && isSame(fn, source) ? name : undefined;
+}
+
+function fileOf(module: string): string | undefined {
+  try {
+    return fileURLToPath(new URL(new URL(module).pathname, 'file:'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether Node, as children are started, can load a file. */
+function isLoadable(path: string): boolean {
+  if (/\.[cm]?js$/.test(path)) return true;
+  if (!/\.[cm]?tsx?$/.test(path)) return false;
+  const { typescript } = process.features as { typescript?: string | false };
+  return (
+    Boolean(typescript) || hasFlag(/^(--import|--require|-r|--loader|--experimental-loader)\b/)
+  );
+}
+
+/** Of the names under which a module exports a variable the first. */
+function exportedAs(variable: string, source: string): string | undefined {
+  for (const [name, local] of exportsOf(source)) if (local === variable) return name;
+  const escaped = variable.replaceAll('$', '\\$');
+  if (
+    new RegExp(`\\bexport\\s+default\\s+(async\\s+)?(function\\*?|class)\\s+${escaped}\\b`).test(
+      source,
+    )
+  )
+    return 'default';
+  // CommonJS
+  if (new RegExp(`\\bexports\\.${escaped}\\s*=[^=]`).test(source)) return variable;
+  if (new RegExp(`\\bmodule\\.exports\\s*=\\s*${escaped}\\b`).test(source)) return 'default';
+  const object = /\bmodule\.exports\s*=\s*\{([^}]*)\}/.exec(source)?.[1];
+  return object?.split(',').some((entry) => entry.trim() === variable) ? variable : undefined;
+}
+
+/** Whether what ran stands in the file: types, and what runners add, aside. */
+function isSame(fn: AnyFunction, source: string): boolean {
+  let text = Function.prototype.toString.call(fn);
+  for (const [added, left] of ADDED) text = text.replace(added, left);
+  const escaped = fn.name.replaceAll('$', '\\$');
+  const begin = new RegExp(`\\b(?:function\\s*\\*?|class|const|let|var)\\s+${escaped}\\b`).exec(
+    source,
+  );
+  if (begin === null) return false;
+  const words = text.match(WORDS) ?? [];
+  const there = source.slice(Math.max(0, begin.index - 8), begin.index + 200 + 4 * text.length);
+  let at = 0;
+  for (const word of there.match(WORDS) ?? []) if (word === words[at]) at++;
+  return at === words.length;
+}
