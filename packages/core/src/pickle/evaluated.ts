@@ -17,6 +17,10 @@ const ADDED: readonly [RegExp, string][] = [
   [/\["default"\]|\bdefault\./g, ''],
 ];
 
+/** What people give to Node so that it loads TypeScript: children are given the same. */
+const LOADERS =
+  /\b(tsx|ts-node|swc|swc-node|jiti|esbuild|esbuild-register|sucrase|babel|oxc|tsimp)\b/;
+
 /** Words and numbers; what a compiler leaves of them stands in the same order. */
 const WORDS = /[\p{ID_Start}$_][\p{ID_Continue}$]*|\d+/gu;
 
@@ -52,9 +56,7 @@ function isLoadable(path: string): boolean {
   if (/\.[cm]?js$/.test(path)) return true;
   if (!/\.[cm]?tsx?$/.test(path)) return false;
   const { typescript } = process.features as { typescript?: string | false };
-  return (
-    Boolean(typescript) || hasFlag(/^(--import|--require|-r|--loader|--experimental-loader)\b/)
-  );
+  return Boolean(typescript) || hasFlag(LOADERS);
 }
 
 /** Of the names under which a module exports a variable the first. */
