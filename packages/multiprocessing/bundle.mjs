@@ -40,28 +40,8 @@ const programs = {
   forkserver_main: 'loadBundle().exports.forkserverMain(...process.argv.slice(2));',
 };
 
-/** The sub-paths of the package. */
-const SUBPATHS = [
-  'connection',
-  'context',
-  'forkable',
-  'heap',
-  'index',
-  'os',
-  'pickle',
-  'process',
-  'queues',
-  'reduction',
-  'resource_sharer',
-  'resource_tracker',
-  'shared_memory',
-  'sharedctypes',
-  'synchronize',
-  'util',
-];
-
 /** What each module of a sub-path begins with: an older Node has not got what all of the library needs. */
-const { engines } = JSON.parse(readFileSync(here('package.json'), 'utf8'));
+const { engines, exports: subpaths } = JSON.parse(readFileSync(here('package.json'), 'utf8'));
 const CHECK = `if (!process.getBuiltinModule) throw new Error(\`multiprocessing needs Node.js ${engines.node}, and this is \${process.version}\`);`;
 
 mkdirSync(outdir, { recursive: true });
@@ -113,7 +93,7 @@ async function makeEntry() {
   const { metafile } = await build({
     ...common,
     format: 'esm',
-    entryPoints: Object.fromEntries(SUBPATHS.map((name) => [name, here(`dist/${name}.js`)])),
+    entryPoints: Object.values(subpaths).map(({ types }) => here(types.replace('.d.ts', '.js'))),
     outdir,
     write: false,
     metafile: true,

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Connection } from 'multiprocessing/connection';
 
-export function double(writer: Connection<[string, number], never>, x: number): void {
+export function double(writer: Connection, x: number): void {
   writer.send([basename('/a/b'), x * 2]);
   writer.close();
 }

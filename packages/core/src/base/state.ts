@@ -26,3 +26,8 @@ export function processWide<T extends object>(name: string, make: () => T): T {
   }
   return value;
 }
+
+/** The process-wide object of that name, if somebody has made it. @internal */
+export function ifMade<T extends object>(name: string): T | undefined {
+  return registry().get(name) as T | undefined;
+}

@@ -24,23 +24,33 @@ const LOADERS =
 /** Words and numbers; what a compiler leaves of them stands in the same order. */
 const WORDS = /[\p{ID_Start}$_][\p{ID_Continue}$]*|\d+/gu;
 
+/** What a file has of a function: the name by which it exports it, or why there is none. */
+interface Found {
+  readonly qualname?: string;
+  readonly reason?: string;
+}
+
 /**
- * The name by which a file exports a function.
+ * The name by which a file exports a function, which somebody else than Node has evaluated.
  * @param module URL of the file
- * @returns undefined where it exports nothing like it, or children cannot load it
+ * @returns undefined where the file exports nothing of that name
  * @internal
  */
-export function findInFile(fn: AnyFunction, module: string): string | undefined {
+export function findInFile(fn: AnyFunction, module: string): Found | undefined {
   const path = fileOf(module);
-  if (path === undefined || fn.name === '' || !isLoadable(path)) return undefined;
+  if (path === undefined || fn.name === '') return undefined;
   let source: string;
   try {
     source = readFileSync(path, 'utf8');
   } catch {
     return undefined; // it is gone
   }
-  const name = exportedAs(fn.name, source);
-  return name !== undefined && isSame(fn, source) ? name : undefined;
+  const qualname = exportedAs(fn.name, source);
+  if (qualname === undefined) return undefined;
+  if (!isSame(fn, source)) return { reason: 'and it is another function now' };
+  return isLoadable(path)
+    ? { qualname }
+    : { reason: 'and children have no loader for this kind of file' };
 }
 
 function fileOf(module: string): string | undefined {

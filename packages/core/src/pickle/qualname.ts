@@ -96,7 +96,7 @@ function find(fn: AnyFunction): Name | { readonly location: FunctionLocation } {
   if (module !== undefined && isTestModule(module)) return { location };
   const qualname = isModule
     ? findInModule(fn, location)
-    : (findInCommonJs(fn, url) ?? findEvaluated(fn, module, location));
+    : (findInCommonJs(fn, url) ?? findEvaluated(fn, location)?.qualname);
   if (module === undefined || qualname === undefined) return { location };
   if (isModule) cache.anchors.set(module, fn);
   return remember(fn, { module, qualname });
@@ -152,6 +152,13 @@ function refusal(
     return new PicklingError(
       `${what} cannot be sent: it stands in a file of tests, ${module}, and a child that imported that would run them` +
         ` again; ${byName}: move it into a module of its own and export it${orElse}`,
+    );
+  }
+  const transformed = findEvaluated(fn, location)?.reason;
+  if (transformed !== undefined) {
+    return new PicklingError(
+      `${what} cannot be sent: a test runner has transformed this module, ${module}, ${transformed}; ${byName}:` +
+        ` move it into a module that node can load${orElse}`,
     );
   }
   const outer = enclosing(location);
@@ -224,12 +231,11 @@ function findInCommonJs(fn: AnyFunction, url: string): string | undefined {
 }
 
 /** A function of the top level of a file that Node has not loaded. */
-function findEvaluated(
-  fn: AnyFunction,
-  module: string | undefined,
-  { script: { url } }: FunctionLocation,
-): string | undefined {
-  if (module === undefined || commonJsExports(url) !== undefined) return undefined;
+function findEvaluated(fn: AnyFunction, { script }: FunctionLocation) {
+  const module = importableUrl(script.url);
+  if (module === undefined || script.isModule || commonJsExports(script.url) !== undefined) {
+    return undefined;
+  }
   return findInFile(fn, module);
 }
 

@@ -12,6 +12,7 @@
  *     kinds.ts               objects that the engine made special: Map, Date, Error, typed arrays ...
  *     known_names.ts         the names of the language's, Node's and this library's own exports
  *     message.ts             a message with its numbered objects; refusals and their paths
+ *     evaluated.ts           functions of modules that a test runner has evaluated
  *     module_exports.ts      what an ES module exports
  *     message_guard.ts       what one message has found and copied so far
  *     module_list.ts         the modules that messages may name: `allowedModules`
