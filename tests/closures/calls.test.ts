@@ -3,6 +3,8 @@
  * use them, and that looking into a function runs nothing of it.
  */
 import { createHook } from 'node:async_hooks';
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import * as mp from 'multiprocessing';
 import { closures, ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -12,7 +14,7 @@ import * as targets from '../fixtures/dist/closure_targets.js';
 import { report } from '../fixtures/dist/report.js';
 import { pair } from '../support/connections.ts';
 import { runProgram } from '../support/programs.ts';
-import { Channel } from '../support/scratch.ts';
+import { Channel, scratchFile } from '../support/scratch.ts';
 import { forEachStartMethod } from '../support/start_methods.ts';
 
 const dumps = (value: unknown) => closures.ForkingPickler.dumps(value);
@@ -298,6 +300,33 @@ test('a JSON module is copied', async () => {
     makeReader: () => () => number;
   };
   expect((await copy(makeReader()))()).toBe(42);
+});
+
+describe('a script with many comments', () => {
+  const comments = '/** One of many. */\n'.repeat(10_000);
+  const scripts = {
+    'before its first line': [
+      'cjs',
+      `${comments}exports.make = () => function () { return this; };`,
+    ],
+    'before its directive': [
+      'cjs',
+      `${comments}'use strict';\nexports.make = () => function () { return this; };`,
+    ],
+    'after the word import': [
+      'mjs',
+      `// import\n${comments}export const make = () => function () { return this; };`,
+    ],
+  } as const;
+  for (const [where, [extension, text]] of Object.entries(scripts)) {
+    test(`${where} is read once`, async () => {
+      const file = `${scratchFile('commented')}.${extension}`;
+      writeFileSync(file, text);
+      const { make } = createRequire(file)(file) as { make: () => () => unknown };
+      const copied = await copy(make());
+      expect(Reflect.apply(copied, undefined, [])).toBe(Reflect.apply(make(), undefined, []));
+    });
+  }
 });
 
 test('an error of a function by value tells the original place', async () => {

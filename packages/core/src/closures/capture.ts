@@ -255,7 +255,9 @@ function scriptInfo(scriptId: string): ScriptInfo {
   if (info === undefined) {
     const text = scriptSource(scriptId);
     const origin = originOfScript(text);
-    const directive = /^(#![^\n]*\n)?(\s|\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)*['"]use strict['"]/;
+    // A comment has but one end: were it to try others, many comments would take for ever.
+    const directive =
+      /^(#![^\n]*\n)?(\s|\/\/[^\n]*\n|\/\*(?:(?!\*\/)[\s\S])*\*\/)*['"]use strict['"]/;
     info = { strict: origin?.strict ?? directive.test(text), origin };
     scriptInfos.set(scriptId, info);
   }

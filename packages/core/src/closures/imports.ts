@@ -50,7 +50,8 @@ interface ScriptImports {
 
 const scripts = new Map<string, ScriptImports>();
 
-const CALLS = /\bimport\b(\s|\/\*[\s\S]*?\*\/)*\(|require|getBuiltinModule/i;
+/** A comment has but one end, as in capture.ts. */
+const CALLS = /\bimport\b(\s|\/\*(?:(?!\*\/)[\s\S])*\*\/)*\(|require|getBuiltinModule/i;
 
 function importsOf({ id, isModule }: FunctionLocation['script']): ScriptImports {
   let known = scripts.get(id);
