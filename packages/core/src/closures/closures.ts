@@ -17,6 +17,7 @@
  *     pickler.ts        the pickler that writes functions by value
  *     privates.ts       what instances have of private members
  *     probe.ts          a call that is stopped: `this`, and who shares a variable
+ *     prototypes.ts     what functions and their prototypes have besides their source
  *     shared_variables.ts  which functions have the same variable
  *     source_maps.ts    where a function stands in the file that people have written
  *     source.ts         the source of a function, parsed and edited

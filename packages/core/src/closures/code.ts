@@ -11,6 +11,7 @@ import { carryModule } from '../process/main_module.ts';
 import { Cell, cellName, declareShort, placeInCell } from './cells.ts';
 import { allowImports, Imports } from './importer.ts';
 import { type ImportedFrom, requireOf } from './loaded.ts';
+import { restorePrototype } from './prototypes.ts';
 import { registerMaps, type SourceMapPart } from './source_maps.ts';
 import {
   addStamp,
@@ -172,7 +173,7 @@ export class CodeTable {
     values.made(fn);
     for (; i < code.variables.length; i++) maker.set[i]?.(values.next());
     for (const name of code.statics) surroundings.statics[name]?.(values.next());
-    if (code.hasPrototype) restorePrototype(fn, values.next(), values.next());
+    if (code.hasPrototype) restorePrototype(fn, values.next(), values.next(), values.next());
     return fn;
   }
 
@@ -212,20 +213,6 @@ export class CodeTable {
 function keepName(fn: AnyFunction, name: string): void {
   if (fn.name === name || typeof fn.name !== 'string') return;
   Object.defineProperty(fn, 'name', { value: name, configurable: true });
-}
-
-function restorePrototype(fn: AnyFunction, own: unknown, parent: unknown): void {
-  const prototype = fn.prototype as object;
-  if (parent !== undefined) Object.setPrototypeOf(prototype, parent as object | null);
-  for (const [key, value] of Object.entries(own as object)) {
-    const enumerable = !/^class\b/.test(Function.prototype.toString.call(fn));
-    Object.defineProperty(prototype, key, {
-      value,
-      enumerable,
-      writable: true,
-      configurable: true,
-    });
-  }
 }
 
 /** The variables that belong to a module, made anew for it. */

@@ -20,6 +20,7 @@ import { rememberedImport, rememberImport } from './importer.ts';
 import { isOfMain } from './imports.ts';
 import { builtinModule, type ImportedFrom, requiredAs } from './loaded.ts';
 import { fieldsOf, hasOwnState, kinOf, type Member, memberOf, privatesOf } from './privates.ts';
+import { extraProperties, type Prototype, prototypeOf } from './prototypes.ts';
 import { sharedVariables } from './shared_variables.ts';
 import { render } from './source.ts';
 import { hasMap, mapsOf, type Placed } from './source_maps.ts';
@@ -30,7 +31,7 @@ interface Parts {
   readonly captured: Captured;
   readonly global: Name | undefined;
   readonly statics: readonly string[];
-  readonly prototype: readonly [own: Record<string, unknown>, parent: unknown] | undefined;
+  readonly prototype: Prototype | undefined;
 }
 
 const unnamed: ClassRules = { byName: false, privates: false };
@@ -259,8 +260,9 @@ export class ClosurePickler extends Pickler {
       this.#variable(variable);
     for (const name of source.staticPrivates) this.part(` → static "${name}"`, statics?.get(name));
     if (prototype !== undefined) {
-      this.part(' → prototype', prototype[0]);
-      this.part(' → prototype', prototype[1]);
+      this.part(' → prototype', prototype.values);
+      this.part(' → prototype', prototype.others);
+      this.part(' → prototype', prototype.parent);
     }
     if (extra.length > 0) this.properties(fn as unknown as Record<string, unknown>, extra);
     this.symbolProperties(fn, symbols);
@@ -317,50 +319,6 @@ function pathInWords(segments: readonly string[]): string {
       return name === undefined ? segment : `property "${name}"`;
     })
     .join(' → ');
-}
-
-/** What its source does not give it: own properties, and those static ones that have a value by now. */
-function extraProperties({ fn, source }: Captured): string[] {
-  return Object.keys(fn).filter(
-    (key) => !(source.isClass && isUnchanged(fn, key, `static ${key}`, source)),
-  );
-}
-
-function isUnchanged(
-  holder: object,
-  key: string,
-  member: string,
-  { classMembers }: Captured['source'],
-): boolean {
-  const text = classMembers.get(member);
-  if (text === undefined) return false;
-  const { value, get, set } = Object.getOwnPropertyDescriptor(holder, key) ?? {};
-  const fn: unknown = value ?? get ?? set;
-  return typeof fn === 'function' && Function.prototype.toString.call(fn) === text;
-}
-
-/** What a function's prototype has that its source does not give it. */
-function prototypeOf({ fn, source }: Captured): Parts['prototype'] {
-  const descriptor = Object.getOwnPropertyDescriptor(fn, 'prototype');
-  const prototype: unknown = descriptor?.value;
-  if (typeof prototype !== 'object' || prototype === null || source.isGenerator) return undefined;
-  const keys = Object.keys(Object.getOwnPropertyDescriptors(prototype)).filter(
-    (key) => key !== 'constructor' && !(source.isClass && isKept(prototype, key, source)),
-  );
-  const parent: unknown = Object.getPrototypeOf(prototype);
-  const usual = source.isClass || parent === Object.prototype;
-  if (keys.length === 0 && usual) return undefined;
-  const own = Object.fromEntries(
-    keys.map((key) => [key, (prototype as Record<string, unknown>)[key]]),
-  );
-  return [own, usual ? undefined : parent];
-}
-
-function isKept(prototype: object, key: string, source: Captured['source']): boolean {
-  const { get, set } = Object.getOwnPropertyDescriptor(prototype, key) ?? {};
-  if (get !== undefined || set !== undefined) return true;
-  if (!source.classMembers.has(key)) return source.hasComputed;
-  return isUnchanged(prototype, key, key, source);
 }
 
 /** The table of all functions of a message. @param placed is told where they stand */
