@@ -6,6 +6,7 @@ import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { type FunctionLocation, scriptSource } from '../pickle/function_inspector.ts';
 import { importableUrl } from '../pickle/qualname.ts';
+import { ownOf } from './cells.ts';
 import { EXPORTS, type FunctionCode, type Origin, originOf, originOfScript } from './code.ts';
 import { rememberImport } from './importer.ts';
 import { importOf, isOfMain, noteImports } from './imports.ts';
@@ -144,7 +145,7 @@ class Surroundings {
 
   #import(name: string, value: unknown, unique: boolean): boolean {
     const from =
-      this.#known[name] ??
+      ownOf(this.#known, name) ??
       requireIn(value) ??
       importOf(name, value, unique, this.#location, this.#url);
     if (from === undefined || (!this.#mainByName && isOfMain(from))) return false;

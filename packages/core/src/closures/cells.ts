@@ -46,6 +46,11 @@ interface HasCells {
   readonly globals?: Readonly<Record<string, string>>;
 }
 
+/** What is kept under the name of a variable, which may be one that every object has. @internal */
+export function ownOf<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
 let used = 0;
 
 /** Gives the variables with short names, of the functions of one message, names that nobody in this process has. @internal */
@@ -63,7 +68,7 @@ export function declareShort<T extends HasCells>(functions: readonly T[]): T[] {
       globals[name] = letter;
     }
     const cells = Object.fromEntries(
-      Object.entries(code.cells).filter(([name]) => !(name in globals)),
+      Object.entries(code.cells).filter(([name]) => !Object.hasOwn(globals, name)),
     );
     return { ...code, text, cells, globals };
   });

@@ -8,7 +8,7 @@ import { UnpicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { type Name, nameExports, remember } from '../base/names.ts';
 import { carryModule } from '../process/main_module.ts';
-import { Cell, cellName, declareShort, placeInCell } from './cells.ts';
+import { Cell, cellName, declareShort, ownOf, placeInCell } from './cells.ts';
 import { allowImports, Imports } from './importer.ts';
 import { type ImportedFrom, requireOf } from './loaded.ts';
 import { restorePrototype } from './prototypes.ts';
@@ -268,12 +268,14 @@ function compile(code: FunctionCode): (surroundings: Surroundings) => Maker {
   const { own, variables, imports, cells, globals = {}, text, isMember } = code;
   const plain = [...variables, ...Object.keys(imports)];
   const setters = plain.map((name) => {
-    const cell = cells[name];
-    const target = cell === undefined ? (globals[name] ?? placeOf(name)) : placeInCell(name, cell);
+    const cell = ownOf(cells, name);
+    const place = ownOf(globals, name) ?? placeOf(name);
+    const target = cell === undefined ? place : placeInCell(name, cell);
     return `(${prefix}value) => { ${target} = ${prefix}value; }`;
   });
   const declared = plain
-    .filter((name) => !(name in cells) && !(name in globals) && name !== EXPORTS)
+    .filter((name) => (ownOf(cells, name) ?? ownOf(globals, name)) === undefined)
+    .filter((name) => name !== EXPORTS)
     .map(nameIn);
   const head = [
     `(function (${prefix}) {`,

@@ -14,7 +14,7 @@ import { enumerableSymbols, Pickler } from '../pickle/pickler.ts';
 import { describe, findName, isBuiltin } from '../pickle/qualname.ts';
 import { isMainModule } from '../process/main_module.ts';
 import { type Captured, capture, type Variable } from './capture.ts';
-import { placeInCell } from './cells.ts';
+import { ownOf, placeInCell } from './cells.ts';
 import type { FunctionCode, Table } from './code.ts';
 import { rememberedImport, rememberImport } from './importer.ts';
 import { isOfMain } from './imports.ts';
@@ -335,7 +335,8 @@ function tableOf(
     const early = names.filter((name) => source.early.has(name));
     const shared = cells[i] as Record<string, number>;
     const renamed = (name: string) => {
-      if (name in shared) return placeInCell(name, shared[name] as number);
+      const cell = ownOf(shared, name);
+      if (cell !== undefined) return placeInCell(name, cell);
       return name === 'arguments' ? ARGUMENTS : undefined;
     };
     const privates = stamped.has(fn) ? source.privates : undefined;
