@@ -148,6 +148,7 @@ describe('who may read functions by value', () => {
     for (const bytes of [
       [0x4d, 0, 0xcb, 0],
       [0x4d, 0, 0xcd, 0],
+      [0x4d, 0, 0xd0, 0x80],
       [0x43, 0, 0, 0, 0, 0x4d, 0, 0xcb, 0],
       [0x43, 255, 255, 255, 255],
     ]) {

@@ -20,7 +20,7 @@ import { rememberedImport, rememberImport } from './importer.ts';
 import { isOfMain } from './imports.ts';
 import { builtinModule, type ImportedFrom, requiredAs } from './loaded.ts';
 import { fieldsOf, hasOwnState, kinOf, type Member, memberOf, privatesOf } from './privates.ts';
-import { extraProperties, type Prototype, prototypeOf } from './prototypes.ts';
+import { extraProperties, ownerOf, type Prototype, prototypeOf } from './prototypes.ts';
 import { sharedVariables } from './shared_variables.ts';
 import { render } from './source.ts';
 import { hasMap, mapsOf, type Placed } from './source_maps.ts';
@@ -58,6 +58,7 @@ export class ClosurePickler extends Pickler {
   readonly #ordinary = new Set<object>();
   /** Of the others, their classes from the first on that has private members. */
   readonly #declaring = new Map<object, readonly AnyFunction[]>();
+  #hasPrototypes = false;
   readonly #found = new Map<AnyFunction, Found>();
 
   /** @param mainByName whether the receiver imports the main module, so that its exports have names there */
@@ -69,8 +70,9 @@ export class ClosurePickler extends Pickler {
   /** The table of code of what was pickled last, as JSON; undefined if everything in it has a name. */
   takeTable(): string | undefined {
     const [parts, imports, stamped] = [this.#parts, this.#imports, this.#stamped];
+    const isEmpty = parts.length === 0 && imports.length === 0 && !this.#hasPrototypes;
     this.#forget();
-    if (parts.length === 0 && imports.length === 0) return undefined;
+    if (isEmpty) return undefined;
     const placed: Placed[] = [];
     const functions = tableOf(parts, stamped, placed);
     return JSON.stringify({ functions, imports, maps: mapsOf(placed) } satisfies Table);
@@ -97,6 +99,7 @@ export class ClosurePickler extends Pickler {
   #forget(): void {
     this.#parts = [];
     this.#imports = [];
+    this.#hasPrototypes = false;
     this.#stamped = new Map();
   }
 
@@ -110,7 +113,24 @@ export class ClosurePickler extends Pickler {
     return true;
   }
 
+  protected override recognise(value: object): ReturnType<Pickler['recognise']> {
+    const shape = super.recognise(value);
+    return shape === undefined || ownerOf(value) !== undefined ? undefined : shape;
+  }
+
+  /** Writes the prototype of a function, which the receiver makes with that. */
+  #prototype(value: object): boolean {
+    const owner = ownerOf(value);
+    if (owner === undefined) return false;
+    this.#hasPrototypes = true;
+    this.byte(code.PROTOTYPE);
+    this.function(owner);
+    this.add(value);
+    return true;
+  }
+
   protected override module(value: object): boolean {
+    if (this.#prototype(value)) return true;
     const builtin = builtinModule(value);
     if (builtin !== undefined) rememberImport(value, requiredAs(builtin));
     else if (!types.isModuleNamespaceObject(value) && rememberedImport(value)?.copy === undefined)
@@ -119,6 +139,7 @@ export class ClosurePickler extends Pickler {
   }
 
   protected override other(value: object, proto: object | null): void {
+    if (this.#prototype(value)) return;
     if (proto === null || this.#ordinary.has(proto) || hasReducer(value, proto)) {
       super.other(value, proto);
       return;

@@ -1,6 +1,7 @@
 /**
  * What a function and its prototype have that the function's source does not give them.
  */
+import { types } from 'node:util';
 import type { AnyFunction } from '../base/names.ts';
 import { wellKnownSymbols } from '../pickle/codes.ts';
 import { enumerableSymbols } from '../pickle/pickler.ts';
@@ -13,7 +14,8 @@ interface Made {
 
 /** Of a prototype, what has to be sent. @internal */
 export interface Prototype {
-  readonly values: Readonly<Record<string, unknown>>;
+  /** Undefined if it is the prototype of another function, which is the parent then. */
+  readonly values: Readonly<Record<string, unknown>> | undefined;
   /** Accessors, which nothing calls (on the prototype they may fail), and what has a symbol for its name. */
   readonly others: readonly Other[];
   readonly parent: unknown;
@@ -33,10 +35,21 @@ export function extraProperties({ fn, source }: Made): string[] {
   );
 }
 
+/** The function that an object is the prototype of, as far as it says so. @internal */
+export function ownerOf(value: object): AnyFunction | undefined {
+  const owner: unknown = Object.getOwnPropertyDescriptor(value, 'constructor')?.value;
+  if (typeof owner !== 'function' || types.isProxy(owner)) return undefined;
+  const isOwner = Object.getOwnPropertyDescriptor(owner, 'prototype')?.value === value;
+  return isOwner ? (owner as AnyFunction) : undefined;
+}
+
 /** @returns undefined if there is nothing to send @internal */
 export function prototypeOf({ fn, source }: Made): Prototype | undefined {
   const prototype: unknown = Object.getOwnPropertyDescriptor(fn, 'prototype')?.value;
   if (typeof prototype !== 'object' || prototype === null || source.isGenerator) return undefined;
+  const owner = ownerOf(prototype);
+  if (owner !== undefined && owner !== fn)
+    return { values: undefined, others: [], parent: prototype };
   const values: Record<string, unknown> = {};
   const others: Other[] = [];
   for (const key of [...Object.getOwnPropertyNames(prototype), ...symbolsOf(prototype)]) {
@@ -87,6 +100,10 @@ export function restorePrototype(
   others: unknown,
   parent: unknown,
 ): void {
+  if (values === undefined) {
+    fn.prototype = parent;
+    return;
+  }
   const prototype = fn.prototype as object;
   if (parent !== undefined) Object.setPrototypeOf(prototype, parent as object | null);
   const enumerable = !/^class\b/.test(Function.prototype.toString.call(fn));

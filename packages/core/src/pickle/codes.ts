@@ -123,6 +123,8 @@ export const IMPORTED = 0xcd;
 export const STAMPED = 0xce;
 /** a class, an object of it or undefined, the name of the member that is the function */
 export const MEMBER = 0xcf;
+/** a function, whose prototype it is */
+export const PROTOTYPE = 0xd0;
 
 /** What ERROR's second byte says. @internal */
 export const errorParts = ['message', 'stack', 'cause', 'errors', 'name'] as const;

@@ -207,6 +207,9 @@ export class Unpickler extends PickleReader {
         return this.member();
       case code.IMPORTED:
         return this.imported();
+      case code.PROTOTYPE:
+        if (this.functions === undefined) throw new UnpicklingError(NO_CODE);
+        return this.add(this.prototypeOfClass());
       case code.AFTER:
         this.value();
         return this.value();
