@@ -140,6 +140,10 @@ export class ClosurePickler extends Pickler {
 
   protected override other(value: object, proto: object | null): void {
     if (this.#prototype(value)) return;
+    if (value === globalThis) {
+      this.global(value, { module: 'globalThis', qualname: 'globalThis' });
+      return;
+    }
     if (proto === null || this.#ordinary.has(proto) || hasReducer(value, proto)) {
       super.other(value, proto);
       return;
