@@ -7,21 +7,14 @@
  * The addons are installed from npm into a temporary folder, or kept in FOLDER; some are compiled (with the headers beside this
  * node, which takes minutes). --update: into docs/start-methods.md.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.ts';
+import { installInto } from './npm.ts';
 import { type Table, toMarkdown, toText, updatePage } from './table.ts';
 
 const ADDONS: Readonly<Record<string, string>> = {
@@ -54,24 +47,15 @@ const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'multiprocessing-addons-'));
 
 function install(): void {
-  mkdirSync(folder, { recursive: true });
-  for (const file of ['main.mjs', 'uses.mjs'])
-    copyFileSync(here(`addons/${file}`), join(folder, file));
-  if (existsSync(join(folder, 'node_modules'))) return;
-  writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-  const prefix = dirname(dirname(realpathSync(process.execPath)));
-  const headers = existsSync(join(prefix, 'include/node')) ? { npm_config_nodedir: prefix } : {};
-  for (const scripts of [false, true]) {
+  const installed = existsSync(join(folder, 'node_modules'));
+  for (const scripts of installed ? [] : [false, true]) {
     const packages = Object.entries(ADDONS)
       .filter(([name]) => WITHOUT_SCRIPTS.has(name) !== scripts)
       .map(([name, version]) => `${name}@${version}`);
-    const flags = ['--no-audit', '--no-fund', ...(scripts ? [] : ['--ignore-scripts'])];
-    execFileSync('npm', ['install', ...flags, ...packages], {
-      cwd: folder,
-      env: { ...process.env, ...headers },
-      stdio: 'inherit',
-    });
+    installInto(folder, packages, { scripts });
   }
+  for (const file of ['main.mjs', 'uses.mjs'])
+    copyFileSync(here(`addons/${file}`), join(folder, file));
 }
 
 interface Ending {
