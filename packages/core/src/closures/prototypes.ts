@@ -47,8 +47,8 @@ export function ownerOf(value: object): AnyFunction | undefined {
 export function prototypeOf({ fn, source }: Made): Prototype | undefined {
   const prototype: unknown = Object.getOwnPropertyDescriptor(fn, 'prototype')?.value;
   if (typeof prototype !== 'object' || prototype === null || source.isGenerator) return undefined;
-  const owner = ownerOf(prototype);
-  if (owner !== undefined && owner !== fn)
+  const owner = ownerOf(prototype); // a class keeps its own, whatever that says
+  if (owner !== undefined && owner !== fn && !source.isClass)
     return { values: undefined, others: [], parent: prototype };
   const values: Record<string, unknown> = {};
   const others: Other[] = [];
