@@ -25,6 +25,7 @@ const modules: Record<string, string[]> = {
   shared_memory: ['SharedMemory ShareableList'],
   resource_sharer: ['stop DupFd DupSocket'],
   resource_tracker: ['ensureRunning register unregister getfd'],
+  testing: ['expectNoLeftovers recordProcesses'],
   os: [
     'fork forkAvailable pipe read write close dup waitpid waitstatusToExitcode WNOHANG _exit kill',
     'getpid getppid cpuCount urandom',

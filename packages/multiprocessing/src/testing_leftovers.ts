@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { AssertionError, checkTimeout, ifMade } from '@multiprocessing/core';
-import { now, setTimeout } from '@multiprocessing/posix';
+import { close, now, pipe, setTimeout } from '@multiprocessing/posix';
 
 /** What mocha, vitest, jest and node:test have under these names. */
 export interface TestHooks {
@@ -52,6 +52,7 @@ export function expectNoLeftovers(options: LeftoverOptions = {}): LeftoverCheck 
   const { ignore, segments = OURS } = options;
   const addedTo = (before: Leftovers) =>
     [...whatIs(segments)].filter(([key, what]) => !before.has(key) && !ignore?.test(what));
+  openNodesOwn();
   let before = whatIs(segments);
   const check = async () => {
     let left = addedTo(before);
@@ -71,6 +72,18 @@ export function expectNoLeftovers(options: LeftoverOptions = {}): LeftoverCheck 
   });
   afterEach?.(check);
   return Object.assign(check, { [Symbol.asyncDispose]: check });
+}
+
+let isOpen = false;
+
+/** Node opens /dev/null for good when it makes its first stream, which may be the first line that a test prints. */
+function openNodesOwn(): void {
+  if (isOpen) return;
+  isOpen = true;
+  const { Socket } = process.getBuiltinModule('node:net'); // late: children have this module, too
+  const [reader, writer] = pipe();
+  new Socket({ fd: reader }).destroy(); // closes it at once
+  close(writer);
 }
 
 /** Nobody wakes who waits for a file or an fd to be gone. */
