@@ -4,6 +4,7 @@
  */
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
 import { direct, leavesByExit, type NativeFunction, native } from '../ffi/ffi.ts';
+import { leaveChannel, noteChannel } from './ipc_channel.ts';
 import { flushOutput, hasTerminal, leaveTerminalToParent } from './own_process.ts';
 import { _exit, getpid, prepareExit } from './process.ts';
 import { dieOfUncaught, reportUncaughtByEmit } from './uncaught.ts';
@@ -35,6 +36,7 @@ const state = {
  */
 export function prepareToAdopt(): void {
   state.hasTerminal = hasTerminal();
+  noteChannel();
   if (state.loop !== 0) return;
   state.loop = uvDefaultLoop();
   state.uvLoopFork = direct(uvLoopFork);
@@ -69,6 +71,7 @@ export function adoptForkedProcess(): void {
   state.uvLoopFork?.(state.loop);
   setPid(getpid());
   for (const hook of hooks) hook();
+  leaveChannel();
   if (state.hasTerminal) leaveTerminalToParent();
   leavesByExit();
   reportUncaughtByEmit();
