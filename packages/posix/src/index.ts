@@ -119,6 +119,7 @@ export {
   getppid,
   hasPidfd,
   ignoreSignal,
+  isSignalIgnored,
   kill,
   pidExists,
   pidfdOpen,

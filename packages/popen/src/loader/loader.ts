@@ -106,7 +106,7 @@ function offThread(what: string): ModuleLoader {
 /**
  * The Node flags for a process that loads this program's modules and then forks.
  *
- * @param execArgv the program's own Node flags, which are kept, the debugger's excepted
+ * @param execArgv the program's own Node flags, which are kept; what is among them or in NODE_OPTIONS is not given twice
  * @throws ForkUnsafeLoaderError if its modules cannot be loaded without a thread
  */
 export function forkSafeExecArgv(
@@ -114,16 +114,17 @@ export function forkSafeExecArgv(
   loader: ModuleLoader = loaderOf(execArgv),
 ): string[] {
   if (!loader.forkSafe) throw new ForkUnsafeLoaderError(loader.reason);
-  const kept: string[] = [];
-  for (let i = 0; i < execArgv.length; i++) {
-    const flag = execArgv[i] ?? '';
-    if (flag === '--inspect-port' || flag === '--debug-port') i++;
-    else if (!/^--(inspect|debug-port=)/.test(flag)) kept.push(flag);
-  }
   // One thread in V8's pool, not four: a fork has fewer to look at.
-  const ours = ['--require', entryPath('loader_preload'), '--single-threaded', '--v8-pool-size=1'];
+  const ours = ['--single-threaded', '--v8-pool-size=1'];
   if (loader.hosted) ours.push('--expose-internals');
-  return [...ours, ...kept];
+  const theirs = [...(process.env.NODE_OPTIONS ?? '').split(/\s+/), ...execArgv].map(optionName);
+  const added = ours.filter((flag) => !theirs.includes(optionName(flag)));
+  return ['--require', entryPath('loader_preload'), ...added, ...execArgv];
+}
+
+/** The name of an option; V8 takes its own with underscores, too. */
+function optionName(flag: string): string {
+  return flag.replace(/=.*$/s, '').replaceAll('_', '-');
 }
 
 /** The values of these options: `--x v` and `--x=v`. */

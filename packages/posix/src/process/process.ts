@@ -5,6 +5,7 @@
  *     fork.ts            a real fork(2) of this Node
  *     forked_child.ts    what Node needs to go on living in the child
  *     inherited_loop.ts  its copy of the parent's event loop, kept quiet
+ *     ipc_channel.ts     the channel of child_process.fork(), which a forked child leaves to its parent
  *     memory_map.ts      V8's memory made fit for fork(2)
  *     own_process.ts     what a process of ours leaves as it is at its end, and what not
  *     random.ts          random values of a forked child's own
@@ -33,6 +34,7 @@ const cPrctl = syscall(
 const cPidfdOpen = native('long syscall(long number, long pid, long flags)');
 const cGetentropy = syscall('int getentropy(void *buffer, size_t size)');
 const cSignal = native('intptr_t signal(int signum, intptr_t handler)');
+const cSigaction = native('int sigaction(int signum, const void *action, void *old)');
 
 /** waitpid: return at once when no child has ended; Python's `os.WNOHANG`. */
 export const WNOHANG = 1;
@@ -139,6 +141,17 @@ export function hasPidfd(): boolean {
 /** Sets a signal to be ignored (true) or to its default action (false). @param signal its number */
 export function ignoreSignal(signal: number, ignore: boolean): void {
   cSignal(signal, ignore ? 1 : 0);
+}
+
+/** Larger than any struct sigaction; the handler stands first. */
+const SIGACTION_SIZE = 256;
+const SIG_IGN = 1n;
+
+/** Whether a signal is ignored. @param signal its number @internal */
+export function isSignalIgnored(signal: number): boolean {
+  const action = Buffer.alloc(SIGACTION_SIZE);
+  cSigaction(signal, null, action);
+  return action.readBigUInt64LE(0) === SIG_IGN;
 }
 
 /** Gives a signal its default action, unless it is ignored. @internal */
