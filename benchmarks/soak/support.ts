@@ -190,7 +190,9 @@ export function processesWith(entry: string): number[] {
 
 /** The pid of the forkserver of this process. */
 export function forkserverPid(): number {
-  const registry = (globalThis as { [key: symbol]: unknown })[Symbol.for('multiprocessing.state')];
+  const registry = (process.getBuiltinModule('node:fs') as { [key: symbol]: unknown })[
+    Symbol.for('multiprocessing.state')
+  ];
   const server = (registry as Map<string, { _forkserverPid?: number }>).get('forkserver');
   check(server?._forkserverPid !== undefined, 'there is no forkserver');
   return server._forkserverPid;

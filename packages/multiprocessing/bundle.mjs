@@ -113,7 +113,7 @@ function facade(name, part) {
   const lines = [
     CHECK,
     // A spawned child has the bundle, and node:module would take it 1 ms to import.
-    `const bundle = globalThis[Symbol.for('multiprocessing.bundle')] ??`,
+    `const bundle = process.getBuiltinModule('node:fs')[Symbol.for('multiprocessing.bundle')] ??`,
     `  process.getBuiltinModule('node:module').createRequire(import.meta.url)('./load_bundle.cjs').loadBundle();`,
     `bundle.resolve ??= import.meta.resolve;`,
     `const part = bundle.exports.${name};`,
@@ -128,7 +128,7 @@ function commonjsFacade(name) {
   const lines = [
     `'use strict';`,
     CHECK,
-    `const bundle = globalThis[Symbol.for('multiprocessing.bundle')] ?? require('./load_bundle.cjs').loadBundle();`,
+    `const bundle = process.getBuiltinModule('node:fs')[Symbol.for('multiprocessing.bundle')] ?? require('./load_bundle.cjs').loadBundle();`,
     `const part = bundle.exports.${name};`,
     name === 'forkable' ? 'part.reexecute();' : 'module.exports = part;',
   ];

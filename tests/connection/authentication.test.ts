@@ -453,7 +453,7 @@ describe('digests', () => {
   });
 
   test('MD5 is for old Pythons, and told; or where it is asked for', async () => {
-    const state = (globalThis as { [key: symbol]: unknown })[
+    const state = (process.getBuiltinModule('node:fs') as { [key: symbol]: unknown })[
       Symbol.for('multiprocessing.state')
     ] as Map<string, { once: boolean }>;
     const warned = state.get('legacyAuthentication') as { once: boolean };

@@ -39,7 +39,9 @@ sys.stdin.read()
 
 /** The table of this process in which those who ring look bells up: a token and a bell for each. */
 function memberTable(): Int32Array {
-  const registry = (globalThis as { [key: symbol]: unknown })[Symbol.for('multiprocessing.state')];
+  const registry = (process.getBuiltinModule('node:fs') as { [key: symbol]: unknown })[
+    Symbol.for('multiprocessing.state')
+  ];
   const hub = (registry as Map<string, { table: { memory: { buffer: ArrayBuffer } } }>).get(
     'waitHub',
   );

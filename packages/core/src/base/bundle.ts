@@ -3,6 +3,7 @@
  * handed to spawned children. In a checkout that is not bundled none of this exists.
  */
 import type { Script } from 'node:vm';
+import { shared } from './state.ts';
 
 /** What load_bundle.ts leaves in a process that runs the bundle. @internal */
 export interface LoadedBundle {
@@ -18,13 +19,16 @@ export interface LoadedBundle {
   readonly folder: string;
 }
 
-/** The key in globalThis. @internal */
+/** The key in what is shared (state.ts). @internal */
 export const BUNDLE = Symbol.for('multiprocessing.bundle');
 
 /** The bundle that this process runs, if it does. @internal */
 export function loadedBundle(): LoadedBundle | undefined {
-  return (globalThis as { [BUNDLE]?: LoadedBundle })[BUNDLE];
+  bundle ??= shared()[BUNDLE] as LoadedBundle | undefined;
+  return bundle;
 }
+
+let bundle: LoadedBundle | undefined;
 
 /** Imports a module by its URL. @internal */
 export function importModule(url: string): Promise<object> {

@@ -13,7 +13,7 @@
  *     tsx_in_thread.ts   tsx's hooks in the thread that imports
  */
 import type { Worker } from 'node:worker_threads';
-import { loadedBundle } from '@multiprocessing/core';
+import { loadedBundle, shared } from '@multiprocessing/core';
 import { execArgv as ownFlags, nodeOptions as ownOptions } from '@multiprocessing/posix';
 import { entryPath } from '../base/entries.ts';
 import { ForkUnsafeLoaderError } from './errors.ts';
@@ -39,7 +39,7 @@ export interface PreloadMark {
 const preloadMark = Symbol.for('multiprocessing.loader_preload');
 
 function mark(): PreloadMark | undefined {
-  return (globalThis as { [preloadMark]?: PreloadMark })[preloadMark];
+  return shared()[preloadMark] as PreloadMark | undefined;
 }
 
 /** Whether this process was started with forkSafeExecArgv(): single-threaded, all imports in the thread. */

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import Module, { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';
+import { shared } from '@multiprocessing/core/base/state';
 import { ForkUnsafeLoaderError } from './errors.ts';
 import type { PreloadMark } from './loader.ts';
 import { hostTsx, internalsExposed } from './tsx_in_thread.ts';
@@ -16,7 +17,7 @@ type Extension = (module: CjsModule, filename: string) => void;
 
 const hosted = internalsExposed();
 const mark: PreloadMark = { hosted };
-Object.assign(globalThis, { [Symbol.for('multiprocessing.loader_preload')]: mark });
+shared()[Symbol.for('multiprocessing.loader_preload')] = mark;
 hideOurFlags();
 Object.assign(Module, { register });
 syncBuiltinESMExports();
