@@ -14,6 +14,12 @@ interface CjsModule {
   exports: unknown;
 }
 type Extension = (module: CjsModule, filename: string) => void;
+type Load = (this: CjsModule, filename: string) => void;
+
+const { _extensions: extensions, prototype } = Module as unknown as {
+  _extensions: Record<string, Extension>;
+  prototype: { load: Load };
+};
 
 const hosted = internalsExposed();
 const mark: PreloadMark = { hosted };
@@ -21,7 +27,7 @@ shared()[Symbol.for('multiprocessing.loader_preload')] = mark;
 hideOurFlags();
 Object.assign(Module, { register });
 syncBuiltinESMExports();
-interceptJavaScript((Module as unknown as { _extensions: Record<string, Extension> })._extensions);
+interceptLoad();
 
 /**
  * A child_process.fork() of the user's inherits process.execArgv, and must not become like us. What tells that
@@ -61,33 +67,40 @@ function register(
 }
 
 /**
- * Two files are treated in a special way when they are loaded by CommonJS. Whoever sets another
- * `.js` handler, as tsx/cjs does, comes after.
+ * Two files are treated in a special way when they are loaded by CommonJS. Handlers of `.js` are left alone: hooks put others in
+ * their place, which call what they have found there.
  */
-function interceptJavaScript(extensions: Record<string, Extension>): void {
+function interceptLoad(): void {
+  const { load } = prototype;
   const native = extensions['.js'] as Extension;
-  let current = native;
-  const handler: Extension = (module, filename) => {
-    if (/[\\/]esbuild[\\/]lib[\\/]main\.js$/.test(filename)) loadEsbuild(current, module, filename);
-    // tsx/cjs would make a second, CommonJS copy of this library; Node's require() has one instance.
-    else if (current !== native && isOurs(dirname(filename))) native(module, filename);
-    else current(module, filename);
+  prototype.load = function (filename) {
+    if (/[\\/]esbuild[\\/]lib[\\/]main\.js$/.test(filename)) loadEsbuild(load, this, filename);
+    else if (
+      extensions['.js'] !== native &&
+      filename.endsWith('.js') &&
+      isOurs(dirname(filename))
+    ) {
+      loadNatively(load, this, filename, native);
+    } else load.call(this, filename);
   };
-  Object.defineProperty(extensions, '.js', {
-    configurable: true,
-    enumerable: true,
-    get: () => handler,
-    set: (next: Extension) => {
-      current = next;
-    },
-  });
+}
+
+/** tsx/cjs would make a second, CommonJS copy of this library; Node's require() has one instance. */
+function loadNatively(load: Load, module: CjsModule, filename: string, native: Extension): void {
+  const hooked = extensions['.js'] as Extension;
+  extensions['.js'] = native;
+  try {
+    load.call(module, filename);
+  } finally {
+    extensions['.js'] = hooked;
+  }
 }
 
 /** Its transformSync hides a thread unless told not to; its transform shares a process and a pipe. */
-function loadEsbuild(load: Extension, module: CjsModule, filename: string): void {
+function loadEsbuild(load: Load, module: CjsModule, filename: string): void {
   const before = process.env.ESBUILD_WORKER_THREADS;
   process.env.ESBUILD_WORKER_THREADS = '0';
-  load(module, filename);
+  load.call(module, filename);
   if (before === undefined) delete process.env.ESBUILD_WORKER_THREADS;
   else process.env.ESBUILD_WORKER_THREADS = before;
   if (!hosted) return;
