@@ -53,6 +53,19 @@ describe('under tsx', () => {
   });
 });
 
+describe('under a hook of require', () => {
+  const flags = ['-r', join(mains, 'hooked/hook.cjs')];
+
+  test('what the program has required its children require', async () => {
+    await expectWorks([...flags, join(mains, 'hooked/main.quoted')], 'late one\nhelper two');
+  });
+
+  test('an ES module that requires it', async () => {
+    const script = join(mains, 'hooked/requires.mjs');
+    await expectWorks([...flags, script], 'late one\nhelper two');
+  });
+});
+
 describe('under node alone', () => {
   let compiled = '';
 

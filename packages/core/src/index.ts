@@ -29,6 +29,7 @@ export * from './pickle/reduction.ts';
 export { dumpsForThread } from './pickle/thread_sharing.ts';
 export { bootstrap } from './process/bootstrap.ts';
 export { rehearseTurn } from './process/last_turn.ts';
+export { loadModule } from './process/load_module.ts';
 export * from './process/main_module.ts';
 export * from './process/process.ts';
 export * from './process/spawning.ts';

@@ -23,7 +23,7 @@ export {
   endImports,
   importing,
 } from './bootstrapping.ts';
-export { importModule, loadedBundle } from './bundle.ts';
+export { loadedBundle } from './bundle.ts';
 export * from './errors.ts';
 export { table } from './process_table.ts';
 export * from './state.ts';

@@ -40,5 +40,6 @@ export function processWide<T extends object>(name: string, make: () => T): T {
 
 /** The process-wide object of that name, if somebody has made it. @internal */
 export function ifMade<T extends object>(name: string): T | undefined {
-  return registry().get(name) as T | undefined;
+  registry ??= findRegistry();
+  return registry.get(name) as T | undefined;
 }

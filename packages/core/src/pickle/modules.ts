@@ -9,11 +9,12 @@
 import { fileURLToPath } from 'node:url';
 import { calledByChildren } from '@multiprocessing/posix';
 import { importing } from '../base/bootstrapping.ts';
-import { importModule, loadedBundle } from '../base/bundle.ts';
+import { loadedBundle } from '../base/bundle.ts';
 import { UnpicklingError } from '../base/errors.ts';
 import { type Name, rememberedValue, rememberValue, SHARED_FDS } from '../base/names.ts';
 import { require } from '../base/require.ts';
 import { processWide } from '../base/state.ts';
+import { loadModule } from '../process/load_module.ts';
 import { isMainModule, neverImportsMain } from '../process/main_module.ts';
 import { fdSharer } from './session.ts';
 
@@ -29,7 +30,7 @@ const state = processWide(
   'reduction.modules',
   (): State => ({
     namespaces: new Map(),
-    importer: importModule,
+    importer: loadModule,
     inspectModule: () => undefined,
   }),
 );

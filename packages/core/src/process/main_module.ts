@@ -29,6 +29,8 @@ const state = processWide('main', () => ({
   named: false,
   /** True in the child of an emulated fork: the functions that came over are the main module's own. */
   emulated: false,
+  /** Whether the main module is CommonJS; undefined until somebody asks. */
+  required: undefined as boolean | undefined,
 }));
 
 /** What stands for `import.meta` and `module` in functions that came by value. */
@@ -51,15 +53,21 @@ export function mainPath(): string | undefined {
 
 /**
  * Says which file is the main module here: in a child, its parent's.
+ * @param how.required whether the program has it by `require`
  * @param how.emulated whether this is the child of an emulated fork
  * @param how.guarded what `importsMain` answers
  * @internal
  */
 export function setMainPath(
   path: string | undefined,
-  { emulated = false, guarded = false }: { emulated?: boolean; guarded?: boolean },
+  {
+    required,
+    emulated = false,
+    guarded = false,
+  }: { required: boolean; emulated?: boolean; guarded?: boolean },
 ): void {
   state.path = path ?? null;
+  state.required = required;
   state.reimported = true;
   state.emulated = emulated;
   state.guarded = guarded;
@@ -89,6 +97,12 @@ let lastNoted: string | undefined;
 /** Whether the main module is known to be of use to children. @internal */
 export function isMainOfUse(): boolean {
   return importsMain() || state.named;
+}
+
+/** Whether the main module is CommonJS, so that what hooks of `require` make of it is the program. @internal */
+export function isMainRequired(): boolean {
+  state.required ??= mainPath() !== undefined && process.mainModule?.filename === mainPath();
+  return state.required;
 }
 
 /** Whether a URL is that of the main module, with or without what a loader adds to it. @internal */

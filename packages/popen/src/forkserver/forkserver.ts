@@ -20,6 +20,7 @@ import { inspect } from 'node:util';
 import {
   importsMain,
   isMainOfUse,
+  isMainRequired,
   mainPath,
   processWide,
   RuntimeError,
@@ -67,6 +68,7 @@ export interface ServerSettings {
   flags: string[];
   mainPath: string | undefined;
   importsMain: boolean;
+  mainRequired: boolean;
   argv: string[];
   /** The working directory; undefined where it is gone. */
   dir: string | undefined;
@@ -145,6 +147,7 @@ class ForkServer {
       flags: flagsOfSpawned(),
       mainPath: mainPath(),
       importsMain: importsMain(),
+      mainRequired: isMainRequired(),
       argv: process.argv,
       dir: workingDirectory(),
       startDir: startDirectory(),

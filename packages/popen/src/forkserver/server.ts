@@ -11,7 +11,7 @@ import {
   beginBootstrapping,
   endImports,
   importing,
-  importModule,
+  loadModule,
   rememberModule,
   setInheritedFds,
   setMainPath,
@@ -147,16 +147,17 @@ function whyNotServable(): string | undefined {
 
 /** Imports the modules to be shared by all children. */
 async function preload(settings: ServerSettings): Promise<void> {
-  const { preload, onError, emulates, mainPath } = settings;
-  setMainPath(mainPath, { emulated: emulates, guarded: settings.importsMain });
+  const { preload, onError, emulates, mainPath, mainRequired } = settings;
+  setMainPath(mainPath, { required: mainRequired, emulated: emulates, guarded: settings.importsMain });
   for (const name of preload) {
     try {
       if (name === '__main__') {
         // What the main module exports is what children are most likely to be told to call.
-        for (const value of Object.values((await importMainPath(mainPath)) ?? {})) compile(value);
+        const namespace = (await importMainPath(mainPath, mainRequired)) ?? {};
+        for (const value of exportedBy(namespace, mainRequired)) compile(value);
       } else {
         const url = /^\.{0,2}\//.test(name) ? pathToFileURL(resolve(name)).href : name;
-        rememberModule(url, await importing(() => importModule(url)));
+        rememberModule(url, await importing(() => loadModule(url)));
       }
     } catch (error) {
       if (onError === 'fail') throw error;
@@ -164,6 +165,15 @@ async function preload(settings: ServerSettings): Promise<void> {
         writeStderr(`forkserver: cannot preload ${name}: ${inspect(error)}\n`);
     }
   }
+}
+
+/** The values of a module's exports; what CommonJS has as an accessor may want to be left alone. */
+function exportedBy(namespace: object, required: boolean): unknown[] {
+  if (!required) return Object.values(namespace);
+  const { default: exported } = namespace as { default?: unknown };
+  return Object.values(Object.getOwnPropertyDescriptors(Object(exported))).map(
+    ({ value }) => value,
+  );
 }
 
 /** Serves until the last client is gone. Returns only in a child. */

@@ -24,8 +24,9 @@ import {
   getSpawningPopen,
   getSpawningProcess,
   importing,
-  importModule,
   importsMain,
+  isMainRequired,
+  loadModule,
   loadsFromParent,
   mainPath,
   nameExports,
@@ -136,6 +137,7 @@ export interface PreparationData {
   mainPath: string | undefined;
   /** Whether the child imports the main module before it unpickles the process object. */
   importsMain: boolean;
+  mainRequired: boolean;
   /** Set in the child of an emulated fork, which does not import the main module. */
   emulatedBy: EmulatedBy | undefined;
   /** The resource tracker's pipe, as what `duplicateForChild` returned; undefined if there is none. */
@@ -157,6 +159,7 @@ export function getPreparationData(name: string, popen: SpawningPopen): Preparat
     executable,
     mainPath: mainPath(),
     importsMain: importsMain(),
+    mainRequired: isMainRequired(),
     emulatedBy: popen.emulatedBy,
     tracker: resourceTracker._resourceTracker._passTo(popen),
   };
@@ -367,8 +370,11 @@ function prepare(data: PreparationData): Promise<unknown> | undefined {
   if (tracker !== undefined) resourceTracker._resourceTracker._takeOver(tracker);
   startMethodState.emulatedBy = data.emulatedBy;
   leavesAtOnce = data.emulatedBy !== undefined;
-  if (data.emulatedBy === undefined && data.importsMain) return importMainPath(data.mainPath);
-  setMainPath(data.mainPath, { emulated: data.emulatedBy !== undefined });
+  if (data.emulatedBy === undefined && data.importsMain) {
+    return importMainPath(data.mainPath, data.mainRequired);
+  }
+  const emulated = data.emulatedBy !== undefined;
+  setMainPath(data.mainPath, { required: data.mainRequired, emulated });
   return undefined;
 }
 
@@ -384,18 +390,22 @@ let imported: string | undefined;
 
 /**
  * Imports the main module, in which `isMain` is false then; Python's `import_main_path`. Done once.
+ * @param required whether the program has it by `require`
  * @returns a promise of its namespace, the first time
  * @internal
  */
-export function importMainPath(path: string | undefined): Promise<object> | undefined {
+export function importMainPath(
+  path: string | undefined,
+  required: boolean,
+): Promise<object> | undefined {
   if (path !== undefined && path === imported) return undefined;
-  setMainPath(path, { guarded: true });
+  setMainPath(path, { required, guarded: true });
   return path === undefined ? undefined : importMain(path);
 }
 
 async function importMain(path: string): Promise<object> {
   const url = pathToFileURL(path).href;
-  const namespace = await importing(() => importModule(url));
+  const namespace = await importing(() => loadModule(url));
   rememberModule(url, namespace);
   imported = path;
   return namespace;
