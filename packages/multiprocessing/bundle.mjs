@@ -4,6 +4,7 @@
  * children. A spawned child loads the library anew, and 70 small ES modules take 60 ms where this takes 4
  * (docs/benchmarks.md).
  */
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename } from 'node:path';
@@ -40,9 +41,15 @@ const programs = {
   forkserver_main: 'loadBundle().exports.forkserverMain(...process.argv.slice(2));',
 };
 
-/** What each module of a sub-path begins with: an older Node has not got what all of the library needs. */
+/** What each module of a sub-path begins with: others than Node, and an older one, have not got what all of the library needs. */
 const { engines, exports: subpaths } = JSON.parse(readFileSync(here('package.json'), 'utf8'));
-const CHECK = `if (!process.getBuiltinModule) throw new Error(\`multiprocessing needs Node.js ${engines.node}, and this is \${process.version}\`);`;
+const CHECK = [
+  `function fail(code, message, cause) { throw Object.assign(new Error(\`multiprocessing \${message}\`, { cause }), { code }); }`,
+  `for (const name of ['bun', 'deno']) if (process.versions[name]) fail('ERR_MP_PLATFORM', \`needs Node.js, and this is \${name} \${process.versions[name]}: run the program by node\`);`,
+  `if (!process.getBuiltinModule) throw new Error(\`multiprocessing needs Node.js ${engines.node}, and this is \${process.version}\`);`,
+];
+const BUNDLED =
+  "'ERR_MP_BUNDLED', 'is not where it was installed: a bundler has put it into another file, which no child could load. Keep it external (esbuild: --external:multiprocessing; Rollup, webpack: external, externals)'";
 
 mkdirSync(outdir, { recursive: true });
 try {
@@ -56,6 +63,12 @@ try {
     banner: { js: `(function (module, require, __filename, process) { ${common.banner.js}` },
     footer: { js: '})' },
   });
+  // What tells one build from another.
+  const id = createHash('sha256')
+    .update(readFileSync(`${outdir}/bundle.cjs`))
+    .digest('hex')
+    .slice(0, 16);
+  common.define.BUNDLE_ID = JSON.stringify(id);
   await build({
     ...common,
     outdir,
@@ -75,8 +88,8 @@ try {
   const { loadBundle } = createRequire(import.meta.url)(`${outdir}/load_bundle.cjs`);
   for (const [name, part] of Object.entries(loadBundle().exports)) {
     if (typeof part === 'function') continue;
-    writeFileSync(`${outdir}/${name}.js`, facade(name, part));
-    writeFileSync(`${outdir}/${name}.cjs`, commonjsFacade(name));
+    writeFileSync(`${outdir}/${name}.js`, facade(name, part, id));
+    writeFileSync(`${outdir}/${name}.cjs`, commonjsFacade(name, id));
   }
   writeFileSync(`${outdir}/resolve.mjs`, 'export const { resolve } = import.meta;\n');
   mkdirSync(target, { recursive: true });
@@ -108,13 +121,29 @@ async function makeEntry() {
   return `${lines.join('\n')}\nmodule.exports = { ${parts.join(',\n')} };\n`;
 }
 
+/** What the modules of a sub-path have of the bundle: that of the process, or the one beside them. */
+function bundleLines(own) {
+  return [
+    `const bundle = process.getBuiltinModule('node:fs')[Symbol.for('multiprocessing.bundle')] ?? load();`,
+    `if (bundle.id !== BUNDLE_ID) fail('ERR_MP_TWO_VERSIONS', \`cannot be loaded from \${${own}}: this process has another version of it already, from \${bundle.folder}. Have one installed for all (npm dedupe)\`);`,
+  ];
+}
+
 /** An ES module with the exports of one part of the bundle. */
-function facade(name, part) {
+function facade(name, part, id) {
   const lines = [
-    CHECK,
+    ...CHECK,
+    `const BUNDLE_ID = '${id}';`,
     // A spawned child has the bundle, and node:module would take it 1 ms to import.
-    `const bundle = process.getBuiltinModule('node:fs')[Symbol.for('multiprocessing.bundle')] ??`,
-    `  process.getBuiltinModule('node:module').createRequire(import.meta.url)('./load_bundle.cjs').loadBundle();`,
+    `function load() {`,
+    `  let require;`,
+    `  try {`,
+    `    require = process.getBuiltinModule('node:module').createRequire(import.meta.url);`,
+    `    require.resolve('./load_bundle.cjs');`,
+    `  } catch (cause) { fail(${BUNDLED}, cause); }`,
+    `  return require('./load_bundle.cjs').loadBundle();`,
+    `}`,
+    ...bundleLines('import.meta.url'),
     `bundle.resolve ??= import.meta.resolve;`,
     `const part = bundle.exports.${name};`,
   ];
@@ -124,11 +153,18 @@ function facade(name, part) {
 }
 
 /** The same for `require`. Both give what is in the one bundle of the process. */
-function commonjsFacade(name) {
+function commonjsFacade(name, id) {
   const lines = [
     `'use strict';`,
-    CHECK,
-    `const bundle = process.getBuiltinModule('node:fs')[Symbol.for('multiprocessing.bundle')] ?? require('./load_bundle.cjs').loadBundle();`,
+    ...CHECK,
+    `const BUNDLE_ID = '${id}';`,
+    // Bundlers make an ES module of this, or a script elsewhere.
+    `function load() {`,
+    `  const folder = typeof __dirname === 'string' ? __dirname : '';`,
+    `  if (!process.getBuiltinModule('node:fs').existsSync(folder + '/bundle.cjs')) fail(${BUNDLED});`,
+    `  return require('./load_bundle.cjs').loadBundle();`,
+    `}`,
+    ...bundleLines('__filename'),
     `const part = bundle.exports.${name};`,
     name === 'forkable' ? 'part.reexecute();' : 'module.exports = part;',
   ];

@@ -1,6 +1,6 @@
 /**
  * Loads the bundle, once per process. V8 takes 5 ms to parse it in each new process; with the code cache that a
- * spawned child gets from its parent it takes none.
+ * spawned child gets from its parent it takes none. Deviations: D-131.
  */
 import { closeSync, fstatSync, readFileSync, readSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -41,6 +41,8 @@ function closeQuietly(fd: number): void {
 /** Of the CommonJS file that esbuild makes of this one. */
 declare const __dirname: string;
 declare const __filename: string;
+/** Of the bundle beside it (bundle.mjs). */
+declare const BUNDLE_ID: string;
 declare const require: NodeJS.Require;
 
 /** Of a small ES module, for a program that has none: asked for late, since few ask, and a file costs 1 ms. */
@@ -82,6 +84,7 @@ export function loadBundle(cacheFd?: number): LoadedBundle {
     require,
     importModule: (url) => import(url) as Promise<object>,
     folder: dirname(filename),
+    id: BUNDLE_ID,
     get resolve() {
       resolve ??= resolveOfEsModule();
       return resolve;

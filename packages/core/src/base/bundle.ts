@@ -17,6 +17,8 @@ export interface LoadedBundle {
   readonly importModule: (url: string) => Promise<object>;
   /** The folder of the bundle and of its entries. */
   readonly folder: string;
+  /** What tells this build from all others. */
+  readonly id: string;
 }
 
 /** The key in what is shared (state.ts). @internal */

@@ -148,7 +148,11 @@ function whyNotServable(): string | undefined {
 /** Imports the modules to be shared by all children. */
 async function preload(settings: ServerSettings): Promise<void> {
   const { preload, onError, emulates, mainPath, mainRequired } = settings;
-  setMainPath(mainPath, { required: mainRequired, emulated: emulates, guarded: settings.importsMain });
+  setMainPath(mainPath, {
+    required: mainRequired,
+    emulated: emulates,
+    guarded: settings.importsMain,
+  });
   for (const name of preload) {
     try {
       if (name === '__main__') {
