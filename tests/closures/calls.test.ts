@@ -5,6 +5,7 @@
 import { createHook } from 'node:async_hooks';
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { runInNewContext } from 'node:vm';
 import * as mp from 'multiprocessing';
 import { closures, ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -21,6 +22,17 @@ const dumps = (value: unknown) => closures.ForkingPickler.dumps(value);
 /** There and back, in this process. */
 const copy = async <T>(value: T) =>
   (await loadsFromParent(unbundled.ForkingPickler.dumps(value))) as T;
+
+test('a function of another realm, as each file of tests is one in jest', async () => {
+  const made = runInNewContext(`
+    const factor = 2;
+    (function () { return { own(x) { return x * factor; }, Plain: function (x) { this.x = x; } }; })()
+  `) as { own: (x: number) => number; Plain: new (x: number) => { x: number } };
+  expect((await copy(made.own))(21)).toBe(42);
+  const { Plain } = await copy({ Plain: made.Plain });
+  expect(new Plain(1)).toEqual({ x: 1 });
+  expect(Object.getPrototypeOf(Plain.prototype)).toBe(Object.prototype);
+});
 
 describe('refusals', () => {
   class Parent {

@@ -11,6 +11,7 @@ import { knownName } from '../pickle/known_names.ts';
 import { importStatements } from '../pickle/module_exports.ts';
 import { LIBRARY } from '../pickle/modules.ts';
 import { findCommonJs } from '../pickle/qualname.ts';
+import { isObjectPrototype } from '../pickle/realms.ts';
 import { isMainModule } from '../process/main_module.ts';
 import { attributeOf, type Declared, importedName, type Scope, scopesOf } from './definitions.ts';
 import { rememberImport } from './importer.ts';
@@ -150,8 +151,9 @@ function mayBeImported(value: unknown, { script }: FunctionLocation, imports: Sc
   if (typeof value !== 'object' || value === null) return false;
   if (types.isModuleNamespaceObject(value) || builtinModule(value) !== undefined) return true;
   if (!script.isModule || types.isPromise(value)) return imports.others;
-  const proto: unknown = Object.getPrototypeOf(value);
-  return proto === Object.prototype || Array.isArray(value) ? imports.others : true;
+  const proto = Object.getPrototypeOf(value) as object | null;
+  const isPlain = proto !== null && isObjectPrototype(proto);
+  return isPlain || Array.isArray(value) ? imports.others : true;
 }
 
 function definedBy(

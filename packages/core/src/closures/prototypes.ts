@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import type { AnyFunction } from '../base/names.ts';
 import { wellKnownSymbols } from '../pickle/codes.ts';
 import { enumerableSymbols } from '../pickle/pickler.ts';
+import { isObjectPrototype } from '../pickle/realms.ts';
 import type { FunctionSource } from './source.ts';
 
 interface Made {
@@ -59,8 +60,8 @@ export function prototypeOf({ fn, source }: Made): Prototype | undefined {
     else if (typeof key === 'symbol') others.push([key, { value: value as unknown }]);
     else Object.defineProperty(values, key, { value: value as unknown, enumerable: true });
   }
-  const parent: unknown = Object.getPrototypeOf(prototype);
-  const usual = source.isClass || parent === Object.prototype;
+  const parent = Object.getPrototypeOf(prototype) as object | null;
+  const usual = source.isClass || (parent !== null && isObjectPrototype(parent));
   if (Object.keys(values).length + others.length === 0 && usual) return undefined;
   return { values, others, parent: usual ? undefined : parent };
 }
