@@ -51,6 +51,12 @@ export const runners: readonly Runner[] = [
   { ...NODE, name: 'node FILE', begin: node, args: ['it.test.mjs'] },
   {
     ...NODE,
+    name: 'node FILE, a real fork',
+    begin: node,
+    args: ['--single-threaded', 'it.test.mjs'],
+  },
+  {
+    ...NODE,
     name: 'node --test, isolation none',
     begin: node,
     // Node 20 has no such flag: what it says is the reason of the skip.
@@ -107,6 +113,26 @@ export const runners: readonly Runner[] = [
     },
     packages: { jest: '30.5.2', '@babel/preset-env': '7.28.5', '@babel/core': '7.28.5' },
     args: [bin('jest/bin/jest.js'), '--workers=2'],
+  },
+  {
+    ...JEST,
+    name: 'jest, TypeScript',
+    file: 'it.test.ts',
+    begin: jest,
+    files: {
+      'jest.config.mjs':
+        "export default { testMatch: ['**/it.test.*'], testEnvironment: 'node', transform: { '\\.([cm]?js|ts)$': 'babel-jest' } };\n",
+      'babel.config.cjs':
+        "module.exports = { presets: [['@babel/preset-env', { targets: { node: 'current' } }], '@babel/preset-typescript'] };\n",
+    },
+    packages: {
+      jest: '30.5.2',
+      '@babel/preset-env': '7.28.5',
+      '@babel/core': '7.28.5',
+      '@babel/preset-typescript': '7.28.5',
+    },
+    args: [bin('jest/bin/jest.js')],
+    helper: TYPED,
   },
   { ...AVA, name: 'ava', begin: ava, args: [bin('ava/entrypoints/cli.mjs'), 'it.test.mjs'] },
   {
