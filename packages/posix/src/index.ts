@@ -91,6 +91,7 @@ export {
   setInterval,
   setTimeout,
 } from './node/clocks.ts';
+export { describeInspectorDenied, isInspectorDenied } from './node/permission.ts';
 export {
   argv,
   execArgv,

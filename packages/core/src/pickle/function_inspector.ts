@@ -7,6 +7,8 @@
  * number to its URL and source needs V8's debugger, which is switched on for just that question.
  */
 import type { Session } from 'node:inspector';
+import { describeInspectorDenied, isInspectorDenied } from '@multiprocessing/posix';
+import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { processWide } from '../base/state.ts';
 
@@ -74,10 +76,16 @@ export function post<R>(session: Session, method: string, params: object = {}): 
   return answer as R;
 }
 
+/** @throws PicklingError where the permission model denies the inspector */
+function newSession(): Session {
+  if (isInspectorDenied()) throw new PicklingError(describeInspectorDenied());
+  const { Session } = process.getBuiltinModule('node:inspector');
+  return new Session();
+}
+
 /** Opens a session for the time of one question. */
 function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: string) => T): T {
-  const { Session } = process.getBuiltinModule('node:inspector');
-  const session: Session = new Session();
+  const session = newSession();
   const globals = globalThis as { [holderKey]?: Holder | undefined };
   const before = globals[holderKey];
   const holder: Holder = { subject };
@@ -101,8 +109,7 @@ function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: 
 
 /** Runs a question with the debugger on; V8 then lists every script there is. */
 function withScripts<T>(ask: (call: Call) => T): T {
-  const { Session } = process.getBuiltinModule('node:inspector');
-  const session: Session = new Session();
+  const session = newSession();
   session.connect();
   session.on('Debugger.scriptParsed', ({ params }) => {
     const { scriptId, url, embedderName, isModule } = params as typeof params & {
@@ -234,6 +241,7 @@ export interface PrivateState {
 
 /** The private members of an object. @internal */
 export function privateState(object: object): PrivateState {
+  if (isInspectorDenied()) return { names: privateNamesInSources(object), fields: [] };
   return withSession(object, (call, holder, objectId) => {
     const { privateProperties = [], internalProperties = [] } = call<Properties>(
       'Runtime.getProperties',
@@ -251,6 +259,19 @@ export function privateState(object: object): PrivateState {
     const values = holder.result as unknown[];
     return { names, fields: fields.map(({ name }, i) => [name, values[i]] as const) };
   });
+}
+
+/** The private names that the sources of an object's classes have: it may have all of them. */
+function privateNamesInSources(object: object): string[] {
+  const names = new Set<string>();
+  let prototype: unknown = Object.getPrototypeOf(object);
+  for (; prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+    const made: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
+    if (typeof made !== 'function') continue;
+    for (const name of Function.prototype.toString.call(made).match(/#[\w$]+/g) ?? [])
+      names.add(name);
+  }
+  return [...names];
 }
 
 const isPrivateMethods = ({ name }: Property) => name === '[[PrivateMethods]]';
@@ -281,6 +302,7 @@ function copyAll(call: Call, objectId: string, values: readonly Remote[]): void 
 
 /** An array's own properties that are not elements, without listing the elements. @internal */
 export function namedProperties(array: readonly unknown[]): string[] {
+  if (isInspectorDenied()) return Object.keys(array).filter((key) => !/^\d+$/.test(key));
   return withSession(array, (call, _holder, objectId) => {
     const { result } = call<Properties>('Runtime.getProperties', {
       objectId,

@@ -8,6 +8,7 @@
  * A function is searched for once; afterwards its name is known (known_names.ts).
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { describeInspectorDenied, isInspectorDenied } from '@multiprocessing/posix';
 import { PicklingError } from '../base/errors.ts';
 import { type AnyFunction, type Name, remember } from '../base/names.ts';
 import { require } from '../base/require.ts';
@@ -79,6 +80,7 @@ function find(fn: AnyFunction): Name | { readonly location: FunctionLocation } {
   if (remembered !== undefined) return remember(fn, remembered);
   const own = findInLibrary(fn);
   if (own !== undefined) return own;
+  if (isInspectorDenied()) return findWithoutInspector(fn);
   const location = locateFunction(fn);
   if (location === undefined) {
     throw new PicklingError(
@@ -107,6 +109,15 @@ function isTestModule(module: string): boolean {
   return isTestFile(fileURLToPath(new URL(new URL(module).pathname, 'file:')));
 }
 
+/** Among what CommonJS modules export. @throws PicklingError if it is not there */
+function findWithoutInspector(fn: AnyFunction): Name {
+  for (const path of Object.keys(require.cache)) {
+    const qualname = isTestFile(path) ? undefined : findInCommonJs(fn, path);
+    if (qualname !== undefined) return remember(fn, { module: pathToFileURL(path).href, qualname });
+  }
+  throw new PicklingError(`${describe(fn)} cannot be sent: ${describeInspectorDenied()}`);
+}
+
 /** Whether a function is the engine's or Node's own, rather than the program's. @internal */
 export function isBuiltin(fn: AnyFunction): boolean {
   const name = knownName(fn);
@@ -114,6 +125,9 @@ export function isBuiltin(fn: AnyFunction): boolean {
   // The program's own functions can be globals, too.
   if (name !== undefined && name.module !== 'globalThis') return false;
   let builtin = cache.builtin.get(fn);
+  if (builtin === undefined && isInspectorDenied()) {
+    builtin = /\{ \[native code\] \}$/.test(Function.prototype.toString.call(fn));
+  }
   if (builtin === undefined) {
     const location = locateFunction(fn);
     builtin = location === undefined || location.script.url.startsWith('node:');

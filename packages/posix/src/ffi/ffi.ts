@@ -44,6 +44,7 @@ function loadKoffi(load: () => typeof Koffi): typeof Koffi {
     return byNode(load);
   } catch (error) {
     ffiState.loading = false;
+    if ((error as { code?: string }).code === 'ERR_DLOPEN_DISABLED') throw addonsDenied(error);
     byNode(() => closeSync(openSync('/dev/null', 'r')));
     const { message } = error as Error;
     if (NOT_MAPPED.test(message)) {
@@ -51,6 +52,17 @@ function loadKoffi(load: () => typeof Koffi): typeof Koffi {
     }
     throw error;
   }
+}
+
+/** `--no-addons`, or the permission model without `--allow-addons`. */
+function addonsDenied(cause: unknown): Error {
+  const inspector = process.allowedNodeEnvironmentFlags.has('--allow-inspector')
+    ? ' --allow-inspector'
+    : '';
+  const message =
+    'multiprocessing calls the kernel by an addon (koffi), and this process may load none: ' +
+    `start node without --no-addons; under its permission model with --allow-addons --allow-fs-read=*${inspector}`;
+  return Object.assign(new Error(message, { cause }), { code: 'ERR_MP_PERMISSION' });
 }
 
 const ffiState = { loading: false, leavesByExit: false };

@@ -2,8 +2,9 @@
  * How this program was started, taken when this library is loaded: what relative paths among its flags are relative to is the
  * working directory of that time, and a program may change that, its arguments and its environment.
  *
- *     clocks.ts   Node's timers and clocks, taken at the same time
- *     warning.ts  warnings that do not wait
+ *     clocks.ts      Node's timers and clocks, taken at the same time
+ *     permission.ts  what Node's permission model lets this library do
+ *     warning.ts     warnings that do not wait
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { isAbsolute, normalize, resolve, sep } from 'node:path';

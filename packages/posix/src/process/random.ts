@@ -9,6 +9,7 @@
 import type { Session } from 'node:inspector';
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
 import { addressOf, direct, type NativeFunction, native } from '../ffi/ffi.ts';
+import { isInspectorDenied } from '../node/permission.ts';
 import { urandom } from './process.ts';
 import { findGenerators, SEED, seedGenerators } from './v8_random.ts';
 
@@ -94,7 +95,7 @@ function variablesBeside(fn: unknown): Map<string, unknown> {
     | typeof import('node:inspector')
     | undefined;
   const holder = { fn, scopes: [] as object[] };
-  if (inspector === undefined) return new Map();
+  if (inspector === undefined || isInspectorDenied()) return new Map();
   const session = new inspector.Session();
   session.connect();
   Object.defineProperty(globalThis, HOLDER, { value: holder, configurable: true });
