@@ -1,0 +1,4 @@
+import('multiprocessing').then(
+  () => console.log('loaded'),
+  (e) => console.log(e.code, e.message),
+);
