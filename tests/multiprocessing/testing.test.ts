@@ -20,7 +20,8 @@ async function left(check: () => Promise<void>): Promise<string> {
   return (error as Error).message;
 }
 
-const AT_ONCE = { timeout: 0 };
+/** Other files of tests have shared memory at the same time. */
+const AT_ONCE = { timeout: 0, segments: /^testing_left$/ };
 
 forEachStartMethod((ctx) => {
   test('a child that lives on is left, and one that has ended is not', async () => {
@@ -87,16 +88,29 @@ describe('what is no process', () => {
 
   test('shared memory, and a temporary file', async () => {
     const check = expectNoLeftovers(AT_ONCE);
-    const memory = new SharedMemory({ create: true, size: 16 });
+    const memory = new SharedMemory({ name: 'testing_left', create: true, size: 16 });
     const file = join(tmpdir(), 'pymp-left');
     writeFileSync(file, '');
     const message = await left(check);
-    expect(message).toContain(`shared memory ${memory.name}`);
+    expect(message).toContain(`shared memory testing_left`);
     expect(message).toContain('temporary file pymp-left');
     memory.close();
     memory.unlink();
     rmSync(file);
     await expectNothing(check);
+  });
+
+  test('what is ending has its time', async () => {
+    const check = expectNoLeftovers({ timeout: 60 });
+    const fd = openSync('/dev/null', 'r');
+    let looks = 0;
+    // Closed in a later look than the first: this counts the turns of the event loop that the check lets pass.
+    const timer = setInterval(() => {
+      if (++looks === 20) closeSync(fd);
+    }, 5);
+    await check();
+    clearInterval(timer);
+    expect(looks).toBeGreaterThanOrEqual(20);
   });
 
   test('what is told to be none', async () => {

@@ -44,6 +44,7 @@ test('no other file asks for what a program may replace', () => {
     'multiprocessing/src/cli_arguments.ts', // of a program that it starts
     'popen/src/base/start_node.ts', // the environment that a child gets
     'popen/src/base/start_watch.ts', // as above
+    'popen/src/loader/loader.ts', // the environment that a child gets
     'popen/src/loader/tsx_in_thread.ts', // runs before everything
     'popen/src/spawn/spawn.ts', // takes a flag away
     'posix/src/node/clocks.ts', // takes them once

@@ -3,7 +3,7 @@
  * it has started itself again (forkable.ts).
  */
 import { closeSync, readFileSync } from 'node:fs';
-import { memfdCreate, setCloexec, writeAt } from '@multiprocessing/posix';
+import { memfdCreate, nextTick, setCloexec, writeAt } from '@multiprocessing/posix';
 
 interface Channel {
   readonly fd?: number;
@@ -58,7 +58,7 @@ export function deliverMessages(fd: number): void {
   };
   // Before Node does the same with what has come since, by nextTick: in an ES module's first turn microtasks come first.
   const soon = () => {
-    process.nextTick(deliver);
+    nextTick(deliver);
     void Promise.resolve().then(deliver);
   };
   soon();

@@ -1,6 +1,6 @@
 /**
  * Loads the bundle, once per process. V8 takes 5 ms to parse it in each new process; with the code cache that a
- * spawned child gets from its parent it takes none. Deviations: D-131.
+ * spawned child gets from its parent it takes none. Deviations: D-126.
  */
 import { closeSync, fstatSync, readFileSync, readSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';

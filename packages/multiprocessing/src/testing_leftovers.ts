@@ -56,7 +56,7 @@ export function expectNoLeftovers(options: LeftoverOptions = {}): LeftoverCheck 
   let before = whatIs(segments);
   const check = async () => {
     let left = addedTo(before);
-    const deadline = now() + timeout;
+    const deadline = now() + timeout * 1000;
     while (left.length > 0) {
       if (now() >= deadline) {
         throw new AssertionError(`left behind: ${left.map(([, what]) => what).join(', ')}`);

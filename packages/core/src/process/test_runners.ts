@@ -1,6 +1,6 @@
 /**
  * Test runners. Under one the main module is the runner or the file of tests itself, and a child that imported that would
- * run all tests once more. No counterpart in CPython, whose runners import what they test.
+ * run all tests once more. No counterpart in CPython, whose runners import what they test. Deviations: D-123, D-124.
  */
 import { readFileSync, realpathSync } from 'node:fs';
 import { argv } from '@multiprocessing/posix';

@@ -1,6 +1,6 @@
 /**
  * Node's permission model (`node --permission`): what this library needs of it. Its children have the flags
- * of their parent. Deviations: D-132.
+ * of their parent. Deviations: D-127.
  */
 
 interface Permission {

@@ -1,6 +1,6 @@
 /**
  * The channel to the process that has started this program by child_process.fork() is that of the program: a forked
- * child that wrote to it would speak in its parent's name, and what it read the parent would miss. Deviations: D-130.
+ * child that wrote to it would speak in its parent's name, and what it read the parent would miss. Deviations: D-125.
  */
 import { replaceByNeverReady } from '../fds/fd.ts';
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
