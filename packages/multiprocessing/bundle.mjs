@@ -111,14 +111,14 @@ async function makeEntry() {
     write: false,
     metafile: true,
   });
-  const lines = [`import { forkserverMain, spawnMain } from '@multiprocessing/popen';`];
+  const lines = [`import { forkserverMain, spawnMain, takeOver } from '@multiprocessing/popen';`];
   const parts = ['forkserverMain', 'spawnMain'];
   for (const { entryPoint, exports } of Object.values(metafile.outputs)) {
     const name = basename(entryPoint, '.js');
     lines.push(`import * as ${name} from './${name}.js';`);
     parts.push(`${name}: { ${exports.map((key) => `${key}: ${name}.${key}`).join(', ')} }`);
   }
-  return `${lines.join('\n')}\nmodule.exports = { ${parts.join(',\n')} };\n`;
+  return `${lines.join('\n')}\nmodule.exports = { ${parts.join(',\n')} };\ntakeOver();\n`;
 }
 
 /** What the modules of a sub-path have of the bundle: that of the process, or the one beside them. */

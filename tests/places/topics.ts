@@ -5,6 +5,7 @@
  *     pnpm test:topics              all topics
  *     pnpm test:topics loaders      one
  *
+ *     hosts.ts      pm2, and single executables
  *     loaders.ts    hooks of require: ts-node, swc, pirates
  *     realms.ts     jest, whose test files have a globalThis and a process of their own
  *     runtimes.ts   Bun and Deno
@@ -14,12 +15,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { check, summary } from '../package/check.ts';
 import { add, makeScratch, tarball } from '../package/projects.ts';
+import { hosts } from './hosts.ts';
 import { loaders } from './loaders.ts';
 import { realms } from './realms.ts';
 import { runtimes } from './runtimes.ts';
 import type { Topic } from './topic.ts';
 
-const topics: Readonly<Record<string, Topic>> = { loaders, realms, runtimes };
+const topics: Readonly<Record<string, Topic>> = { hosts, loaders, realms, runtimes };
 const asked = process.argv.slice(2);
 const scratch = makeScratch();
 

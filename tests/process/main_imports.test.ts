@@ -80,6 +80,13 @@ test('a program that pm2 has loaded is the main module', async () => {
   }
 });
 
+// A single executable itself: tests/places/hosts.ts.
+test('a program that runs whatever it is told to run is no single executable', async () => {
+  const words = ['spawn', '--multiprocessing-fork', '1', '8'];
+  const { stdout, stderr, code } = await runProgram('environment', words);
+  expect({ stdout, stderr, code }).toEqual({ stdout: '[]\n', stderr: '', code: 0 });
+});
+
 test('code without a file that asks whether it is the main module is told how to ask', async () => {
   const program = join(scratchFile('loader'), 'main.mjs');
   mkdirSync(join(program, '..'));

@@ -24,4 +24,5 @@ export { emulateFork, prepareEmulatedFork } from './launch/popen_fork_emulated.t
 export { Popen as PopenForkServer } from './launch/popen_forkserver.ts';
 export { Popen as PopenSpawn } from './launch/popen_spawn_posix.ts';
 export { forkSafeExecArgv, isForkSafeProcess, loaderOf } from './loader/loader.ts';
+export { takeOver } from './spawn/single_executable.ts';
 export { getExecutable, getPreparationData, setExecutable, spawnMain } from './spawn/spawn.ts';

@@ -96,6 +96,7 @@ export {
   argv,
   execArgv,
   hasFlag,
+  isSingleExecutable,
   nodeOptions,
   scriptAsGiven,
   setStartDirectory,

@@ -2,6 +2,8 @@
  * Which variables of a script hold a module or a part of one, and how a child gets the same: by the import declaration or
  * the call that made the variable, resolved from the script that has it.
  */
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
 import type { Node } from 'acorn';
 import { type AnyFunction, rememberedName } from '../base/names.ts';
@@ -168,7 +170,7 @@ function definedBy(
   const values = valuesOf(declared).filter(({ promise }) => promise === isPromise);
   const likely: ImportedFrom[] = [];
   for (const each of values) {
-    const from = each.from === undefined ? url : new URL(each.from, url || undefined).href;
+    const from = each.from === undefined ? url : urlOf(each.from, url);
     const found = isPromise ? promised(each, from) : verified(each, value, from);
     if (found !== undefined && found !== null) return found;
     if (found === undefined && !each.wrapped && isPlausible(each, value))
@@ -295,4 +297,10 @@ export function isOfMain({ url, specifier }: ImportedFrom): boolean {
     return isMainModule(new URL(specifier, /^(file:|data:)/.test(url) ? url : 'file:///').href);
   }
   return isMainModule(specifier);
+}
+
+/** What `createRequire` was given, as a URL. The script has none where a bundler or a single executable holds it. */
+function urlOf(from: string, script: string): string {
+  if (isAbsolute(from)) return pathToFileURL(from).href;
+  return URL.canParse(from, script || undefined) ? new URL(from, script || undefined).href : from;
 }

@@ -11,6 +11,7 @@ import {
   argv,
   hasFlag,
   inWorker,
+  isSingleExecutable,
   OSError,
   scriptAsGiven,
   startDirectory,
@@ -148,7 +149,7 @@ const EVALUATES = /^(-e|--eval|-p|--print|-pe)(=|$)/;
 function isNoFile(): boolean {
   // Node keeps here what it has been given, or has read from stdin; `-` stands for that.
   if ((process as { _eval?: unknown })._eval !== undefined || argv[1] === '-') return true;
-  return argv[1] === undefined || hasFlag(EVALUATES);
+  return argv[1] === undefined || hasFlag(EVALUATES) || isSingleExecutable();
 }
 
 function findMain(): string | undefined {
@@ -220,6 +221,8 @@ function warnOfCopy(): void {
  */
 export function isMain(module: { url?: string; filename?: string }): boolean {
   if (state.reimported && !(state.emulated && carried.has(module))) return false;
+  // The program is in the file of node then, and a child that is one never gets here.
+  if (module.filename === process.execPath && isSingleExecutable()) return !state.reimported;
   const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
   if (path === undefined) {
     if (module.url?.startsWith('data:')) warnOfCopy();

@@ -35,6 +35,7 @@ import {
   ChildProcessError,
   close,
   dup,
+  isSingleExecutable,
   kill,
   type OSError,
   pipe,
@@ -294,6 +295,11 @@ export function checkForkserverAvailable(): void {
   if (process.platform !== 'linux') {
     throw new ForkServerUnavailableError(
       `start method 'forkserver' needs Linux, this is ${process.platform}: use 'spawn'`,
+    );
+  }
+  if (isSingleExecutable()) {
+    throw new ForkServerUnavailableError(
+      "start method 'forkserver' cannot be used here: a single executable takes no flags of node, as --single-threaded: use 'spawn'",
     );
   }
   if (!existsSync('/proc/self/maps')) {

@@ -18,11 +18,15 @@ import type { LaunchOptions } from '../base/launch_options.ts';
 import { startNode } from '../base/start_node.ts';
 import { dieWith, openAgain, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { codeCacheFd } from '../spawn/code_cache.ts';
-import { DATA, flagsOfSpawned, getExecutable, pickleForChild, practise } from '../spawn/spawn.ts';
+import {
+  DATA,
+  FLAG,
+  flagsOfSpawned,
+  getExecutable,
+  pickleForChild,
+  practise,
+} from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
-
-/** How a child knows that it is one. Behind it stand the number of passed fds, and the fd of the code cache. */
-const FLAG = '--multiprocessing-fork';
 
 /** Launches a child by posix_spawn(3); Python's `popen_spawn_posix.Popen`. */
 export class Popen extends popen_fork.Popen {

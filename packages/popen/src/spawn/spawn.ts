@@ -6,6 +6,7 @@
  *     anonymous_file.ts  how the pickled process gets to the child
  *     code_cache.ts      V8's compiled code of this library, for children
  *     forked.ts          the way out of a forked child
+ *     single_executable.ts  a child that runs its program whatever it is told to run
  *     spawn_main.ts      the program of a spawned child
  */
 import { resolve } from 'node:path';
@@ -193,6 +194,9 @@ export function pickleForChild(
 //
 // Child side
 //
+
+/** How a child knows that it is one. Behind it stand the number of passed fds, and the fd of the code cache. @internal */
+export const FLAG = '--multiprocessing-fork';
 
 // A spawned child's fds: 3, the parent's sentinel; 4, the end of its own sentinel, which it only holds;
 // 5, the pickled process; 6, by which the kernel kills it with its parent until it is closed (base/start_watch.ts); 7 and up,

@@ -36,6 +36,18 @@ export function hasFlag(flag: RegExp): boolean {
   );
 }
 
+/**
+ * Whether this process is a single executable: node with a program in it, which cannot be told to run another one, and takes no
+ * flags. Its first argument is its own name, not a file of JavaScript.
+ * @internal
+ */
+export function isSingleExecutable(): boolean {
+  if (argv[1] === undefined || /\.[cm]?[jt]sx?$/.test(argv[1])) return false;
+  return (
+    (process.getBuiltinModule('node:sea') as { isSea(): boolean } | undefined)?.isSea() === true
+  );
+}
+
 let given: string | null | undefined;
 
 /**

@@ -1,0 +1,1 @@
+exports.tell = (method) => console.log(`child of ${method}`);
