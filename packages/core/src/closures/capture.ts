@@ -4,8 +4,9 @@
 
 import { PicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
-import { type FunctionLocation, scriptSource } from '../pickle/function_inspector.ts';
+import type { FunctionLocation } from '../pickle/function_inspector.ts';
 import { importableUrl } from '../pickle/qualname.ts';
+import { scriptSource } from '../pickle/scripts.ts';
 import { ownOf } from './cells.ts';
 import { EXPORTS, type FunctionCode, type Origin, originOf, originOfScript } from './code.ts';
 import { rememberImport } from './importer.ts';

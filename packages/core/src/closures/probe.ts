@@ -6,7 +6,8 @@
  */
 import type { Session } from 'node:inspector';
 import type { AnyFunction } from '../base/names.ts';
-import { locateFunction, post } from '../pickle/function_inspector.ts';
+import { locateFunction } from '../pickle/function_inspector.ts';
+import { post, spareCoverage } from '../pickle/scripts.ts';
 import type { FunctionSource } from './source.ts';
 
 const key = Symbol.for('multiprocessing.probe');
@@ -61,6 +62,7 @@ export function endProbing(): void {
   const session = debugging;
   debugging = undefined;
   if (session === undefined) return;
+  spareCoverage();
   session.post('Debugger.disable');
   session.disconnect();
 }

@@ -3,14 +3,12 @@
  * of its module it sees, what a bound function is bound to, which private members an object has.
  *
  * The session is in-process, in the calling thread, and synchronous. Nothing of it exists before the
- * first question. Asking about a function takes less than a millisecond; only the way from a script's
- * number to its URL and source needs V8's debugger, which is switched on for just that question.
+ * first question. Asking about a function takes less than a millisecond. The way from a script's number to its URL and source
+ * is longer: scripts.ts.
  */
-import type { Session } from 'node:inspector';
-import { describeInspectorDenied, isInspectorDenied } from '@multiprocessing/posix';
-import { PicklingError } from '../base/errors.ts';
+import { isInspectorDenied } from '@multiprocessing/posix';
 import type { AnyFunction } from '../base/names.ts';
-import { processWide } from '../base/state.ts';
+import { findScript, newSession, post, type Script } from './scripts.ts';
 
 interface Remote {
   objectId?: string;
@@ -28,14 +26,6 @@ interface Properties {
   result: Property[];
   internalProperties?: Property[];
   privateProperties?: Property[];
-}
-
-/** A script as V8 knows it. */
-export interface Script {
-  /** `file:`, `data:` or `node:` URL, a plain path, or something like `[eval]`. */
-  readonly url: string;
-  /** Whether it is an ES module. */
-  readonly isModule: boolean;
 }
 
 /** Where a function stands. */
@@ -58,30 +48,7 @@ interface Holder {
   result?: unknown;
 }
 
-const scripts = processWide('reduction.scripts', () => new Map<string, Script>());
-/** Sources that came along while the debugger was on, until they are asked for. */
-const sources = new Map<string, string>();
-
 type Call = <T>(method: string, params?: object) => T;
-
-/** Asks V8's inspector; it answers at once, as it is in this thread. @throws Error with the inspector's own @internal */
-export function post<R>(session: Session, method: string, params: object = {}): R {
-  let failure: Error | null = null;
-  let answer: unknown;
-  session.post(method, params, (error: Error | null, result?: object) => {
-    failure = error;
-    answer = result;
-  });
-  if (failure !== null) throw new Error(`inspector: ${method} failed`, { cause: failure });
-  return answer as R;
-}
-
-/** @throws PicklingError where the permission model denies the inspector */
-function newSession(): Session {
-  if (isInspectorDenied()) throw new PicklingError(describeInspectorDenied());
-  const { Session } = process.getBuiltinModule('node:inspector');
-  return new Session();
-}
 
 /** Opens a session for the time of one question. */
 function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: string) => T): T {
@@ -104,35 +71,6 @@ function withSession<T>(subject: unknown, ask: (call: Call, holder: Holder, id: 
     if (before !== undefined) {
       Object.defineProperty(globals, holderKey, { value: before, configurable: true });
     }
-  }
-}
-
-/** Runs a question with the debugger on; V8 then lists every script there is. */
-function withScripts<T>(ask: (call: Call) => T): T {
-  const session = newSession();
-  session.connect();
-  session.on('Debugger.scriptParsed', ({ params }) => {
-    const { scriptId, url, embedderName, isModule } = params as typeof params & {
-      embedderName?: string;
-    };
-    // A `//# sourceURL` (Node writes one into stripped CommonJS TypeScript) hides the URL; the embedder's name does not.
-    const real =
-      embedderName !== undefined && /^(file|data|node):/.test(embedderName) ? embedderName : url;
-    scripts.set(scriptId, { url: real, isModule: isModule === true });
-  });
-  const call: Call = <R>(method: string, params: object = {}): R => {
-    let answer: unknown;
-    session.post(method, params, (_error: Error | null, result?: object) => {
-      answer = result;
-    });
-    return answer as R;
-  };
-  try {
-    call('Debugger.enable');
-    return ask(call);
-  } finally {
-    call('Debugger.disable');
-    session.disconnect();
   }
 }
 
@@ -167,12 +105,12 @@ export function locateFunction(fn: AnyFunction): FunctionLocation | undefined {
   });
   if (found === undefined) return undefined;
   const { scriptId: id, lineNumber: line, columnNumber: column } = found.location;
-  if (!scripts.has(id)) {
-    withScripts((call) => {
-      if (scripts.get(id)?.isModule === true) sources.set(id, readSource(call, id));
-    });
-  }
-  const script = scripts.get(id) ?? { url: '', isModule: false };
+  const script = findScript(id, {
+    text: Function.prototype.toString.call(fn),
+    line,
+    column,
+    inModule: found.scopes.includes('Module'),
+  });
   return {
     script: { id, ...script },
     line,
@@ -181,20 +119,6 @@ export function locateFunction(fn: AnyFunction): FunctionLocation | undefined {
     variables: found.variables,
     moduleScope: found.variables[found.scopes.indexOf('Module')],
   };
-}
-
-/** A script's source as it was loaded (after transpiling). @internal */
-export function scriptSource(scriptId: string): string {
-  const source = sources.get(scriptId) ?? withScripts((call) => readSource(call, scriptId));
-  sources.delete(scriptId);
-  return source;
-}
-
-function readSource(call: Call, scriptId: string): string {
-  const answer = call<{ scriptSource?: string } | undefined>('Debugger.getScriptSource', {
-    scriptId,
-  });
-  return answer?.scriptSource ?? '';
 }
 
 /** What `fn.bind(self, ...args)` was made of; undefined if the function is not a bound one. @internal */

@@ -17,16 +17,12 @@ import { isChildProcess, isMainModule, noteNamed } from '../process/main_module.
 import { isLaunching } from '../process/spawning.ts';
 import { isTestFile } from '../process/test_runners.ts';
 import { findInFile } from './evaluated.ts';
-import {
-  type FunctionLocation,
-  functionsNamed,
-  locateFunction,
-  scriptSource,
-} from './function_inspector.ts';
+import { type FunctionLocation, functionsNamed, locateFunction } from './function_inspector.ts';
 import { findInLibrary, knownName, ownKeys } from './known_names.ts';
 import { exportedVariables } from './module_exports.ts';
 import { lookUp, rememberedModules, setModuleInspector } from './modules.ts';
 import { isForeign } from './realms.ts';
+import { scriptSource } from './scripts.ts';
 
 /** How deep an export is searched: `a`, `a.b`, `a.b.c` (and `C.prototype.m`). */
 const maxDepth = 3;

@@ -24,6 +24,7 @@
  *     reader.ts              bytes, numbers and texts out of a message
  *     realms.ts              objects of the contexts of node:vm
  *     reducer.ts             the replaceable pickler of a context
+ *     scripts.ts             from V8's number of a script to its URL and source
  *     session.ts             fds that are shared while an object is pickled
  *     shapes.ts              records that are written with the same keys again and again
  *     shared_buffers.ts      which ArrayBuffers lie in shared memory

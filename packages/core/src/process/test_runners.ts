@@ -3,7 +3,7 @@
  * run all tests once more. No counterpart in CPython, whose runners import what they test. Deviations: D-123, D-124.
  */
 import { readFileSync, realpathSync } from 'node:fs';
-import { argv } from '@multiprocessing/posix';
+import { argv, writesCoverage } from '@multiprocessing/posix';
 
 /** What runners tell their workers by: who has them is taken for one. */
 const VARIABLES =
@@ -44,6 +44,19 @@ function started(): string {
   } catch {
     return '';
   }
+}
+
+/**
+ * Whether somebody counts which lines and branches of this process run: Node itself, or vitest or jest by a session of the inspector.
+ * Of jest it is not known; it may.
+ * @internal
+ */
+export function coverageIsTaken(): boolean {
+  if (writesCoverage || process.env.JEST_WORKER_ID !== undefined) return true;
+  const { __vitest_worker__: worker } = globalThis as {
+    __vitest_worker__?: { config?: { coverage?: { enabled?: boolean } } };
+  };
+  return worker?.config?.coverage?.enabled === true;
 }
 
 const known = new Map<string, boolean>();

@@ -1,6 +1,7 @@
 /**
  * Processes: Python's `os.waitpid`, `kill`, `_exit`, `getpid`, `getppid`, prctl(2), pidfd_open(2).
  *
+ *     coverage.ts        what Node has counted for NODE_V8_COVERAGE, at an end that it does not see
  *     fatal.ts           what is done after the print of an error that ends the process
  *     fork.ts            a real fork(2) of this Node
  *     forked_child.ts    what Node needs to go on living in the child
