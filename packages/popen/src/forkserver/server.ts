@@ -33,6 +33,7 @@ import {
   forkAvailable,
   hasPidfd,
   ignoreSignal,
+  leaveCoverageToChildren,
   noSignalOnChange,
   now,
   OSError,
@@ -75,6 +76,7 @@ export function forkserverMain(argument = '{}', ...more: string[]): void {
 
 async function main(settings: ServerSettings): Promise<void> {
   beginBootstrapping();
+  leaveCoverageToChildren();
   becomeOwnProcess();
   process.argv = settings.argv;
   const reason = whyNotServable();

@@ -4,9 +4,9 @@
 import { inspect } from 'node:util';
 import { type BaseProcess, bootstrap, currentProcess, util } from '@multiprocessing/core';
 import {
-  _exit,
   calledByChildren,
   type InheritedLoop,
+  leaveProcess,
   quietInheritedLoop,
   writeStderr,
 } from '@multiprocessing/posix';
@@ -36,18 +36,18 @@ export function leaveForked(
   if (!canWait) blockOutput();
   const result = guardedBootstrap(processObject, parentSentinel, canWait);
   unblockOutput();
-  if (typeof result === 'number') _exit(result);
+  if (typeof result === 'number') leaveProcess(result);
   if (!canWait) {
     writeStderr(
       `Process ${processObject.name}:\nRuntimeError: startSync() cannot fork an asynchronous target:` +
         ' use `await process.start()`\n',
     );
-    _exit(1);
+    leaveProcess(1);
   }
   // A terminal's stream has an fd of its own.
   quietInheritedLoop(inherited, new Set([...keep, ...fdsIn(outputStreams())]));
   exitWithoutWork();
-  result.then(_exit, reportAndExit);
+  result.then(leaveProcess, reportAndExit);
 }
 
 /**
@@ -81,7 +81,7 @@ export function reportAndExit(error: unknown): never {
   try {
     process.exit(1);
   } finally {
-    _exit(1); // a test runner's process.exit() throws
+    leaveProcess(1); // a test runner's process.exit() throws
   }
 }
 

@@ -47,11 +47,11 @@ import {
   util,
 } from '@multiprocessing/core';
 import {
-  _exit,
   becomeOwnProcess,
   calledByChildren,
   close,
   execArgv,
+  leaveProcess,
   setStartDirectory,
   startDirectory,
   workingDirectory,
@@ -240,7 +240,7 @@ export function runMain(...args: Parameters<typeof _main>): void {
 
 /** Ends this child: at once if it stands in for a forked one, whose 'exit' handlers do not run. */
 function leave(code: number): never {
-  return leavesAtOnce ? _exit(code) : process.exit(code);
+  return leavesAtOnce ? leaveProcess(code) : process.exit(code);
 }
 
 /**

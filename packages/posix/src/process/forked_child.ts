@@ -4,9 +4,10 @@
  */
 import { calledByChildren, writtenByChildren } from '../ffi/compiled.ts';
 import { direct, leavesByExit, type NativeFunction, native } from '../ffi/ffi.ts';
+import { leaveProcess } from './coverage.ts';
 import { leaveChannel, noteChannel } from './ipc_channel.ts';
 import { flushOutput, hasTerminal, leaveTerminalToParent } from './own_process.ts';
-import { _exit, getpid, prepareExit } from './process.ts';
+import { getpid, prepareExit } from './process.ts';
 import { dieOfUncaught, reportUncaughtByEmit } from './uncaught.ts';
 
 const uvDefaultLoop = native('void *uv_default_loop()');
@@ -96,7 +97,7 @@ function leaveByExit(): void {
 
 function leave(code: unknown): never {
   flushOutput();
-  return _exit(Number(code ?? 0));
+  return leaveProcess(Number(code ?? 0));
 }
 
 /** Node calls this at the end of the event loop, from process.exit(), and for an uncaught error. */

@@ -1,0 +1,74 @@
+/**
+ * Coverage, as Node writes it where NODE_V8_COVERAGE is set: that of the parent is not spoilt by a start, and each child has one.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { type Outcome, runNode } from '../support/programs.ts';
+import { scratchFile } from '../support/scratch.ts';
+import { forEachWay, ways } from '../support/start_methods.ts';
+
+const folder = fileURLToPath(new URL('../fixtures/coverage/', import.meta.url));
+const program = `${folder}program.mjs`;
+const helper = readFileSync(`${folder}helper.mjs`, 'utf8');
+
+interface Range {
+  startOffset: number;
+  endOffset: number;
+  count: number;
+}
+interface Report {
+  result: { url: string; functions: { isBlockCoverage: boolean; ranges: Range[] }[] }[];
+}
+
+/** Which of the helper's branches have run; undefined if it was not loaded. */
+function branches({ result }: Report): string[] | undefined {
+  const script = result.find(({ url }) => url.endsWith('/coverage/helper.mjs'));
+  if (script === undefined) return undefined;
+  const ranges = script.functions.flatMap((fn) => fn.ranges);
+  return ['only in the child', 'only in the parent', 'nowhere'].filter((text) => {
+    const at = helper.indexOf(`'${text}'`);
+    const around = ranges.filter((range) => range.startOffset <= at && at < range.endOffset);
+    const size = (range: Range) => range.endOffset - range.startOffset;
+    around.sort((a, b) => size(a) - size(b));
+    return (around[0]?.count ?? 0) > 0;
+  });
+}
+
+/** Runs a program, and reads what each of its processes wrote, the parent's and all others'. */
+async function cover(args: string[], flags: string[] = []) {
+  const directory = scratchFile('coverage');
+  const env = { NODE_V8_COVERAGE: directory };
+  const outcome: Outcome = await runNode([...flags, ...args], { env });
+  const reports = readdirSync(directory).map((name) => {
+    return JSON.parse(readFileSync(`${directory}/${name}`, 'utf8')) as Report;
+  });
+  return { ...outcome, reports: reports.map(branches).sort() };
+}
+
+const kinds = {
+  target: 0,
+  later: 0,
+  exits: 3,
+  throws: 1,
+  throwsLater: 1,
+  closure: 0,
+  evaluated: 0,
+};
+
+describe('what ran is known of the parent and of the child', () => {
+  forEachWay((how) => {
+    const { name, options } = ways(how);
+    const flags = options.method === 'fork' ? ['--single-threaded'] : [];
+    test.each(Object.entries(kinds))('%s', async (kind, code) => {
+      const outcome = await cover([program, name, kind], flags);
+      // A copy begins with what the process had counted.
+      const inherited = how === 'fork' ? ['only in the parent'] : [];
+      expect(outcome).toMatchObject({
+        code,
+        reports: [['only in the child', ...inherited], ['only in the parent']],
+      });
+      expect(outcome.stderr.includes('on purpose') || outcome.stderr === '').toBe(true);
+    });
+  });
+});
