@@ -25,6 +25,7 @@ import {
   needsFlush,
   writeOwnOutput,
 } from '../util/util.ts';
+import { inspectIfAsked } from './inspecting.ts';
 import { afterTurn, endTurn } from './last_turn.ts';
 import { ParentProcess } from './parent_process.ts';
 import type { BaseProcess } from './process.ts';
@@ -49,6 +50,7 @@ export function bootstrap(
     trace('process', 'bootstrap', self.name, () => ({ parentSentinel }));
     info('child process calling run()');
     trace('process', 'run', self.name);
+    inspectIfAsked(self.name);
     beginTarget();
     result = self.run();
   } catch (error) {
@@ -136,4 +138,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 writtenByChildren(born);
-calledByChildren(bootstrap, enterChild, leave, leaveLater, leaveChild, isThenable);
+calledByChildren(inspectIfAsked, bootstrap, enterChild, leave, leaveLater, leaveChild, isThenable);

@@ -4,6 +4,7 @@
  *
  *     authkey.ts         AuthenticationString: the key of a family of processes
  *     bootstrap.ts       a child's life, from its first line to its exit code
+ *     inspecting.ts      children that a debugger can look at
  *     last_turn.ts       what a target has left for the end of its turn
  *     load_module.ts     how a child loads the files of its program
  *     main_module.ts     which file is the main module; isMain
