@@ -70,7 +70,7 @@ describe('what ran is known of the parent and of the child', () => {
   forEachWay((how) => {
     const { name, options } = ways(how);
     const flags = options.method === 'fork' ? ['--single-threaded'] : [];
-    test.each(Object.entries(kinds))('%s', async (kind, code) => {
+    test.each(Object.entries(kinds))('the branches that ran, no others: %s', async (kind, code) => {
       const { reports, ...outcome } = await cover([program, name, kind], flags);
       // A copy begins with what the process had counted.
       const inherited = how === 'fork' ? ['only in the parent'] : [];

@@ -41,6 +41,11 @@ export function exportedVariables(scriptId: string, source: () => string): Modul
   return known;
 }
 
+/** Has them lexed again. @internal */
+export function forgetExports(scriptId: string): void {
+  byScript.delete(scriptId);
+}
+
 function lex(source: string): ModuleExports {
   const variables = new Map<string, string>();
   let defaultText: string | undefined;

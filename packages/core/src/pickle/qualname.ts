@@ -19,10 +19,10 @@ import { isTestFile } from '../process/test_runners.ts';
 import { findInFile } from './evaluated.ts';
 import { type FunctionLocation, functionsNamed, locateFunction } from './function_inspector.ts';
 import { findInLibrary, knownName, ownKeys } from './known_names.ts';
-import { exportedVariables } from './module_exports.ts';
+import { exportedVariables, forgetExports } from './module_exports.ts';
 import { lookUp, rememberedModules, setModuleInspector } from './modules.ts';
 import { isForeign } from './realms.ts';
-import { scriptSource } from './scripts.ts';
+import { distrustSource, scriptSource } from './scripts.ts';
 
 /** How deep an export is searched: `a`, `a.b`, `a.b.c` (and `C.prototype.m`). */
 const maxDepth = 3;
@@ -215,6 +215,13 @@ export function importableUrl(url: string): string | undefined {
 }
 
 function findInModule(fn: AnyFunction, location: FunctionLocation): string | undefined {
+  const found = findExported(fn, location);
+  if (found !== undefined || !distrustSource(location.script.id)) return found;
+  forgetExports(location.script.id);
+  return findExported(fn, location);
+}
+
+function findExported(fn: AnyFunction, location: FunctionLocation): string | undefined {
   const { variables, defaultText } = exportedVariables(location.script.id, () =>
     scriptSource(location.script.id),
   );

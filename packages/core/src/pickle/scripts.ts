@@ -34,7 +34,7 @@ interface Witness {
 /** A script as its coverage shows it. */
 interface Seen {
   readonly url: string;
-  /** Characters of its source; undefined if its first line is not among what is known to have run. */
+  /** Characters of its source; undefined where V8 does not know that its top level has run, as of a long one. */
   readonly length: number | undefined;
 }
 
@@ -50,6 +50,11 @@ const kept = processWide('reduction.debugger', () => ({
   session: undefined as Session | undefined,
 }));
 const seen = new Map<string, Seen>();
+const witnesses = new Map<string, Witness>();
+/** Scripts whose source was taken from the file though it is not known how long it is. */
+const guessed = new Set<string>();
+/** Of these the ones of which the debugger is to be asked. */
+const distrusted = new Set<string>();
 /** Sources that are known already, until they are asked for. */
 const sources = new Map<string, string>();
 
@@ -67,6 +72,7 @@ export function post<R>(session: Session, method: string, params: object = {}): 
 
 /** Which script that is. @param witness a function in it @internal */
 export function findScript(id: string, witness: Witness): Script {
+  if (!witnesses.has(id)) witnesses.set(id, witness);
   const known = scripts.get(id) ?? scriptByCoverage(id, witness);
   if (known !== undefined) return known;
   withDebugger((session) => {
@@ -76,10 +82,22 @@ export function findScript(id: string, witness: Witness): Script {
 }
 
 /** A script's source as it was loaded (after transpiling). @internal */
-export function scriptSource(scriptId: string): string {
-  const source = sources.get(scriptId) ?? withDebugger((session) => readSource(session, scriptId));
-  sources.delete(scriptId);
+export function scriptSource(id: string): string {
+  const source =
+    sources.get(id) ?? sourceByCoverage(id) ?? withDebugger((session) => readSource(session, id));
+  sources.delete(id);
   return source;
+}
+
+/**
+ * For who has not found something in a source: whether a loader may have added it, so that the source is to be asked for again.
+ * @internal
+ */
+export function distrustSource(id: string): boolean {
+  if (!guessed.delete(id)) return false;
+  distrusted.add(id);
+  sources.delete(id);
+  return true;
 }
 
 /** To be called before a debugger is switched off: while coverage is taken another one stays on. @internal */
@@ -105,19 +123,24 @@ function openSession(): Session {
   return session;
 }
 
-function scriptByCoverage(id: string, witness: Witness): Script | undefined {
-  if (kept.session !== undefined) return undefined;
-  if (!seen.has(id)) readCoverage();
-  const found = seen.get(id);
-  if (found === undefined || !/^(node:|file:|\/)/.test(found.url)) return undefined;
-  const isModule = witness.inModule;
-  const source = found.url.startsWith('node:') ? undefined : sourceOnDisk(found, witness);
-  // A module's exports are read from its source; and the name that a script gives itself may be another's.
-  if (isModule && source === undefined) return undefined;
-  if (source !== undefined) sources.set(id, source);
-  const script = { url: found.url, isModule };
+function scriptByCoverage(id: string, { inModule }: Witness): Script | undefined {
+  const url = seenScript(id)?.url ?? '';
+  if (!/^(node:|file:|\/)/.test(url)) return undefined;
+  if (inModule) {
+    // Its exports are read from its source; and the name that a script gives itself may be another's.
+    const source = sourceByCoverage(id);
+    if (source === undefined) return undefined;
+    sources.set(id, source);
+  }
+  const script = { url, isModule: inModule };
   scripts.set(id, script);
   return script;
+}
+
+function seenScript(id: string): Seen | undefined {
+  if (kept.session !== undefined) return undefined;
+  if (!seen.has(id)) readCoverage();
+  return seen.get(id);
 }
 
 function readCoverage(): void {
@@ -137,18 +160,34 @@ function readCoverage(): void {
 }
 
 /** What a script's file holds, if that is what was loaded. */
-function sourceOnDisk({ url, length }: Seen, { text, line, column }: Witness): string | undefined {
+function sourceByCoverage(id: string): string | undefined {
+  const { url, length } = seenScript(id) ?? {};
+  const witness = witnesses.get(id);
+  if (url === undefined || witness === undefined || distrusted.has(id)) return undefined;
+  const source = readScript(url);
+  if (source === undefined || !holds(source, witness)) return undefined;
+  if (length === undefined) guessed.add(id);
+  return length === undefined || length === source.length ? source : undefined;
+}
+
+/** The file of a script that Node itself does not change. */
+function readScript(url: string): string | undefined {
   const [address = ''] = url.split(/[?#]/);
-  if (length === undefined || !/\.[cm]?js$/.test(address)) return undefined;
+  if (!/\.[cm]?js$/.test(address)) return undefined;
   try {
-    const source = readFileSync(address.startsWith('/') ? address : fileURLToPath(address), 'utf8');
-    if (source.length !== length) return undefined;
-    let start = 0;
-    for (let i = 0; i < line; i++) start = source.indexOf('\n', start) + 1;
-    return source.startsWith(text, start + column) ? source : undefined;
+    return readFileSync(address.startsWith('/') ? address : fileURLToPath(address), 'utf8');
   } catch {
     return undefined; // there is no such file any more
   }
+}
+
+/** Whether a function stands there. Its place is somewhere in its text: its parameters, the constructor of a class. */
+function holds(source: string, { text, line, column }: Witness): boolean {
+  let start = 0;
+  for (let i = 0; i < line; i++) start = source.indexOf('\n', start) + 1;
+  const place = start + column;
+  const begin = source.lastIndexOf(text, place);
+  return begin >= 0 && place < begin + text.length;
 }
 
 /** Runs a question with the debugger on; V8 then lists every script there is. */
