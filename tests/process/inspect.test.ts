@@ -68,8 +68,7 @@ forEachWay((how) => {
     const inTarget = client.event<Paused>('Debugger.paused');
     await client.ask('Debugger.resume');
     expect((await inTarget).callFrames[0]).toMatchObject({ functionName: 'target' });
-    await client.ask('Debugger.resume');
-    client.close();
+    client.leave('Debugger.resume');
     const { code, stderr } = await outcome;
     expect([code, told(stderr)]).toEqual([0, [expect.any(String), 'in the target']]);
   });

@@ -54,8 +54,10 @@ export class Debugger {
     return message.params as T;
   }
 
-  close(): void {
-    this.#socket.destroy();
+  /** Says a last thing, and goes. A process that leaves by _exit gives no answer to what lets it go on. */
+  leave(method: string): void {
+    this.#send(JSON.stringify({ id: ++this.#last, method, params: {} }));
+    this.#socket.end();
   }
 
   #send(text: string): void {
