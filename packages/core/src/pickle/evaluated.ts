@@ -53,7 +53,8 @@ export function findInFile(fn: AnyFunction, module: string): Found | undefined {
     : { reason: 'and children have no loader for this kind of file' };
 }
 
-function fileOf(module: string): string | undefined {
+/** The path of a module, without what a loader adds to its URL; undefined where it is none of a file. @internal */
+export function fileOf(module: string): string | undefined {
   try {
     return fileURLToPath(new URL(new URL(module).pathname, 'file:'));
   } catch {

@@ -16,7 +16,7 @@ import { processWide } from '../base/state.ts';
 import { isChildProcess, isMainModule, noteNamed } from '../process/main_module.ts';
 import { isLaunching } from '../process/spawning.ts';
 import { isTestFile } from '../process/test_runners.ts';
-import { findInFile } from './evaluated.ts';
+import { fileOf, findInFile } from './evaluated.ts';
 import { type FunctionLocation, functionsNamed, locateFunction } from './function_inspector.ts';
 import { findInLibrary, knownName, ownKeys } from './known_names.ts';
 import { exportedVariables, forgetExports } from './module_exports.ts';
@@ -102,7 +102,8 @@ function find(fn: AnyFunction): Name | { readonly location: FunctionLocation } {
 
 /** Whether a child that imported a module would register this process's tests once more. */
 function isTestModule(module: string): boolean {
-  return isTestFile(fileURLToPath(new URL(new URL(module).pathname, 'file:')));
+  const path = fileOf(module);
+  return path !== undefined && isTestFile(path);
 }
 
 /** Among what CommonJS modules export. @throws PicklingError if it is not there */

@@ -7,12 +7,12 @@
  *
  *     classes.ts             who reduces what, and whose instances are their properties
  *     codes.ts               the format: the byte that each value begins with
+ *     evaluated.ts           functions of modules that a test runner has evaluated
  *     function_inspector.ts  what only V8's inspector knows of a function
  *     hidden_class.ts        whether two objects are laid out alike
  *     kinds.ts               objects that the engine made special: Map, Date, Error, typed arrays ...
  *     known_names.ts         the names of the language's, Node's and this library's own exports
  *     message.ts             a message with its numbered objects; refusals and their paths
- *     evaluated.ts           functions of modules that a test runner has evaluated
  *     module_exports.ts      what an ES module exports
  *     message_guard.ts       what one message has found and copied so far
  *     module_list.ts         the modules that messages may name: `allowedModules`

@@ -221,8 +221,8 @@ function warnOfCopy(): void {
  */
 export function isMain(module: { url?: string; filename?: string }): boolean {
   if (state.reimported && !(state.emulated && carried.has(module))) return false;
-  // The program is in the file of node then, and a child that is one never gets here.
-  if (module.filename === process.execPath && isSingleExecutable()) return !state.reimported;
+  // The program is in the file of node then, and its children never get to a line of it.
+  if (module.filename === process.execPath && isSingleExecutable()) return true;
   const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
   if (path === undefined) {
     if (module.url?.startsWith('data:')) warnOfCopy();

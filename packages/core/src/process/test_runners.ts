@@ -16,12 +16,8 @@ export function environmentOfChildren(): NodeJS.ProcessEnv {
   return Object.fromEntries(entries.filter(([name]) => !VARIABLES.test(name)));
 }
 
-/**
- * Whether this process runs the tests of Node's own runner, started by `node --test` or as `node file.test.js`. Whatever
- * loads that registers tests, and runs them.
- * @internal
- */
-export function runsNodeTests(): boolean {
+/** Whether this process runs the tests of Node's own runner, started by `node --test` or as `node file.test.js`. */
+function runsNodeTests(): boolean {
   if (process.env.NODE_TEST_CONTEXT !== undefined) return true;
   const { moduleLoadList = [] } = process as { moduleLoadList?: string[] };
   return moduleLoadList.includes('NativeModule test');

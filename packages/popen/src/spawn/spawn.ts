@@ -318,7 +318,7 @@ export async function rehearse(emulates: boolean): Promise<void> {
 
 /**
  * Reads once in this process what spawned children read, so that V8's compiled code of it is in what children get
- * (code_cache.ts): some hundred functions, which took each child 0.8 ms to compile.
+ * (code_cache.ts): some fifty functions, which took each child 0.6 ms to compile.
  * @internal
  */
 export function practise(): void {
