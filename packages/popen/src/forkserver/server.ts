@@ -46,7 +46,8 @@ import {
 } from '@multiprocessing/posix';
 import { OwnedFds } from '../base/owned_fds.ts';
 import { exitWithoutWork, reportAndExit } from '../spawn/forked.ts';
-import { enterDirectory, importMainPath, rehearse, runMain } from '../spawn/spawn.ts';
+import { rehearse } from '../spawn/rehearsal.ts';
+import { enterDirectory, importMainPath, runMain } from '../spawn/spawn.ts';
 import { _emulatingServer, _forkserver, type ServerSettings } from './forkserver.ts';
 import { type ChildRequest, receiveRequest } from './request.ts';
 import { isPassing, rest, ServedChildren } from './served.ts';

@@ -18,14 +18,8 @@ import type { LaunchOptions } from '../base/launch_options.ts';
 import { startNode } from '../base/start_node.ts';
 import { dieWith, openAgain, START_LIMIT, StartWatch } from '../base/start_watch.ts';
 import { codeCacheFd } from '../spawn/code_cache.ts';
-import {
-  DATA,
-  FLAG,
-  flagsOfSpawned,
-  getExecutable,
-  pickleForChild,
-  practise,
-} from '../spawn/spawn.ts';
+import { practise } from '../spawn/rehearsal.ts';
+import { DATA, FLAG, flagsOfSpawned, getExecutable, pickleForChild } from '../spawn/spawn.ts';
 import * as popen_fork from './popen_fork.ts';
 
 /** Launches a child by posix_spawn(3); Python's `popen_spawn_posix.Popen`. */

@@ -6,6 +6,7 @@
  *     anonymous_file.ts  how the pickled process gets to the child
  *     code_cache.ts      V8's compiled code of this library, for children
  *     forked.ts          the way out of a forked child
+ *     rehearsal.ts       what is done once beforehand, for all children
  *     single_executable.ts  a child that runs its program whatever it is told to run
  *     spawn_main.ts      the program of a spawned child
  */
@@ -13,7 +14,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   type AuthenticationString,
-  BaseProcess,
+  type BaseProcess,
   beginBootstrapping,
   bootstrap,
   checkMainPath,
@@ -30,10 +31,7 @@ import {
   loadModule,
   loadsFromParent,
   mainPath,
-  nameExports,
   RuntimeError,
-  rehearsalMessage,
-  rehearseTurn,
   rememberModule,
   resourceTracker,
   type SpawningPopen,
@@ -42,7 +40,6 @@ import {
   setMainPath,
   setSpawningPopen,
   startMethodState,
-  table,
   typeError,
   util,
 } from '@multiprocessing/core';
@@ -274,8 +271,8 @@ function runProcess(
   return bootstrap(self, parentSentinel, within);
 }
 
-/** Prepares this process and makes the process object that its parent has pickled. */
-function readProcess(dataFd: number): BaseProcess | Promise<BaseProcess> {
+/** Prepares this process and makes the process object that its parent has pickled. @internal */
+export function readProcess(dataFd: number): BaseProcess | Promise<BaseProcess> {
   const chunks = readAnonymousFile(dataFd);
   const data = loadsFromParent(nextOf(chunks)) as PreparationData | Promise<PreparationData>;
   const preparing = data instanceof Promise ? data.then(prepare) : prepare(data);
@@ -288,70 +285,6 @@ function readObject(
 ): BaseProcess | Promise<BaseProcess> {
   return loadsFromParent(nextOf(chunks), [...chunks]) as BaseProcess | Promise<BaseProcess>;
 }
-
-/**
- * How often V8 has to see a function until it keeps what it has learnt about it, and has optimized the hottest: one that is
- * only about to be would be compiled in each child, for 3 ms.
- */
-const TIMES = 30;
-
-/**
- * Has the forkserver do once what its children begin with, so that V8 has compiled it and knows its ways. It changes
- * nothing: this process is prepared to be what it is.
- * @internal
- */
-export async function rehearse(emulates: boolean): Promise<void> {
-  await rehearseTurn();
-  if (importsMain() && imported === undefined) return; // prepare() would import the main module
-  const emulatedBy = emulates ? ('forkserver' as const) : undefined;
-  const pickled = rehearsals('forkserver', emulatedBy);
-  for (let i = 0; i < TIMES; i++) {
-    const fd = writeAnonymousFile(pickled());
-    try {
-      await readProcess(fd);
-    } finally {
-      close(fd);
-    }
-    if (emulates) await loadsFromParent(rehearsalMessage());
-  }
-}
-
-/**
- * Reads once in this process what spawned children read, so that V8's compiled code of it is in what children get
- * (code_cache.ts): some fifty functions, which took each child 0.6 ms to compile.
- * @internal
- */
-export function practise(): void {
-  const [data, object] = rehearsals('spawn', 'forkserver')();
-  loadsFromParent(data);
-  loadsFromParent(object);
-}
-
-/** A maker of messages for a child that changes nothing. */
-function rehearsals(method: StartMethod, emulatedBy: EmulatedBy | undefined) {
-  const { counter } = table;
-  const self = new Rehearsal({ target: rehearsed });
-  table.counter = counter;
-  const popen = { method, emulatedBy, duplicateForChild: () => 0 };
-  const preparation = getPreparationData(currentProcess().name, popen);
-  // What is logged, and where to, is no matter of rehearsal: each time would add to it.
-  const data = { ...preparation, logToStderr: false, logLevel: undefined };
-  return (): [Uint8Array, Uint8Array] => {
-    const outer = [getSpawningPopen(), getSpawningProcess()] as const;
-    setSpawningPopen(popen);
-    try {
-      return [ForkingPickler.dumps(data), ForkingPickler.dumps(self)];
-    } finally {
-      setSpawningPopen(...outer);
-    }
-  };
-}
-
-class Rehearsal extends BaseProcess {}
-
-function rehearsed(): void {}
-
-nameExports(import.meta.url, { Rehearsal, rehearsed });
 
 function nextOf(chunks: Generator<Uint8Array>): Uint8Array {
   const { value, done } = chunks.next();
@@ -405,6 +338,11 @@ export function importMainPath(
   if (path !== undefined && path === imported) return undefined;
   setMainPath(path, { required, guarded: true });
   return path === undefined ? undefined : importMain(path);
+}
+
+/** Whether this process has imported the main module by `importMainPath`. @internal */
+export function hasImportedMain(): boolean {
+  return imported !== undefined;
 }
 
 async function importMain(path: string): Promise<object> {
