@@ -15,10 +15,14 @@ const CHILDREN = 6;
 type Line = readonly string[];
 
 /** The logs of all node processes that a program has started. A forked child goes on with the log of its parent. */
-async function logsOf(method: 'forkserver' | 'fork' | 'spawn', target: string): Promise<Line[][]> {
+async function logsOf(
+  method: 'forkserver' | 'fork' | 'emulated' | 'spawn',
+  target: string,
+): Promise<Line[][]> {
   const directory = scratchFile('logs');
   mkdirSync(directory);
-  const { stderr, stdout } = await runProgram('starts', [method, String(CHILDREN), target], {
+  const words = [method === 'emulated' ? 'fork' : method, String(CHILDREN), target];
+  const { stderr, stdout } = await runProgram('starts', words, {
     execArgv: ['--log-function-events', `--logfile=${directory}/%p.log`],
     ...(method === 'fork' && { method }),
   });
@@ -55,6 +59,7 @@ test.skipIf(!forkAvailable().available).each([
   ['forkserver', 'the library or Node', 'empty'],
   ['forkserver', 'the library or Node', 'later'],
   ['fork', 'the library or Node', 'empty'],
+  ['emulated', 'the library', 'inline'],
   ['fork', 'the library', 'later'], // Node's functions that keep its parent's event loop from it compile in their use alone
 ] as const)(
   'no child of %s compiles a function of %s for a target that is %s',

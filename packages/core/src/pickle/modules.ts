@@ -211,4 +211,4 @@ function cannotImport({ module, qualname }: Name, cause: unknown): UnpicklingErr
   return new UnpicklingError(`cannot import ${module}, where '${qualname}' lives${why}`, { cause });
 }
 
-calledByChildren(lookUp, ownValue, builtinModule);
+calledByChildren(lookUp, ownValue, builtinModule, ensureLoaded);

@@ -35,7 +35,7 @@ const TIMES = 30;
  */
 export async function rehearse(emulates: boolean): Promise<void> {
   await rehearseTurn();
-  if (importsMain() && !hasImportedMain()) return; // prepare() would import the main module
+  if (!emulates && importsMain() && !hasImportedMain()) return; // prepare() would import the main module
   const emulatedBy = emulates ? ('forkserver' as const) : undefined;
   const pickled = rehearsals('forkserver', emulatedBy);
   for (let i = 0; i < TIMES; i++) {

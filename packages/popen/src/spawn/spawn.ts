@@ -253,10 +253,17 @@ export function _main(
   prepared?: () => void,
 ): number | Promise<number> {
   const self = readProcess(dataFd);
-  if (self instanceof Promise) {
-    return self.then((self) => runProcess(self, dataFd, parentSentinel, 'microtask', prepared));
-  }
+  if (self instanceof Promise) return runLater(self, dataFd, parentSentinel, prepared);
   return runProcess(self, dataFd, parentSentinel, within, prepared);
+}
+
+async function runLater(
+  self: Promise<BaseProcess>,
+  dataFd: number,
+  parentSentinel: number,
+  prepared: (() => void) | undefined,
+): Promise<number> {
+  return runProcess(await self, dataFd, parentSentinel, 'microtask', prepared);
 }
 
 function runProcess(
@@ -353,4 +360,4 @@ async function importMain(path: string): Promise<object> {
   return namespace;
 }
 
-calledByChildren(runMain, _main, runProcess, leave);
+calledByChildren(runMain, _main, runLater, runProcess, leave);
