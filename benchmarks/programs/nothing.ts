@@ -1,0 +1,2 @@
+/** What a child runs that has nothing to do with the main module. */
+export function nothing(): void {}
