@@ -57,7 +57,7 @@ export {
   ProcessLookupError,
 } from './ffi/errors.ts';
 export { isFfiLoaded, isFfiLoading } from './ffi/ffi.ts';
-export { onReady, watchReadable } from './loop/readiness.ts';
+export { onReady, onReadyUnref, watchReadable } from './loop/readiness.ts';
 export { StreamWatch } from './loop/stream_watch.ts';
 export { ALL, futexWait, futexWake } from './memory/futex.ts';
 export { fenceAll } from './memory/membarrier.ts';

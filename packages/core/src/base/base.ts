@@ -4,6 +4,7 @@
  *     arguments.ts      checks of what callers give, before anything is made from it
  *     bootstrapping.ts  which code may start processes
  *     bundle.ts         how this library is loaded when it is one script; import() from there
+ *     cpus.ts           how many processors this process may use
  *     errors.ts         the exceptions of multiprocessing/context.py, and Python's own that the API promises
  *     hook_marks.ts     what the import of a module has begun, on old Nodes
  *     names.ts          what a name stands for, and under which name an object can be sent

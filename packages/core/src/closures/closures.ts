@@ -55,9 +55,15 @@ class ClosureForkingPickler extends ForkingPickler {
   }
 }
 
-/** @param pickle returns the message, and what stands beside it */
-function byValue(pickle: (pickler: ClosurePickler) => Uint8Array[]): Uint8Array[] {
-  const pickler = new ClosurePickler(getSpawningPopen()?.emulatedBy === undefined);
+/**
+ * @param pickle returns the message, and what stands beside it
+ * @param mainByName whether what the main module exports goes by name: not to who does not import it
+ */
+function byValue(
+  pickle: (pickler: ClosurePickler) => Uint8Array[],
+  mainByName = getSpawningPopen()?.emulatedBy === undefined,
+): Uint8Array[] {
+  const pickler = new ClosurePickler(mainByName);
   const mark = beginSession();
   try {
     const [message, ...beside] = pickle(pickler) as [Uint8Array, ...Uint8Array[]];
@@ -84,6 +90,18 @@ export function dumpsForChild(obj: unknown, functions: boolean): readonly Uint8A
     return byValue((pickler) => piecesOf(pickler.dumpsBeside(obj)));
   }
   return reducer === ForkingPickler ? piecesOf(dumpsBeside(obj)) : [reducer.dumps(obj)];
+}
+
+/**
+ * Pickles an object for a child of this process that runs already; functions and classes may travel by value. To be read by
+ * `loadsFromParent`.
+ * @param mainByName whether the child imports the main module, or has it
+ * @returns the message, and what stands beside it
+ * @throws PicklingError
+ * @internal
+ */
+export function dumpsForWorker(obj: unknown, mainByName: boolean): readonly Uint8Array[] {
+  return byValue((pickler) => piecesOf(pickler.dumpsBeside(obj)), mainByName);
 }
 
 function piecesOf({ bytes, start, length, beside }: Pickled): Uint8Array[] {

@@ -61,10 +61,12 @@ import { MEMBERS_WORDS, QueueMembers } from './members.ts';
 import { copy, RECORD_HEAD, sizeOfRecord } from './record.ts';
 
 const MASK = RING_BYTES - 1;
-/** Kinds: a message; where a body stands in the file; nothing up to the end of the ring. */
+/** Kinds: a message; where a body stands in the file; nothing up to the end of the ring. Above them stands the item's tag. */
 const MESSAGE = 0;
 const BODY = 1;
 const SKIP = 2;
+const KIND_BITS = 2;
+const KIND = (1 << KIND_BITS) - 1;
 /** Bytes of the longest message that goes through the ring. */
 const LONGEST_MESSAGE = 16_384;
 const LONGEST_RECORD = RECORD_HEAD + LONGEST_MESSAGE;
@@ -78,6 +80,11 @@ export interface ChannelState {
   members: BufferWrapper;
   putLock: SemLockState;
   getLock: SemLockState;
+}
+
+/** An item, and the tag that it was put with. @internal */
+export interface Taken extends Received {
+  readonly tag: number;
 }
 
 /** What `take` says when it would have to wait for those who put. @internal */
@@ -152,6 +159,11 @@ export class QueueChannel {
     };
   }
 
+  /** How many items were ever taken. */
+  get gets(): number {
+    return this.#takes.read(GETS);
+  }
+
   /** How many items were put and not taken. */
   get size(): number {
     const gets = this.#takes.read(GETS); // first: so it cannot be more than puts
@@ -175,15 +187,17 @@ export class QueueChannel {
 
   /**
    * Puts an item.
+   * @param tag goes with it, below 2^30
    * @throws OSError when the machine has no memory for it, RuntimeError when the queue's memory is damaged; then nothing has
    *   changed
    */
-  put(item: Pickled): void {
+  put(item: Pickled, tag = 0): void {
     const base = this.#puts.edit();
+    const tagged = tag << KIND_BITS;
     if (item.beside.length === 0 && item.length <= LONGEST_MESSAGE) {
-      this.#write(base, item, MESSAGE);
+      this.#write(base, item, tagged | MESSAGE);
     } else {
-      this.#write(base, this.#putBody(base, item), BODY);
+      this.#write(base, this.#putBody(base, item), tagged | BODY);
     }
     (this.#puts.fields[base + PUTS] as number)++;
     this.#commitPuts();
@@ -357,11 +371,11 @@ export class QueueChannel {
 
   /**
    * Takes the next item.
-   * @param before is called before it counts as taken
+   * @param before is called with its tag before it counts as taken
    * @returns undefined when there is none; BUSY when `refill` is needed first
    * @throws OSError when there is no memory for it, RuntimeError when the queue's memory is damaged; then it is still there
    */
-  take(before?: () => void): Received | undefined | typeof BUSY {
+  take(before?: (tag: number) => void): Taken | undefined | typeof BUSY {
     const base = this.#takes.edit();
     const { fields } = this.#takes;
     let head = fields[base + HEAD] as number;
@@ -382,13 +396,15 @@ export class QueueChannel {
     copy(this.#ring, start, this.#scratch, 0, length);
     fields[base + HEAD] = head + sizeOfRecord(length);
     (fields[base + GETS] as number)++;
-    if (words[word + 1] !== MESSAGE) {
-      if (words[word + 1] !== BODY || length !== PLACE_BYTES) throw damaged('Queue');
-      return this.#takeBody(base, before);
+    const tagged = words[word + 1] as number;
+    const tag = tagged >>> KIND_BITS;
+    if ((tagged & KIND) !== MESSAGE) {
+      if ((tagged & KIND) !== BODY || length !== PLACE_BYTES) throw damaged('Queue');
+      return this.#takeBody(base, tag, before);
     }
-    before?.();
+    before?.(tag);
     this.#takes.commit();
-    return { bytes: this.#scratch, length, beside: NOTHING };
+    return { bytes: this.#scratch, length, beside: NOTHING, tag };
   }
 
   /** When the ring is empty: whether all is. @throws RuntimeError */
@@ -400,7 +416,7 @@ export class QueueChannel {
     return puts === fields[base + GETS] ? undefined : BUSY;
   }
 
-  #takeBody(base: number, before: (() => void) | undefined): Received {
+  #takeBody(base: number, tag: number, before: ((tag: number) => void) | undefined): Taken {
     const bodies = this.#puts.read(BODY_TAIL);
     const [place, limit] = readPlace(this.#scratch, this.#fd, bodies);
     const [position, message, beside, end, windowEnd] = place;
@@ -409,20 +425,20 @@ export class QueueChannel {
     if (end === 0) {
       const taken = readFromWindow(this.#window, body);
       fields[base + WINDOW_HEAD] = windowEnd;
-      before?.();
+      before?.(tag);
       this.#takes.commit();
       this.room.notify();
-      return taken;
+      return { ...taken, tag };
     }
     const taken = readBody(this.#fd, body);
     const read = (fields[base + BODIES_READ] as number) + 1;
     fields[base + BODIES_READ] = read;
-    before?.();
+    before?.(tag);
     this.#takes.commit();
     freeBodies(this.#fd, end);
     fields[this.#takes.edit() + BODIES_FREED] = read;
     this.#takes.commit();
-    return taken;
+    return { ...taken, tag };
   }
 
   /** When the ring is empty and there is an overflow: for who has both locks. */

@@ -82,8 +82,15 @@ export class AsyncWaits implements Waiter {
 
   /** From now on the event loop does not go on for these waits. */
   unref(): void {
-    this.isUnref = true;
-    this.#looks?.unref();
+    this.keepAlive(false);
+  }
+
+  /** Whether the event loop goes on for these waits. */
+  keepAlive(on: boolean): void {
+    if (this.isUnref === !on) return;
+    this.isUnref = !on;
+    if (on) this.#looks?.ref();
+    else this.#looks?.unref();
     updateKeepAlive();
   }
 

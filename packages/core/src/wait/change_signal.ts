@@ -53,6 +53,16 @@ export class ChangeSignal {
     if (load(words, MEMBERS) !== 0) this.#members.ringAll(() => this.#waits.soon());
   }
 
+  /**
+   * The same for what is of use to so many only, whoever they are. Who is rung and does not come (it is stopped, say) is
+   * no help: the others look within half a second.
+   */
+  notifySome(count: number): void {
+    const words = this.#words;
+    if (load(words, SLEEPING) !== 0) this.#wake(count);
+    if (load(words, MEMBERS) !== 0) this.#members.ringSome(count, () => this.#waits.soon());
+  }
+
   notifyAll(): void {
     this.notify(ALL);
   }
@@ -94,6 +104,11 @@ export class ChangeSignal {
   /** The event loop does not go on for this thread's waits. */
   unref(): void {
     this.#waits.unref();
+  }
+
+  /** Whether the event loop goes on for this thread's waits. */
+  keepAlive(on: boolean): void {
+    this.#waits.keepAlive(on);
   }
 
   /** The same without blocking the event loop. @param timeout seconds, Infinity without limit */

@@ -213,9 +213,15 @@ export class MemberSet {
    * @returns how many there are
    */
   ringAll(own: () => void): number {
+    return this.ringSome(Infinity, own);
+  }
+
+  /** The same with so many members at most. */
+  ringSome(most: number, own: () => void): number {
     if (load(this.#words, 0) === 0) return 0;
     let count = 0;
     for (const place of this.#places()) {
+      if (count >= most) break;
       if (this.#table.ring(place, own)) count++;
       else this.remove(place);
     }

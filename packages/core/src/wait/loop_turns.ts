@@ -33,3 +33,10 @@ export class LoopTurns {
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+const settled = Promise.resolve();
+
+/** Calls back behind the code that runs, and before the event loop goes on: what a program cannot replace. @internal */
+export function behindThis(callback: () => void): void {
+  void settled.then(callback);
+}

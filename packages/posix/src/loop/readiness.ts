@@ -30,12 +30,20 @@ export function onReady(
   return orClose(copy, () => watchOnce(copy, fd, callback, events));
 }
 
+/** As `onReady` for what is readable; the event loop does not go on for it. */
+export function onReadyUnref(fd: number, callback: () => void): () => void {
+  if (inWorker && isStream(fd)) return onReadableInWorker(fd, callback, true);
+  const copy = dup(fd);
+  return orClose(copy, () => watchOnce(copy, fd, callback, 'readable', true));
+}
+
 /** @param copy of the fd, closed at the end of the watch */
 function watchOnce(
   copy: number,
   fd: number,
   callback: () => void,
   events: 'readable' | 'writable',
+  unref = false,
 ): () => void {
   const stat = byNode(() => fstat(copy));
   if (stat.isFile() || stat.isDirectory()) {
@@ -58,6 +66,7 @@ function watchOnce(
     callback();
   };
   const handle = uvPoll(copy, watched, () => setImmediate(call));
+  if (unref) handle.unref();
   try {
     // libuv makes the fd non-blocking, for all who share it; watching needs no such thing.
     setStatusFlags(copy, flags);

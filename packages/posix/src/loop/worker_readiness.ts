@@ -27,9 +27,10 @@ function socketOver(fd: number, options: object): Socket {
 /**
  * As `onReady`, in a worker thread.
  * @param fd a pipe, a stream socket or a terminal
+ * @param unref whether the event loop does not go on for it
  * @throws OSError
  */
-export function onReadableInWorker(fd: number, callback: () => void): () => void {
+export function onReadableInWorker(fd: number, callback: () => void, unref = false): () => void {
   const copy = dup(fd);
   const flags = orClose(copy, () => getStatusFlags(copy));
   const socket = socketOver(copy, {
@@ -37,6 +38,7 @@ export function onReadableInWorker(fd: number, callback: () => void): () => void
     writable: false,
     onread: { buffer: nothing, callback: () => false },
   });
+  if (unref) socket.unref();
   let done = false;
   const end = () => {
     done = true;
