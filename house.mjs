@@ -4,7 +4,7 @@
  * .dependency-cruiser.mjs makes rules of it, plan.mjs draws it.
  */
 
-export const packages = ['posix', 'core', 'popen', 'contexts', 'multiprocessing'];
+export const packages = ['posix', 'core', 'popen', 'contexts', 'futures', 'multiprocessing'];
 
 /** A package without rooms is one. A room's main file has the room's name, unless it is named here. */
 export const rooms = {
@@ -32,6 +32,7 @@ export const rooms = {
     { room: 'connection', python: 'connection.py, resource_sharer.py' },
     { room: 'synchronize', python: 'synchronize.py' },
     { room: 'queues', python: 'queues.py' },
+    { room: 'pool', python: 'pool.py' },
   ],
   popen: [
     { room: 'base', main: '../index' },

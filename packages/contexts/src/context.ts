@@ -20,6 +20,7 @@ import {
   type PipeOptions,
   ProcessError,
   parentProcess,
+  pool,
   queues,
   type Reducer,
   reduceSymbol,
@@ -68,6 +69,18 @@ function withContext<L extends LockOption>(
   options: SharedOptions<L> = {},
 ): SharedOptions<L> {
   return typeof options === 'object' && options !== null ? { ctx, ...options } : options;
+}
+
+/** What a pool needs of its context. */
+function poolContextOf(context: BaseContext): pool.PoolContext {
+  const ctx = context.getContext();
+  return {
+    Process: context.Process,
+    _name: ctx._name,
+    get emulated() {
+      return (ctx as Partial<ForkContext>).emulated ?? false;
+    },
+  };
 }
 
 /** What makes objects, and may be called with `new` as well. */
@@ -251,9 +264,16 @@ export abstract class BaseContext {
     return new queues.SimpleQueue<T>({ ...options, ctx: this.getContext() });
   }
 
-  Pool(_processes?: number, _options?: object): never {
-    return later('Pool');
+  /**
+   * Processes that run a function for many items; Python's `Pool`.
+   * @param processes how many; as many as this process may use processors, without
+   * @param options initializer, initargs, maxtasksperchild, and what `PoolOptions` says
+   * @throws ValueError, TypeError; RuntimeError without main guard, AssertionError in a daemonic process
+   */
+  Pool(processes?: number, options: pool.PoolOptions = {}): pool.Pool {
+    return new pool.Pool(processes, options, poolContextOf(this));
   }
+
   /** Python's `RawValue`: see multiprocessing/sharedctypes. */
   RawValue<T extends CType>(typecode: T, initial?: Initial<T>): RawValueOf<T> {
     return sharedctypes.RawValue(typecode, initial);
@@ -425,6 +445,7 @@ export function contextOf(name: StartMethod | undefined): BaseContext {
 export const defaultOf = {} as { context: BaseContext };
 
 nameExports(import.meta.url, { contextOf });
+pool.setPoolContext(() => poolContextOf(defaultOf.context));
 
 /** @internal */
 export const concreteContexts = {

@@ -52,6 +52,9 @@ function isForkEmulated(): boolean {
 
 /** A process that is a copy of this one, or stands in for it (`ForkContext.emulated`); Python's `ForkProcess`. */
 export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T> {
+  /** Whether it is to be emulated, whatever can be. @internal */
+  declare _emulates?: boolean;
+
   /** @internal */
   override _beforeLaunch(): Promise<void> {
     return prepareEmulatedFork();
@@ -80,7 +83,7 @@ export class ForkProcess<T extends Target = () => unknown> extends BaseProcess<T
     const self = this as unknown as BaseProcess;
     const allowThreads = threadsAllowed.has('fork');
     const withThreads = { ...options, allowThreads };
-    if (!forkAvailable().available) return emulateFork(self, withThreads);
+    if (this._emulates || !forkAvailable().available) return emulateFork(self, withThreads);
     try {
       const popen = new PopenFork(self, withThreads);
       if (allowThreads && !popen.inChild) warnOfThreads();

@@ -1,7 +1,7 @@
 /**
  * @multiprocessing/core: a room (folder) per CPython module, under the same names. They import only downwards, in this
  * order from the ground up: base, util, process, pickle, python_pickle, closures, fds, heap, sharedctypes, wait,
- * shared_memory, connection, synchronize, queues (house.mjs). The file with the room's name says what the others are for.
+ * shared_memory, connection, synchronize, queues, pool (house.mjs). The file with the room's name says what the others are for.
  */
 
 export * from './base/base.ts';
@@ -27,6 +27,7 @@ export * as heap from './heap/heap.ts';
 export * from './pickle/reducer.ts';
 export * from './pickle/reduction.ts';
 export { dumpsForThread } from './pickle/thread_sharing.ts';
+export * as pool from './pool/pool.ts';
 export { bootstrap } from './process/bootstrap.ts';
 export { rehearseTurn } from './process/last_turn.ts';
 export { loadModule } from './process/load_module.ts';

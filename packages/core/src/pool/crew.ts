@@ -1,0 +1,296 @@
+/**
+ * The workers of a pool: their start, their end, and who comes in their place. `Pool._repopulate_pool` and `_join_exited_workers` of
+ * multiprocessing/pool.py, which looks ten times a second; here the kernel says that a worker has ended.
+ */
+import { clearTimeout, now, onReadyUnref, setTimeout } from '@multiprocessing/posix';
+import { trace } from '../base/trace.ts';
+import type { BaseProcess } from '../process/process.ts';
+import { BUSY, LEFT, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
+import { BrokenProcessPool, endInWords, WorkerLostError } from './errors.ts';
+import type { WorkerPort } from './port.ts';
+import type { KillReason } from './tasks.ts';
+import { work } from './worker.ts';
+
+/** Workers that end one after the other without having done anything, until a pool is given up. */
+const MOST_VAIN = 5;
+/** Seconds until the next is started, after the second of them; then twice as many each time. */
+const BACK_OFF = 0.05;
+/** Seconds after SIGTERM until SIGKILL. */
+const PATIENCE = 2;
+
+/** Makes the process of a worker. @internal */
+export type MakeProcess = (
+  options: { target: typeof work; args: [WorkerPort, number, number] },
+  sync: boolean,
+) => BaseProcess;
+
+/** A worker, from its start to its end. @internal */
+export interface Member {
+  readonly place: number;
+  readonly process: BaseProcess;
+  readonly startedAt: number;
+  isRunning: boolean;
+  killed: KillReason | undefined;
+  /** Of the time between the signal and SIGKILL. */
+  grace: NodeJS.Timeout | undefined;
+  stopWatching: () => void;
+}
+
+/** What a crew tells its pool. @internal */
+export interface CrewHooks {
+  /** A worker has ended; its place is free after this. @returns whether it had a task in hand */
+  ended(member: Member, lost: WorkerLostError): boolean;
+  /** Nothing can be done any more. */
+  broken(error: Error): void;
+  /** How many workers are of use now: none at the end; where they come as tasks do, no more than there are tasks. */
+  wanted(): number;
+}
+
+/** What a worker has done, in seconds and bytes. */
+export interface WorkerStats {
+  readonly pid: number | undefined;
+  readonly tasks: number;
+  readonly busy: number;
+  readonly idle: number;
+  readonly startup: number;
+  /** Its resident memory when it last looked; it looks where the pool has `maxMemory`. */
+  readonly rss: number | undefined;
+}
+
+/** @internal */
+export class Crew {
+  readonly #port: WorkerPort;
+  readonly #make: MakeProcess;
+  readonly #hooks: CrewHooks;
+  /** How many there should be. */
+  size: number;
+  /** By their place. */
+  readonly members: (Member | undefined)[];
+  #vain = 0;
+  readonly #restarts = new Set<NodeJS.Timeout>();
+  #begun = false;
+  readonly #waiting: (() => void)[] = [];
+  /** Why workers ended, and how many. */
+  readonly replaced = new Map<string, number>();
+
+  constructor(port: WorkerPort, size: number, make: MakeProcess, hooks: CrewHooks) {
+    this.#port = port;
+    this.#make = make;
+    this.#hooks = hooks;
+    this.size = size;
+    this.members = new Array<Member | undefined>(port.places).fill(undefined);
+  }
+
+  /** Those that are there, or on their way. */
+  get living(): Member[] {
+    return this.members.filter((member) => member !== undefined);
+  }
+
+  /** Starts those that are missing. */
+  fill(): void {
+    this.#begun = true;
+    const wanted = Math.min(this.#hooks.wanted(), this.size);
+    while (this.living.length + this.#restarts.size < wanted && this.members.includes(undefined))
+      this.#start();
+  }
+
+  /** The same for a caller that blocks. @throws what the start of a process throws */
+  fillSync(): void {
+    const useful = Math.min(this.#hooks.wanted(), this.size);
+    const wanted = this.#begun ? Math.min(1, useful) : useful;
+    this.#begun = true;
+    const running = () => this.living.filter((member) => member.isRunning).length;
+    while (running() < wanted && this.members.includes(undefined)) {
+      const member = this.#enlist(true);
+      try {
+        member.process.startSync();
+      } catch (error) {
+        this.members[member.place] = undefined;
+        throw error;
+      }
+      this.#running(member);
+    }
+  }
+
+  #enlist(sync: boolean): Member {
+    const place = this.members.indexOf(undefined);
+    const startedAt = now();
+    const process = this.#make({ target: work, args: [this.#port, place, startedAt] }, sync);
+    const member: Member = {
+      place,
+      process,
+      startedAt,
+      isRunning: false,
+      killed: undefined,
+      grace: undefined,
+      stopWatching: () => {},
+    };
+    this.members[place] = member;
+    return member;
+  }
+
+  #start(): void {
+    const member = this.#enlist(false);
+    member.process.start().then(
+      () => this.#running(member),
+      (error: Error) => this.#notStarted(member, error),
+    );
+  }
+
+  #running(member: Member): void {
+    member.isRunning = true;
+    trace('pool', 'worker', member.process.name, () => ({ child: member.process.pid }));
+    member.stopWatching = onReadyUnref(member.process.sentinel, () => this.look());
+    if (member.killed !== undefined) this.#signal(member, 0); // meanwhile
+    this.#tellWaiting();
+  }
+
+  #notStarted(member: Member, error: Error): void {
+    this.members[member.place] = undefined;
+    this.#tellWaiting();
+    if (this.#hooks.wanted() === 0) return;
+    const others = this.living.some(({ isRunning }) => isRunning);
+    if (others && isPassing(error)) this.#again();
+    else if (!others && isPassing(error) && ++this.#vain < MOST_VAIN) this.#again();
+    else this.#hooks.broken(error);
+  }
+
+  /** Looks which workers have ended. */
+  look(): void {
+    for (const member of this.living) {
+      if (member.isRunning && member.process.exitcode !== undefined) this.#ended(member);
+    }
+  }
+
+  #ended(member: Member): void {
+    const { process, place, killed } = member;
+    const { exitcode } = process;
+    const { pid } = process;
+    member.stopWatching();
+    clearTimeout(member.grace);
+    trace('pool', 'lost', process.name, () => ({ child: pid, exitcode }));
+    const fields = this.#port.cells.fieldsOf(place);
+    const hasLeft = fields[LEFT] === 1;
+    const isVain = !hasLeft && fields[TASKS] === 0 && killed === undefined;
+    const lost = new WorkerLostError(`a worker ${endInWords(exitcode)}`, {
+      ...(pid !== undefined && { pid }),
+      ...(exitcode !== undefined && { exitcode }),
+    });
+    const wasAtWork = this.#hooks.ended(member, lost);
+    this.members[place] = undefined;
+    process.close();
+    this.#tellWaiting();
+    if (this.#hooks.wanted() === 0) return;
+    const why = killed ?? (hasLeft ? 'done' : 'lost');
+    this.replaced.set(why, (this.replaced.get(why) ?? 0) + 1);
+    this.#vain = isVain && !wasAtWork ? this.#vain + 1 : 0;
+    if (this.#vain >= MOST_VAIN) {
+      const broken = new BrokenProcessPool(
+        `${MOST_VAIN} workers one after the other have ended without having done anything: the last one ${endInWords(exitcode)}`,
+        { cause: lost },
+      );
+      this.#hooks.broken(broken);
+    } else if (this.#vain > 1) this.#again();
+    else this.fill();
+  }
+
+  /** Starts another one, after a time. */
+  #again(): void {
+    const seconds = BACK_OFF * 2 ** Math.max(0, this.#vain - 2);
+    const timer = setTimeout(() => {
+      this.#restarts.delete(timer);
+      this.fill();
+      this.#tellWaiting();
+    }, seconds * 1000);
+    this.#restarts.add(timer);
+  }
+
+  /** A worker does no more: it has `seconds` between what it is told and SIGKILL. */
+  kill(place: number, why: KillReason, seconds: number): void {
+    const member = this.members[place];
+    if (member === undefined || member.killed === 'terminate') return;
+    member.killed ??= why;
+    if (!member.isRunning) return; // it is when it runs
+    this.#signal(member, seconds);
+  }
+
+  #signal(member: Member, seconds: number): void {
+    if (member.killed === 'terminate') {
+      member.process.terminate();
+      member.grace ??= setTimeout(() => member.process.kill(), PATIENCE * 1000);
+      member.grace.unref();
+    } else if (seconds > 0) {
+      this.#port.tasks._channel.items.notifyAll();
+      member.grace ??= setTimeout(() => member.process.kill(), seconds * 1000);
+    } else member.process.kill();
+  }
+
+  /** Ends all of them. */
+  terminate(): void {
+    for (const timer of this.#restarts) clearTimeout(timer);
+    this.#restarts.clear();
+    for (const member of this.living) {
+      member.killed = 'terminate';
+      if (member.isRunning) this.#signal(member, 0);
+    }
+  }
+
+  /** SIGKILL for all of them. */
+  killAll(): void {
+    this.terminate();
+    for (const member of this.living) if (member.isRunning) member.process.kill();
+  }
+
+  /** Waits until none is there. */
+  async gone(): Promise<void> {
+    while (this.living.length > 0 || this.#restarts.size > 0) {
+      const next = new Promise<void>((resolve) => this.#waiting.push(resolve));
+      const running = this.living.filter(({ isRunning }) => isRunning);
+      // Their watches do not keep the event loop alive; these do.
+      for (const { process } of running) void process.join().then(() => this.look());
+      await next;
+    }
+  }
+
+  /** The blocking twin. */
+  goneSync(): void {
+    for (const member of this.living) {
+      if (!member.isRunning) {
+        this.members[member.place] = undefined; // nobody can finish its start: it ends with this process
+        continue;
+      }
+      member.process.joinSync(member.killed === undefined ? undefined : PATIENCE);
+      if (member.process.exitcode === undefined) {
+        member.process.kill();
+        member.process.joinSync();
+      }
+      this.look();
+    }
+  }
+
+  #tellWaiting(): void {
+    for (const tell of this.#waiting.splice(0)) tell();
+  }
+
+  stats(): WorkerStats[] {
+    return this.living.map(({ place, process }) => {
+      const fields = this.#port.cells.fieldsOf(place);
+      const field = (index: number) => fields[index] as number;
+      const since = field(READY_AT) === 0 ? 0 : (now() - field(READY_AT)) / 1000;
+      return {
+        pid: process.pid,
+        tasks: field(TASKS),
+        busy: field(BUSY),
+        idle: Math.max(0, since - field(BUSY)),
+        startup: field(STARTED_IN),
+        rss: field(RSS) || undefined,
+      };
+    });
+  }
+}
+
+/** Whether the kernel may well say yes the next time. */
+function isPassing(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(String(code));
+}

@@ -1,0 +1,411 @@
+/**
+ * What gives tasks to workers and takes their answers: the three threads of multiprocessing/pool.py, without a thread.
+ *
+ * Tasks go through one channel to whichever worker takes them, and answers through another one back. A task is in one
+ * place at a time: with its source, in a cell of the table that workers see, or settled.
+ */
+import { now } from '@multiprocessing/posix';
+import type { AnyFunction } from '../base/names.ts';
+import { SpinHope } from '../base/spin.ts';
+import type { SharingContext } from '../process/sharing.ts';
+import { behindThis, LoopTurns, nextTurn } from '../wait/loop_turns.ts';
+import { Answers } from './answers.ts';
+import { Calls } from './calls.ts';
+import { Crew, type MakeProcess, type Member } from './crew.ts';
+import { Deadlines } from './deadlines.ts';
+import { BrokenProcessPool, CancelledError, type WorkerLostError } from './errors.ts';
+import type { FunctionTable } from './functions.ts';
+import { InFlight } from './in_flight.ts';
+import { WorkerPort, type WorkerSettings } from './port.ts';
+import { type PoolStats, Recorder } from './stats.ts';
+import {
+  type Call,
+  fail,
+  type KillReason,
+  lossOf,
+  type OnWorkerDeath,
+  type Source,
+  type Task,
+  timeoutOf,
+} from './tasks.ts';
+
+/** Looks of a spin that are left out. */
+const RARELY = 80;
+/** How often a task is begun at most, where lost ones are tried again. */
+const ATTEMPTS = 3;
+
+/** @internal */
+export interface EngineOptions {
+  readonly settings: WorkerSettings;
+  readonly processes: number;
+  readonly make: MakeProcess;
+  readonly ctx: SharingContext;
+  /** Workers that there can be; at first there are `processes`. */
+  readonly places: number;
+  /** Whether workers are started when there are tasks for them. */
+  readonly onDemand: boolean;
+  /** Seconds between a cancellation and SIGKILL. */
+  readonly killTimeout: number;
+  readonly onWorkerDeath: OnWorkerDeath;
+  /** Whether workers have what the main module exports by its name. */
+  readonly mainByName: () => boolean;
+  /** Is told of something that a task has left behind, which has thrown. */
+  readonly onLeftover: (error: unknown, task: string | undefined) => void;
+}
+
+/** @internal */
+export class Engine {
+  readonly port: WorkerPort;
+  readonly crew: Crew;
+  readonly #options: EngineOptions;
+  readonly #calls: Calls;
+  readonly #inFlight: InFlight;
+  readonly #answers: Answers;
+  readonly #deadlines: Deadlines;
+  readonly #sources: Source[] = [];
+  /** Tasks that are to be tried again: before all others. */
+  readonly #again: Task[] = [];
+  #isScheduled = false;
+  #isAsleep = false;
+  readonly #hope = new SpinHope();
+  readonly #turns = new LoopTurns();
+  /** No more tasks are taken on. */
+  isClosed = false;
+  isEnded = false;
+  broken: Error | undefined;
+  readonly #waited = new Recorder();
+  readonly #ran = new Recorder();
+  #done = 0;
+  #failed = 0;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.port = new WorkerPort(options.places, options.settings, options.ctx);
+    this.#calls = new Calls(this.port.functions as FunctionTable, options.mainByName);
+    this.#inFlight = new InFlight(this.port);
+    this.#answers = new Answers(this.port, this.#inFlight, {
+      answered: (task, failed) => this.#answered(task, failed),
+      broken: (error) => this.break(error),
+      leftover: options.onLeftover,
+      later: () => this.schedule(),
+    });
+    this.#deadlines = new Deadlines(this.#inFlight, this.port.cells, (task) =>
+      this.cancel(task, 'timeout', timeoutOf(task)),
+    );
+    this.crew = new Crew(this.port, options.processes, options.make, {
+      ended: (member, lost) => this.#lost(member, lost),
+      broken: (error) => this.break(error),
+      wanted: () => this.#wantedWorkers(),
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight.count === 0 && this.#sources.length === 0 && this.#again.length === 0;
+  }
+
+  #wantedWorkers(): number {
+    if (this.isEnded || (this.isClosed && this.isIdle)) return 0;
+    return this.#options.onDemand ? this.#inFlight.count + this.#again.length : Infinity;
+  }
+
+  /** Has a function ready for workers, until `endCall`. @throws PicklingError, OSError */
+  beginCall(fn: AnyFunction): Call {
+    return this.#calls.begin(fn);
+  }
+
+  endCall(call: Call): void {
+    this.#calls.end(call);
+  }
+
+  /** Takes on the tasks of a source. */
+  add(source: Source): void {
+    this.#sources.push(source);
+    this.schedule();
+  }
+
+  //
+  // The parent's side of the work
+  //
+
+  /** Has everything looked after, when the code that runs is through. */
+  schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    behindThis(this.#pump);
+  }
+
+  readonly #pump = (): void => {
+    if (this.#turns.due()) {
+      void nextTurn().then(this.#pump);
+      return;
+    }
+    this.#isScheduled = false;
+    if (this.isEnded) return;
+    this.#give();
+    let answers = this.#answers.drain();
+    if (answers === 0 && this.#inFlight.count > 0 && this.#hope.spin(this.#hasAnswers, RARELY))
+      answers = this.#answers.drain();
+    if (answers > 0 && !this.isIdle) this.schedule();
+    else this.#sleep();
+    this.#endIfDone();
+  };
+
+  get #hasAnswers(): () => boolean {
+    return this.port.results._channel.hasItems;
+  }
+
+  /** Until an answer comes. */
+  #sleep(): void {
+    const { items, hasItems } = this.port.results._channel;
+    items.keepAlive(this.#inFlight.count > 0);
+    if (this.#isAsleep) return;
+    this.#isAsleep = true;
+    const wake = () => {
+      this.#isAsleep = false;
+      if (!this.isEnded && !this.#isScheduled) this.#pump();
+    };
+    items.wait(() => hasItems() || this.isEnded, Infinity).then(wake, (e: Error) => this.break(e));
+  }
+
+  /** Puts as many tasks as are good for the workers. */
+  #give(): void {
+    this.#inFlight.update();
+    let count = 0;
+    while (this.#inFlight.hasRoom) {
+      const task = this.#nextTask();
+      if (task === undefined) break;
+      if (this.#put(task)) count++;
+    }
+    if (count === 0) return;
+    this.port.tasks._channel.items.notifySome(count);
+    if (this.#options.onDemand && !this.#answers.isBlocked) this.crew.fill();
+  }
+
+  #nextTask(): Task | undefined {
+    const again = this.#again.shift();
+    if (again !== undefined) return again;
+    for (let i = 0; i < this.#sources.length; ) {
+      const source = this.#sources[i] as Source;
+      const task = source.next();
+      if (task !== undefined) return task;
+      if (source.isOver) this.#sources.splice(i, 1);
+      else i++;
+    }
+    return undefined;
+  }
+
+  /** @returns false when it cannot be sent: then it has failed */
+  #put(task: Task): boolean {
+    try {
+      this.#inFlight.put(task, this.#calls.pickle(task));
+    } catch (error) {
+      fail(task, error);
+      return false;
+    }
+    this.#deadlines.watch(task.timeout);
+    return true;
+  }
+
+  #answered(task: Task, failed: boolean): void {
+    const begun = this.port.cells.begunAt(task.cell);
+    this.#waited.add((begun - task.madeAt) / 1000);
+    this.#ran.add((now() - begun) / 1000);
+    if (failed) this.#failed++;
+    else this.#done++;
+    this.#inFlight.clear(task);
+  }
+
+  //
+  // Tasks that are not wanted any more, or lost
+  //
+
+  /**
+   * Takes a task back. If a worker has it, that one is ended.
+   * @param why what the task fails by
+   * @returns false when it has its answer
+   */
+  cancel(task: Task, reason: KillReason, why: unknown): boolean {
+    const worker = this.#inFlight.cancel(task);
+    if (worker === undefined) return false;
+    if (worker >= 0) this.crew.kill(worker, reason, this.#options.killTimeout);
+    this.#failed++;
+    fail(task, why);
+    this.schedule();
+    return true;
+  }
+
+  /** Takes a task back, unless a worker has it. @returns whether that is so */
+  withdraw(task: Task, why: unknown): boolean {
+    if (!this.#inFlight.withdraw(task)) return false;
+    fail(task, why);
+    this.schedule();
+    return true;
+  }
+
+  /** Whether a worker has begun a task. */
+  isRunning(task: Task): boolean {
+    return task.cell >= 0 && this.port.cells.isTaken(task.cell);
+  }
+
+  /** A worker has ended: what it had in hand is lost. @returns whether it had anything */
+  #lost({ place, killed }: Member, lost: WorkerLostError): boolean {
+    while (this.#answers.drain() > 0); // what it has answered counts
+    const tasks = this.#inFlight.takeFrom(place);
+    const [first] = tasks;
+    const { onWorkerDeath } = this.#options;
+    if (first !== undefined && onWorkerDeath === 'break' && !this.isEnded) {
+      this.break(lossOf(first, lost, killed));
+      for (const task of tasks) fail(task, this.#brokenError());
+      return true;
+    }
+    for (const task of tasks) {
+      if (onWorkerDeath === 'retry' && task.attempt < ATTEMPTS && !this.isEnded) {
+        task.attempt++;
+        this.#again.push(task);
+      } else {
+        this.#failed++;
+        fail(task, lossOf(task, lost, killed));
+      }
+    }
+    this.schedule();
+    return tasks.length > 0;
+  }
+
+  //
+  // The end
+  //
+
+  /** Nothing works any more: whatever is not done fails, each with an error of its own. */
+  break(error: Error): void {
+    if (this.isEnded) return;
+    this.broken = error;
+    if (this.isIdle) process.emitWarning(this.#brokenError());
+    this.terminate(() => this.#brokenError());
+  }
+
+  #brokenError(): BrokenProcessPool {
+    const error = this.broken as Error;
+    if (error instanceof BrokenProcessPool)
+      return new BrokenProcessPool(error.message, { cause: error.cause });
+    return new BrokenProcessPool(`the pool is broken: ${error.message}`, { cause: error });
+  }
+
+  /** Has another number of workers. Those that are too many end when they have nothing in hand. */
+  resize(processes: number): void {
+    const { crew } = this;
+    const surplus = crew.living.length - processes;
+    crew.size = processes;
+    this.port.cells.keepAll();
+    if (surplus > 0) {
+      this.port.cells.retire(surplus);
+      this.port.tasks._channel.items.notifyAll();
+    } else crew.fill();
+  }
+
+  /** Takes on no more; workers end when all is done. */
+  close(): void {
+    this.isClosed = true;
+    this.schedule();
+  }
+
+  #endIfDone(): void {
+    const isDone = this.isClosed && this.isIdle && this.#answers.waiting === 0;
+    if (!isDone || this.port.cells.isClosing) return;
+    this.port.cells.setClosing();
+    this.port.tasks._channel.items.notifyAll();
+  }
+
+  /** Ends all workers at once; what is not done fails. */
+  terminate(makeError: () => Error = terminated): void {
+    if (this.isEnded) return;
+    this.isClosed = true;
+    this.isEnded = true;
+    this.#deadlines.stop();
+    this.crew.terminate();
+    for (const task of this.#inFlight.all()) {
+      this.#inFlight.clear(task);
+      fail(task, makeError());
+    }
+    for (const task of this.#again.splice(0)) fail(task, makeError());
+    for (const source of this.#sources.splice(0)) {
+      for (let task = source.next(); task !== undefined; task = source.next())
+        fail(task, makeError());
+    }
+    this.port.results._channel.items.recheck();
+  }
+
+  /** Waits until all workers have ended, and lets go of everything. */
+  async join(): Promise<void> {
+    await this.crew.gone();
+    this.#dispose();
+  }
+
+  /** The blocking twin. */
+  joinSync(): void {
+    if (!this.isEnded) {
+      this.waitSync(() => this.isIdle, Infinity);
+      this.#endIfDone();
+    }
+    this.crew.goneSync();
+    this.#dispose();
+  }
+
+  #dispose(): void {
+    this.isEnded = true;
+    this.port.results._channel.items.recheck();
+    this.port.tasks.close();
+    this.port.results.close();
+  }
+
+  //
+  // For callers that block
+  //
+
+  /** Sleeps in the kernel until something is so. @param deadline as now() tells the time @returns whether it is */
+  waitSync(done: () => boolean, deadline: number): boolean {
+    const answers = this.#answers;
+    const wasBlocked = answers.isBlocked;
+    answers.isBlocked = true;
+    try {
+      if (!this.isEnded) this.crew.fillSync();
+      return this.#waitBlocked(done, deadline);
+    } finally {
+      answers.isBlocked = wasBlocked;
+    }
+  }
+
+  #waitBlocked(done: () => boolean, deadline: number): boolean {
+    const { items, hasItems } = this.port.results._channel;
+    const isOver = () => hasItems() || done();
+    for (;;) {
+      if (done()) return true;
+      if (!this.isEnded) this.#give();
+      if (this.#answers.drain() > 0) continue;
+      if (done()) return true;
+      if (now() >= deadline) return false;
+      if (this.#deadlines.next <= now()) this.#deadlines.look();
+      else items.waitSync(isOver, Math.min(deadline, this.#deadlines.next), () => this.#lookSync());
+    }
+  }
+
+  #lookSync(): void {
+    this.crew.look();
+    if (!this.isEnded) this.crew.fillSync();
+  }
+
+  stats(): PoolStats {
+    return {
+      workers: this.crew.stats(),
+      pending: this.#inFlight.count,
+      done: this.#done,
+      failed: this.#failed,
+      replaced: Object.fromEntries(this.crew.replaced),
+      wait: this.#waited.histogram(),
+      run: this.#ran.histogram(),
+    };
+  }
+}
+
+function terminated(): Error {
+  return new CancelledError('the pool was terminated before the task was done');
+}

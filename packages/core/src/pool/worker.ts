@@ -1,0 +1,402 @@
+/**
+ * The life of a worker: `worker` of multiprocessing/pool.py. It takes a task, runs it, answers, until it is told to end.
+ */
+import { getPriority, setPriority } from 'node:os';
+import { now, setImmediate, writeStderr } from '@multiprocessing/posix';
+import { SystemExit } from '../base/errors.ts';
+import { type AnyFunction, nameExports } from '../base/names.ts';
+import { SpinHope } from '../base/spin.ts';
+import { trace } from '../base/trace.ts';
+import { loadsFromParent } from '../closures/closures.ts';
+import { HAS_CODE } from '../pickle/codes.ts';
+import type { Pickled } from '../pickle/message.ts';
+import { PARENT } from '../pickle/permissions.ts';
+import { dumpsBeside, loadsBeside } from '../pickle/reduction.ts';
+import { currentProcess } from '../process/process.ts';
+import { BUSY, type Taken } from '../queues/channel.ts';
+import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
+import { BUSY as BUSY_FOR, LEFT, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
+import { runAs, type TaskHost, taskHost } from './current_task.ts';
+import { MaybeEncodingError } from './errors.ts';
+import { FunctionCache } from './functions.ts';
+import { ANSWER, CELL_BITS, type TaskMessage, type WorkerPort } from './port.ts';
+import { isThenable, type RunResult, runTask } from './run_task.ts';
+
+/** Looks of a spin that are left out, while somebody else is about to change the memory. */
+const RARELY = 80;
+/** Milliseconds between looks at the own memory. */
+const LOOK_AT_MEMORY = 10;
+/** Seconds for which another worker that takes a task is waited for. */
+const MOMENT = 1;
+
+/** Why a worker takes no more tasks. */
+type Reason = 'tasks' | 'memory' | 'cancelled' | 'error';
+
+/** A task in hand. */
+class Host implements TaskHost {
+  readonly #worker: PoolWorker;
+  readonly id: number;
+  readonly index: number;
+  readonly attempt: number;
+  readonly name: string;
+  /** Aborted when the task is cancelled; there, if anybody has asked for it. */
+  controller: AbortController | undefined;
+  /** Whether it has been answered for. */
+  isOver = false;
+
+  constructor(
+    worker: PoolWorker,
+    cell: number,
+    [, , , , , index, attempt]: TaskMessage,
+    name: string,
+  ) {
+    this.#worker = worker;
+    this.id = cell;
+    this.index = index;
+    this.attempt = attempt;
+    this.name = name;
+  }
+
+  report(value: unknown): void {
+    if (!this.isOver) this.#worker.report(this.id, value);
+  }
+
+  signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      void this.#worker.watch(this, this.controller);
+    }
+    return this.controller.signal;
+  }
+}
+
+class PoolWorker {
+  readonly #port: WorkerPort;
+  readonly #worker: number;
+  readonly #functions: FunctionCache;
+  readonly #fields: Float64Array;
+  readonly #hope = new SpinHope();
+  readonly #turns = new LoopTurns();
+  /** Tasks in hand that are asynchronous. */
+  #inHand = 0;
+  #whenFree: (() => void) | undefined;
+  #leaves: Reason | undefined;
+  #tasks = 0;
+  #lookAtMemory = 0;
+  readonly #cells: WorkerPort['cells'];
+  /** Whether the last item was a task that is this worker's now, and when. */
+  #taken = false;
+  #time = 0;
+
+  constructor(port: WorkerPort, worker: number) {
+    this.#port = port;
+    this.#worker = worker;
+    this.#cells = port.cells;
+    this.#functions = new FunctionCache(port.functionsFd);
+    this.#fields = port.cells.fieldsOf(worker);
+    this.#fields.fill(0);
+  }
+
+  async run(startedAt: number): Promise<void> {
+    if (!(await this.#initialize())) {
+      process.exitCode = 1;
+      return;
+    }
+    process.on('uncaughtException', this.#onUncaught);
+    this.#fields[READY_AT] = now();
+    this.#fields[STARTED_IN] = (now() - startedAt) / 1000;
+    await this.#work();
+    while (this.#inHand > 0) await this.#oneIsDone();
+    this.#fields[LEFT] = 1;
+    process.off('uncaughtException', this.#onUncaught);
+  }
+
+  async #initialize(): Promise<boolean> {
+    try {
+      const { niceIncrement } = this.#port.settings;
+      if (niceIncrement !== 0) setPriority(Math.min(19, getPriority() + niceIncrement));
+      const { initializer, initargs } = await this.#port.begin();
+      await initializer?.(...(initargs as never[]));
+      return true;
+    } catch (error) {
+      this.#send(this.#encode(error), this.#worker, ANSWER.INITIALIZER);
+      return false;
+    }
+  }
+
+  async #work(): Promise<void> {
+    const { concurrency, maxTasks } = this.#port.settings;
+    while (this.#leaves === undefined) {
+      if (this.#tasks >= maxTasks) {
+        this.#leaves = 'tasks';
+        break;
+      }
+      if (this.#inHand >= concurrency) {
+        await this.#oneIsDone();
+        continue;
+      }
+      if (this.#inHand === 0 && this.#cells.isSurplus()) break;
+      const taken = this.#take();
+      if (taken === undefined) {
+        if (this.#cells.isClosing && !this.#port.tasks._channel.hasItems()) break;
+        if (!(await this.#rest())) break;
+        continue;
+      }
+      this.#tasks++;
+      this.#begin(taken);
+      if (this.#turns.due()) await nextTurn();
+    }
+    trace('pool', 'leave', currentProcess().name, () => ({ reason: this.#leaves ?? 'closed' }));
+  }
+
+  /** Waits for a task, or for one in hand to be done. @returns false when there was none for so long that this worker leaves */
+  async #rest(): Promise<boolean> {
+    const { items, hasItems } = this.#port.tasks._channel;
+    const isIdle = this.#inHand === 0;
+    if (isIdle && this.#hope.spin(hasItems, RARELY)) return true;
+    const waiting = items.wait(
+      () => hasItems() || this.#cells.isClosing || this.#leaves !== undefined,
+      isIdle ? this.#port.settings.idleTimeout : Infinity,
+    );
+    if (isIdle) return waiting;
+    await Promise.race([waiting, this.#oneIsDone()]);
+    return true;
+  }
+
+  #oneIsDone(): Promise<void> {
+    return new Promise((resolve) => {
+      const before = this.#whenFree;
+      this.#whenFree = () => {
+        before?.();
+        resolve();
+      };
+    });
+  }
+
+  /** Takes the next task that is still wanted. */
+  #take(): Taken | undefined {
+    const channel = this.#port.tasks._channel;
+    for (;;) {
+      if (!channel.hasItems()) return undefined;
+      if (!channel.getLock.acquireSync(true, MOMENT)) return undefined;
+      let taken: Taken | undefined | typeof BUSY;
+      try {
+        this.#taken = false;
+        taken = channel.take(this.#claim);
+        if (taken === BUSY && channel.putLock.acquireSync(true, MOMENT)) {
+          try {
+            channel.refill();
+          } finally {
+            channel.putLock.release();
+          }
+          taken = channel.take(this.#claim);
+        }
+      } finally {
+        channel.getLock.release();
+      }
+      if (taken === undefined || taken === BUSY) return undefined;
+      if (this.#taken) return taken;
+    }
+  }
+
+  readonly #claim = (cell: number): void => {
+    this.#time = now();
+    this.#taken = this.#cells.take(cell, this.#worker, this.#time);
+  };
+
+  #begin(taken: Taken): void {
+    const begun = this.#time;
+    const cell = taken.tag;
+    let host: Host | undefined;
+    const run = (message: TaskMessage) => {
+      const [id, at, length, kind, items, index] = message;
+      const call = (fn: AnyFunction) => {
+        host = new Host(this, cell, message, fn.name || '(anonymous)');
+        trace('pool', 'task', host.name, () => ({ index, items: items.length }));
+        return runAs(host, () => runTask(fn, kind, items));
+      };
+      const fn = this.#functions.get(id, at, length);
+      return isThenable(fn) ? fn.then(call) : call(fn);
+    };
+    let result: RunResult | Promise<RunResult>;
+    try {
+      const message = this.#read(taken);
+      result = isThenable(message) ? message.then(run) : run(message);
+    } catch (error) {
+      result = { error };
+    }
+    if (!isThenable(result)) {
+      this.#finish(cell, host, result, begun);
+      return;
+    }
+    this.#inHand++;
+    void result
+      .then(undefined, (error: unknown) => ({ error }))
+      .then((done) => this.#finishLater(cell, host, done, begun));
+  }
+
+  #finishLater(cell: number, host: Host | undefined, result: RunResult, begun: number): void {
+    if (host?.isOver) return;
+    this.#inHand--;
+    this.#finish(cell, host, result, begun);
+    this.#free();
+  }
+
+  #free(): void {
+    const whenFree = this.#whenFree;
+    this.#whenFree = undefined;
+    whenFree?.();
+  }
+
+  /** What a task is to do, or a promise of it when something has to be imported first. */
+  #read(taken: Taken): TaskMessage | Promise<TaskMessage> {
+    if (taken.bytes[0] !== HAS_CODE) {
+      return loadsBeside(taken, false, PARENT) as TaskMessage | Promise<TaskMessage>;
+    }
+    // What is taken next overwrites the bytes.
+    const bytes = Uint8Array.from(taken.bytes.subarray(0, taken.length));
+    return loadsFromParent(bytes, taken.beside) as Promise<TaskMessage>;
+  }
+
+  /** Sends the answer, if it is still wanted. */
+  #finish(cell: number, host: Host | undefined, result: RunResult, begun: number): void {
+    if (host !== undefined) host.isOver = true;
+    if ('error' in result && result.error instanceof SystemExit) this.#exit(result.error);
+    const answer = this.#answerOf(result);
+    this.#fields[TASKS] = (this.#fields[TASKS] as number) + 1;
+    this.#fields[BUSY_FOR] = (this.#fields[BUSY_FOR] as number) + (now() - begun) / 1000;
+    trace('pool', 'done', currentProcess().name, () => ({ ms: now() - begun }));
+    if (!this.#cells.answer(cell, this.#worker)) this.#leaves = 'cancelled';
+    else this.#send(answer.message, cell, answer.kind);
+    this.#lookAtOwnMemory();
+  }
+
+  #lookAtOwnMemory(): void {
+    const { maxMemory } = this.#port.settings;
+    if (maxMemory === Infinity || now() < this.#lookAtMemory) return;
+    this.#lookAtMemory = now() + LOOK_AT_MEMORY;
+    const rss = process.memoryUsage.rss();
+    this.#fields[RSS] = rss;
+    if (rss > maxMemory) this.#leaves ??= 'memory';
+  }
+
+  #answerOf(result: RunResult): { message: Pickled; kind: number } {
+    if ('value' in result) return this.#encoded(result.value, ANSWER.RESULT);
+    if ('error' in result) return { message: this.#encode(result.error), kind: ANSWER.ERROR };
+    const { values, errors } = result;
+    try {
+      return { message: dumpsBeside([values, errors]), kind: ANSWER.CHUNK };
+    } catch {
+      // One of them cannot be sent: the others can.
+      const refused: [number, unknown][] = [];
+      const sent = values.map((value, i) =>
+        this.#sendable(value, (error) => refused.push([i, error])),
+      );
+      const thrown = errors.map(([i, error]) => {
+        let refusal: unknown;
+        const kept = this.#sendable(error, (why) => {
+          refusal = why;
+        });
+        return [i, refusal ?? kept] as const;
+      });
+      return { message: dumpsBeside([sent, [...thrown, ...refused]]), kind: ANSWER.CHUNK };
+    }
+  }
+
+  #encoded(value: unknown, kind: number): { message: Pickled; kind: number } {
+    try {
+      return { message: dumpsBeside(value), kind };
+    } catch (error) {
+      return { message: dumpsBeside(new MaybeEncodingError(error, value)), kind: ANSWER.ERROR };
+    }
+  }
+
+  /** An error's message, or that of the error which says why it has none. */
+  #encode(error: unknown): Pickled {
+    return this.#encoded(error, ANSWER.ERROR).message;
+  }
+
+  #sendable(value: unknown, refuse: (error: unknown) => void): unknown {
+    try {
+      dumpsBeside(value);
+      return value;
+    } catch (error) {
+      refuse(new MaybeEncodingError(error, value));
+      return undefined;
+    }
+  }
+
+  #send(message: Pickled, place: number, kind: number): void {
+    const channel = this.#port.results._channel;
+    channel.putLock.acquireSync(true, Infinity);
+    try {
+      channel.put(message, place | (kind << CELL_BITS));
+    } catch (error) {
+      if (kind === ANSWER.PROGRESS) throw error;
+      const small = dumpsBeside(
+        new MaybeEncodingError(error, 'a value for which there is no memory'),
+      );
+      channel.put(small, place | (ANSWER.ERROR << CELL_BITS));
+    } finally {
+      channel.putLock.release();
+    }
+    channel.items.notify();
+  }
+
+  /** What a task says of its progress. @throws PicklingError */
+  report(cell: number, value: unknown): void {
+    if (!this.#cells.isCancelled(cell)) this.#send(dumpsBeside(value), cell, ANSWER.PROGRESS);
+  }
+
+  /** Waits for the cancellation of a task in hand. */
+  async watch(host: Host, controller: AbortController): Promise<void> {
+    const { items } = this.#port.tasks._channel;
+    await items.wait(() => host.isOver || this.#cells.isCancelled(host.id), Infinity);
+    if (!host.isOver) controller.abort();
+  }
+
+  /** The task wants the process to end. */
+  #exit(exit: SystemExit): never {
+    const { exitcode } = exit;
+    if (typeof exitcode === 'string') writeStderr(`${exitcode}\n`);
+    const isPlain = exitcode === undefined || exitcode === null || typeof exitcode === 'boolean';
+    process.exit(isPlain ? Number(exitcode ?? 0) : typeof exitcode === 'number' ? exitcode : 1);
+  }
+
+  /** Of a timer, an event, a promise that nobody awaits. Whatever it was, this process ends after what it has in hand. */
+  readonly #onUncaught = (error: unknown): void => {
+    if (process.listenerCount('uncaughtException') > LISTENERS) return; // the program's own sees to it
+    const host = taskHost() as Host | undefined;
+    this.#leaves = 'error';
+    process.exitCode = 1;
+    if (host?.isOver === false && this.#cells.answer(host.id, this.#worker)) {
+      host.isOver = true;
+      this.#inHand--;
+      this.#send(this.#encode(error), host.id, ANSWER.ERROR);
+    } else this.#send(this.#encodeLeftover(error, host?.name), this.#worker, ANSWER.LEFTOVER);
+    this.#port.tasks._channel.items.recheck();
+    setImmediate(() => this.#free());
+  };
+
+  #encodeLeftover(error: unknown, name: string | undefined): Pickled {
+    try {
+      return dumpsBeside([error, name]);
+    } catch (refusal) {
+      return dumpsBeside([new MaybeEncodingError(refusal, error), name]);
+    }
+  }
+}
+
+/** Listeners for uncaught errors that are this library's own: the child's and the worker's. */
+const LISTENERS = 2;
+
+/**
+ * What a worker's process runs.
+ * @param worker its place among the workers
+ * @internal
+ */
+export async function work(port: WorkerPort, worker: number, startedAt: number): Promise<void> {
+  await new PoolWorker(port, worker).run(startedAt);
+}
+
+nameExports(import.meta.url, { work });
