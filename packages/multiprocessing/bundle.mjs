@@ -89,7 +89,7 @@ try {
   for (const [name, part] of Object.entries(loadBundle().exports)) {
     if (typeof part === 'function') continue;
     writeFileSync(`${outdir}/${name}.js`, facade(name, part, id));
-    writeFileSync(`${outdir}/${name}.cjs`, commonjsFacade(name, id));
+    writeFileSync(`${outdir}/${name}.cjs`, commonjsFacade(name, part, id));
   }
   writeFileSync(`${outdir}/resolve.mjs`, 'export const { resolve } = import.meta;\n');
   mkdirSync(target, { recursive: true });
@@ -148,12 +148,16 @@ function facade(name, part, id) {
     `const part = bundle.exports.${name};`,
   ];
   if (name === 'forkable') lines.push('part.reexecute();');
-  else lines.push(`export const { ${Object.keys(part).join(', ')} } = part;`);
+  else {
+    const { default: main, ...others } = part;
+    lines.push(`export const { ${Object.keys(others).join(', ')} } = part;`);
+    if (main !== undefined) lines.push('export default part.default;');
+  }
   return `${lines.join('\n')}\n`;
 }
 
 /** The same for `require`. Both give what is in the one bundle of the process. */
-function commonjsFacade(name, id) {
+function commonjsFacade(name, part, id) {
   const lines = [
     `'use strict';`,
     ...CHECK,
@@ -166,8 +170,11 @@ function commonjsFacade(name, id) {
     `}`,
     ...bundleLines('__filename'),
     `const part = bundle.exports.${name};`,
-    name === 'forkable' ? 'part.reexecute();' : 'module.exports = part;',
   ];
+  // Of a default export tools want to see a name.
+  if ('default' in part)
+    lines.push(...Object.keys(part).map((key) => `exports.${key} = part.${key};`));
+  else lines.push(name === 'forkable' ? 'part.reexecute();' : 'module.exports = part;');
   return `${lines.join('\n')}\n`;
 }
 

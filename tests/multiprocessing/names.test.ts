@@ -26,6 +26,7 @@ const modules: Record<string, string[]> = {
   resource_sharer: ['stop DupFd DupSocket'],
   resource_tracker: ['ensureRunning register unregister getfd'],
   testing: ['expectNoLeftovers recordProcesses'],
+  vitest_coverage: ['getProvider startCoverage takeCoverage stopCoverage'],
   os: [
     'fork forkAvailable pipe read write close dup waitpid waitstatusToExitcode WNOHANG _exit kill',
     'getpid getppid cpuCount urandom',

@@ -104,7 +104,12 @@ export {
   workingDirectory,
 } from './node/program.ts';
 export { warnAtOnce } from './node/warning.ts';
-export { leaveCoverageToChildren, leaveProcess, writesCoverage } from './process/coverage.ts';
+export {
+  leaveCoverageToChildren,
+  leaveProcess,
+  savedBeforeLeaving,
+  writesCoverage,
+} from './process/coverage.ts';
 export { afterFatalError, watchForFatalErrors } from './process/fatal.ts';
 export { fork, forkAvailable, forkStatistics } from './process/fork.ts';
 export { atFork, replaceExitHandlers } from './process/forked_child.ts';

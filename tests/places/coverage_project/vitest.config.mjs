@@ -5,7 +5,7 @@ export default {
     execArgv: (process.env.FLAGS ?? '').split(' ').filter(Boolean),
     coverage: {
       enabled: true,
-      provider: 'v8',
+      ...JSON.parse(process.env.SETTINGS),
       reporter: ['lcovonly'],
       include: ['helper.mjs'],
       reportsDirectory: 'report',

@@ -26,10 +26,11 @@ export interface Placed {
   readonly moves: readonly (readonly [offset: number, by: number])[];
 }
 
-/** Column, source, line and column there, name; of what has no source only the column. */
-type Segment = readonly number[];
+/** Column, source, line and column there, name; of what has no source only the column. @internal */
+export type Segment = readonly number[];
 
-interface Decoded {
+/** A source map with numbers. @internal */
+export interface Decoded {
   readonly sources: readonly string[];
   readonly names: readonly string[];
   readonly lines: readonly (readonly Segment[])[];
@@ -118,7 +119,8 @@ function movedTo(place: number, line: number, moves: Placed['moves']): number {
   return sum;
 }
 
-function decode({ sources, names, mappings }: Omit<SourceMapPart, 'version'>): Decoded {
+/** The segments of a map's lines, by their columns. @internal */
+export function decode({ sources, names, mappings }: Omit<SourceMapPart, 'version'>): Decoded {
   const state = [0, 0, 0, 0, 0];
   const lines = mappings.split(';').map((line) => {
     state[0] = 0;

@@ -8,19 +8,28 @@ import { _exit } from './process.ts';
 /** Whether Node has counted since this process's start. */
 export const writesCoverage = (process.env.NODE_V8_COVERAGE ?? '') !== '';
 
+const savers: (() => void)[] = writesCoverage ? [saveCoverage] : [];
+
+/** Has this process, a child, call that before it leaves: somebody else than Node counts in it. @internal */
+export function savedBeforeLeaving(save: () => void): void {
+  savers.push(save);
+}
+
 /** Ends this process, a child, like `_exit`, once its coverage is written. @param code 0 to 255 @internal */
 export function leaveProcess(code: number): never {
-  if (writesCoverage) saveCoverage();
+  for (const save of savers) {
+    try {
+      save();
+    } catch {
+      // the directory is gone, and with it who wanted to know
+    }
+  }
   return _exit(code);
 }
 
 function saveCoverage(): void {
-  try {
-    // Its file has the pid that the kernel says, in a forked child as well.
-    process.getBuiltinModule('node:v8').takeCoverage();
-  } catch {
-    // the directory is gone, and with it who wanted to know
-  }
+  // Its file has the pid that the kernel says, in a forked child as well.
+  process.getBuiltinModule('node:v8').takeCoverage();
 }
 
 /**
