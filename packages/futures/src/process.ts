@@ -13,6 +13,7 @@ import { ApplyJob, type CallOptions } from '@multiprocessing/core/pool/jobs';
 import { checkCount, checkFunction, checkOptions } from '@multiprocessing/core/pool/options';
 import { poolEngine } from '@multiprocessing/core/pool/pool_engine';
 import { CALL } from '@multiprocessing/core/pool/port';
+import type { PoolStats } from '@multiprocessing/core/pool/stats';
 import type { OnWorkerDeath, Task } from '@multiprocessing/core/pool/tasks';
 import { now } from '@multiprocessing/posix';
 import {
@@ -209,6 +210,11 @@ export class ProcessPoolExecutor extends Executor {
     this.#engine.terminate(() => new BrokenProcessPool(message));
     end();
     void this.#engine.join().then(() => this.#forget());
+  }
+
+  /** What workers have done, and how long calls waited and ran. No counterpart in Python. */
+  stats(): PoolStats {
+    return this.#engine.stats();
   }
 
   /** Whether it takes no calls any more. @internal */
