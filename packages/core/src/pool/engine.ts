@@ -355,6 +355,7 @@ export class Engine {
     this.port.results._channel.items.recheck();
     this.port.tasks.close();
     this.port.results.close();
+    this.port.functions?.close();
   }
 
   //
@@ -397,6 +398,7 @@ export class Engine {
     return {
       workers: this.crew.stats(),
       pending: this.#inFlight.count,
+      running: this.#inFlight.all().filter((task) => this.isRunning(task)).length,
       done: this.#done,
       failed: this.#failed,
       replaced: Object.fromEntries(this.crew.replaced),

@@ -46,8 +46,11 @@ export class WorkerLostError extends ProcessError {
   }
 }
 
+/** Of two names for one signal (SIGABRT, SIGIOT) the first. */
 const signals = new Map<number, string>(
-  Object.entries(constants.signals).map(([name, number]) => [-number, name]),
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [-number, name]),
 );
 
 function signalName(exitcode: number | undefined): string | undefined {

@@ -38,6 +38,7 @@ export function openFunctionFile(): number {
 /** The parent's side: gives functions their places. @internal */
 export class FunctionTable {
   readonly fd: number;
+  readonly #closing: Finalize<[number]>;
   #ids = 0;
   /** By what it is pickled as. */
   readonly #held = new Map<string, Held>();
@@ -48,7 +49,11 @@ export class FunctionTable {
 
   constructor() {
     this.fd = openFunctionFile();
-    new Finalize(this, close, { args: [this.fd] });
+    this.#closing = new Finalize(this, close, { args: [this.fd] });
+  }
+
+  close(): void {
+    this.#closing.call();
   }
 
   /** Has a function in the file until `release`. @param pieces of its message @throws OSError */

@@ -20,6 +20,8 @@ export interface PoolStats {
   readonly workers: readonly WorkerStats[];
   /** Tasks (chunks) that are on their way or in hand. */
   readonly pending: number;
+  /** Those of them that workers have begun. */
+  readonly running: number;
   readonly done: number;
   readonly failed: number;
   /** Workers that others have come in place of, by why: `done` (their number of tasks, their memory), `lost`, `timeout`, `cancel`. */
