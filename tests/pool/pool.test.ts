@@ -15,12 +15,16 @@ const squares = (count: number) => numbers(count).map((x) => x * x);
 
 describe('what is refused before anything is made', () => {
   test.each([0, -1])('%s processes', (processes) => {
-    expect(() => mp.Pool(processes)).toThrow(new mp.ValueError('Number of processes must be at least 1'));
+    expect(() => mp.Pool(processes)).toThrow(
+      new mp.ValueError('Number of processes must be at least 1'),
+    );
     expect(() => new Pool(processes)).toThrow(mp.ValueError);
   });
 
   test.each([0, -1, 0.5, '12'])('maxtasksperchild: %j', (maxtasksperchild) => {
-    expect(() => mp.Pool(1, { maxtasksperchild: maxtasksperchild as number })).toThrow(mp.ValueError);
+    expect(() => mp.Pool(1, { maxtasksperchild: maxtasksperchild as number })).toThrow(
+      mp.ValueError,
+    );
   });
 
   test('others', () => {
@@ -29,7 +33,9 @@ describe('what is refused before anything is made', () => {
     expect(() => mp.Pool(1.5)).toThrow(mp.ValueError);
     expect(refused({ initializer: 1 })).toThrow(TypeError);
     expect(refused({ initargs: 1 })).toThrow(TypeError);
-    expect(refused({ maxTasksPerChild: 1 })).toThrow(/maxTasksPerChild is no option.*maxtasksperchild/);
+    expect(refused({ maxTasksPerChild: 1 })).toThrow(
+      /maxTasksPerChild is no option.*maxtasksperchild/,
+    );
     expect(refused({ concurrency: 0 })).toThrow(mp.ValueError);
     expect(refused({ taskTimeout: 0 })).toThrow(mp.ValueError);
     expect(refused({ killTimeout: -1 })).toThrow(mp.ValueError);
@@ -59,7 +65,12 @@ forEachStartMethod((ctx, method) => {
     expect(await pool.map(targets.squareLater, numbers(7), { chunksize: 3 })).toEqual(squares(7));
     expect(await pool.map(targets.square, new Set([1, 2]))).toEqual([1, 4]);
     expect(await pool.map(targets.square, [])).toEqual([]);
-    expect(await pool.starmap(targets.add, [[1, 2], [3, 4]] as [number, number][])).toEqual([3, 7]);
+    expect(
+      await pool.starmap(targets.add, [
+        [1, 2],
+        [3, 4],
+      ] as [number, number][]),
+    ).toEqual([3, 7]);
     expect(await pool.mapAsync(targets.square, [3]).get()).toEqual([9]);
     expect(await pool.starmapAsync(targets.add, [[3, 3]] as [number, number][]).get()).toEqual([6]);
     const inOrder: number[] = [];
@@ -79,7 +90,9 @@ forEachStartMethod((ctx, method) => {
     expect([...pool.imapUnordered(targets.square, [4])]).toEqual([16]);
     expect(() => pool.applySync(targets.fail, [1])).toThrow(targets.OwnError);
     expect(() => pool.applySync(targets.behave, ['exit'])).toThrow(/exit code 0/);
-    expect(() => pool.applySync(targets.behave, ['loop'], {}, { timeout: 0.2 })).toThrow(mp.TimeoutError);
+    expect(() => pool.applySync(targets.behave, ['loop'], {}, { timeout: 0.2 })).toThrow(
+      mp.TimeoutError,
+    );
     const slow = pool.applyAsync(targets.behave, ['loop']);
     expect(() => slow.getSync(0.1)).toThrow(mp.TimeoutError);
     pool.terminate();
@@ -92,7 +105,10 @@ forEachStartMethod((ctx, method) => {
     const factor = 3;
     const shift = (x: number) => x + 100;
     class Local {
-      constructor(readonly n: number) {}
+      readonly n: number;
+      constructor(n: number) {
+        this.n = n;
+      }
       twice() {
         return this.n * 2;
       }
@@ -110,7 +126,7 @@ forEachStartMethod((ctx, method) => {
     expect(own.describe()).toBe('item 7: 7,1');
     expect(own.stack).toMatch(/pool_targets/);
     expect((own.cause as Error).name).toBe('RemoteTraceback');
-    expect(String(own.cause)).toMatch(/"""\n.*OwnError: item 7\n[^]*pool_targets/);
+    expect(String(own.cause)).toMatch(/"""\nOwnError: item 7\n.*pool_targets/s);
     const caused = await pool
       .apply(() => {
         throw new TypeError('outer', { cause: new RangeError('inner') });
@@ -123,13 +139,8 @@ forEachStartMethod((ctx, method) => {
   test('map does all, and throws the first error in the order of the items', async () => {
     make();
     const done = scratchFile('done');
-    const run = async ([i, path]: [number, string]) => {
-      const fs = await import('node:fs');
-      fs.appendFileSync(path, `${i}\n`);
-      if (i % 2 === 1) throw new Error(`item ${i}`);
-    };
     const items = numbers(8).map((i) => [i, done] as [number, string]);
-    await expect(pool.map(run, items, { chunksize: 2 })).rejects.toThrow('item 1');
+    await expect(pool.map(targets.note, items, { chunksize: 2 })).rejects.toThrow('item 1');
     expect(readFileSync(done, 'utf8').trim().split('\n').length).toBe(8);
   });
 
@@ -200,7 +211,12 @@ forEachStartMethod((ctx, method) => {
     await expect(slow.get(0.01)).rejects.toThrow(mp.TimeoutError);
     const seen: unknown[] = [];
     const good = pool.applyAsync(targets.square, [2], {}, { callback: (x) => void seen.push(x) });
-    const bad = pool.applyAsync(targets.fail, [2], {}, { errorCallback: (e) => void seen.push((e as Error).message) });
+    const bad = pool.applyAsync(
+      targets.fail,
+      [2],
+      {},
+      { errorCallback: (e) => void seen.push((e as Error).message) },
+    );
     await good.wait();
     await bad.wait();
     expect([good.successful(), bad.successful(), seen]).toEqual([true, false, [4, 'item 2']]);
@@ -221,7 +237,9 @@ forEachStartMethod((ctx, method) => {
     make();
     await expect(pool.join()).rejects.toThrow(new mp.ValueError('Pool is still running'));
     pool.close();
-    await expect(pool.apply(targets.square, [1])).rejects.toThrow(new mp.ValueError('Pool not running'));
+    await expect(pool.apply(targets.square, [1])).rejects.toThrow(
+      new mp.ValueError('Pool not running'),
+    );
     await pool.join();
     {
       await using other = ctx.Pool(1);
@@ -235,7 +253,9 @@ forEachStartMethod((ctx, method) => {
     make();
     const results = numbers(5).map(() => pool.applyAsync(targets.behave, ['loop']));
     pool.terminate();
-    const errors = await Promise.all(results.map((result) => result.get().catch((e: Error) => e.name)));
+    const errors = await Promise.all(
+      results.map((result) => result.get().catch((e: Error) => e.name)),
+    );
     expect(errors).toEqual(Array(5).fill('CancelledError'));
   });
 
@@ -243,12 +263,9 @@ forEachStartMethod((ctx, method) => {
     make();
     expect(() => ForkingPickler.dumps(pool)).toThrow(mp.NotImplementedError);
     expect(await pool.apply(targets.isDaemon)).toBe(true);
-    await expect(
-      pool.apply(async () => {
-        const { Pool } = await import('multiprocessing');
-        return String(Pool(1));
-      }),
-    ).rejects.toThrow('daemonic processes are not allowed to have children');
+    await expect(pool.apply(targets.makePool)).rejects.toThrow(
+      'daemonic processes are not allowed to have children',
+    );
   });
 
   test('an initializer runs first in each worker, also in those that come later', async () => {
@@ -260,11 +277,8 @@ forEachStartMethod((ctx, method) => {
 
   test('initargs may hold what only children may have', async () => {
     const value = ctx.Value('i', 5);
-    make(1, { initializer: (v: typeof value) => targets.begin(v), initargs: [value] });
-    await pool.apply(() => {
-      const shared = targets.begun.value as typeof value;
-      shared.value += 1;
-    });
+    make(1, { initializer: targets.begin, initargs: [value] });
+    await pool.apply(targets.addToBegun);
     expect(value.value).toBe(6);
   });
 
@@ -281,12 +295,7 @@ forEachStartMethod((ctx, method) => {
     const path = scratchFile('begun');
     const abort = new AbortController();
     const loop = pool.apply(targets.behave, ['loop'], {}, { signal: abort.signal });
-    const queued = pool.apply(
-      async (to: string) => (await import('node:fs')).writeFileSync(to, ''),
-      [path],
-      {},
-      { signal: abort.signal },
-    );
+    const queued = pool.apply(targets.note, [[1, path]], {}, { signal: abort.signal });
     const both = Promise.allSettled([loop, queued]);
     await expect.poll(() => pool.stats().running).toBe(1);
     abort.abort();
@@ -294,7 +303,9 @@ forEachStartMethod((ctx, method) => {
     expect(names).toEqual(['CancelledError', 'CancelledError']);
     expect(await pool.apply(targets.square, [5])).toBe(25);
     expect(existsSync(path)).toBe(false);
-    await expect(pool.apply(targets.square, [1], {}, { signal: AbortSignal.abort() })).rejects.toThrow('aborted');
+    await expect(
+      pool.apply(targets.square, [1], {}, { signal: AbortSignal.abort() }),
+    ).rejects.toThrow('aborted');
   });
 
   test('a task may clean up when it is cancelled', async () => {
@@ -315,7 +326,10 @@ forEachStartMethod((ctx, method) => {
     make(2, { onWorkerDeath: 'retry' });
     expect(await pool.map(targets.secondTry, [1, 2, 3], { chunksize: 1 })).toEqual([1, 4, 9]);
     await expect(pool.apply(targets.behave, ['killed'])).rejects.toThrow(/SIGKILL/);
-    expect(await pool.map(targets.aboutTask, ['a', 'b'], { chunksize: 1 })).toEqual([[0, 1], [1, 1]]);
+    expect(await pool.map(targets.aboutTask, ['a', 'b'], { chunksize: 1 })).toEqual([
+      [0, 1],
+      [1, 1],
+    ]);
   });
 
   test('a pool that breaks when a worker dies', async () => {
@@ -327,7 +341,7 @@ forEachStartMethod((ctx, method) => {
     const errors = outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason as Error);
     expect(errors.map(({ name }) => name)).toEqual(['BrokenProcessPool', 'BrokenProcessPool']);
     expect(errors[0]).not.toBe(errors[1]);
-    expect((errors[0]?.cause as { exitcode: number }).exitcode).toBe(-9);
+    expect((errors[0] as { cause: { exitcode: number } }).cause.exitcode).toBe(-9);
   });
 
   test('progress', async () => {
@@ -335,11 +349,16 @@ forEachStartMethod((ctx, method) => {
     const seen: { done: number; total: number | undefined; reports: number }[] = [];
     await pool.map(targets.reportHalf, numbers(10), {
       chunksize: 1,
-      onProgress: ({ done, total, reports }) => void seen.push({ done, total, reports: reports.size }),
+      onProgress: ({ done, total, reports }) =>
+        void seen.push({ done, total, reports: reports.size }),
     });
     expect(seen.at(-1)).toMatchObject({ done: 10, total: 10 });
     expect(seen.reduce((sum, { reports }) => sum + reports, 0)).toBe(10);
-    await expect(pool.map(targets.fail, [1], { onProgress: ({ failed }) => void seen.push({ done: failed, total: 0, reports: 0 }) })).rejects.toThrow('item 1');
+    await expect(
+      pool.map(targets.fail, [1], {
+        onProgress: ({ failed }) => void seen.push({ done: failed, total: 0, reports: 0 }),
+      }),
+    ).rejects.toThrow('item 1');
     expect(seen.at(-1)?.done).toBe(1);
   });
 
@@ -385,7 +404,9 @@ forEachStartMethod((ctx, method) => {
     expect(twice.length).toBe(1_000_000);
     expect([twice[0], twice[999_999]]).toEqual([3, 3]);
     const long = 'x'.repeat(100_000);
-    expect(await pool.map((s: string) => s.length, Array<string>(50).fill(long))).toEqual(Array(50).fill(100_000));
+    expect(await pool.map((s: string) => s.length, Array<string>(50).fill(long))).toEqual(
+      Array(50).fill(100_000),
+    );
   });
 
   test('what it says of itself', async () => {

@@ -15,6 +15,8 @@ import { work } from './worker.ts';
 const MOST_VAIN = 5;
 /** Seconds until the next is started, after the second of them; then twice as many each time. */
 const BACK_OFF = 0.05;
+/** Milliseconds between looks that nothing has asked for. */
+const LOOK = 400;
 /** Seconds after SIGTERM until SIGKILL. */
 const PATIENCE = 2;
 
@@ -68,7 +70,9 @@ export class Crew {
   readonly members: (Member | undefined)[];
   #vain = 0;
   readonly #restarts = new Set<NodeJS.Timeout>();
-  #begun = false;
+  /** While a caller blocks nothing that is awaited goes on. */
+  isBlocked = false;
+  #lookedAt = 0;
   readonly #waiting: (() => void)[] = [];
   /** Why workers ended, and how many. */
   readonly replaced = new Map<string, number>();
@@ -88,27 +92,29 @@ export class Crew {
 
   /** Starts those that are missing. */
   fill(): void {
-    this.#begun = true;
+    if (this.isBlocked) {
+      this.fillSync();
+      return;
+    }
     const wanted = Math.min(this.#hooks.wanted(), this.size);
     while (this.living.length + this.#restarts.size < wanted && this.members.includes(undefined))
       this.#start();
   }
 
-  /** The same for a caller that blocks. @throws what the start of a process throws */
+  /** The same for a caller that blocks. What is about to start cannot do so now, but one has to run. */
   fillSync(): void {
     const useful = Math.min(this.#hooks.wanted(), this.size);
-    const wanted = this.#begun ? Math.min(1, useful) : useful;
-    this.#begun = true;
     const running = () => this.living.filter((member) => member.isRunning).length;
-    while (running() < wanted && this.members.includes(undefined)) {
+    const isMissing = () => running() < Math.min(1, useful) || this.living.length < useful;
+    while (isMissing() && this.members.includes(undefined)) {
       const member = this.#enlist(true);
       try {
         member.process.startSync();
+        this.#running(member);
       } catch (error) {
-        this.members[member.place] = undefined;
-        throw error;
+        this.#notStarted(member, error as Error);
+        return;
       }
-      this.#running(member);
     }
   }
 
@@ -140,7 +146,13 @@ export class Crew {
   #running(member: Member): void {
     member.isRunning = true;
     trace('pool', 'worker', member.process.name, () => ({ child: member.process.pid }));
-    member.stopWatching = onReadyUnref(member.process.sentinel, () => this.look());
+    // It closes its end before it can be reaped.
+    member.stopWatching = onReadyUnref(member.process.sentinel, () => {
+      member.process.join().then(
+        () => this.look(),
+        () => this.look(), // it was reaped meanwhile
+      );
+    });
     if (member.killed !== undefined) this.#signal(member, 0); // meanwhile
     this.#tellWaiting();
   }
@@ -155,8 +167,14 @@ export class Crew {
     else this.#hooks.broken(error);
   }
 
+  /** The same now and then, in case that somebody else holds the other end of a sentinel. */
+  lookSometimes(): void {
+    if (now() - this.#lookedAt > LOOK) this.look();
+  }
+
   /** Looks which workers have ended. */
   look(): void {
+    this.#lookedAt = now();
     for (const member of this.living) {
       if (member.isRunning && member.process.exitcode !== undefined) this.#ended(member);
     }
@@ -255,8 +273,9 @@ export class Crew {
   /** The blocking twin. */
   goneSync(): void {
     for (const member of this.living) {
+      if (this.members[member.place] !== member) continue; // it has ended with another one
       if (!member.isRunning) {
-        this.members[member.place] = undefined; // nobody can finish its start: it ends with this process
+        member.killed = 'terminate'; // when it runs
         continue;
       }
       member.process.joinSync(member.killed === undefined ? undefined : PATIENCE);

@@ -72,6 +72,7 @@ export class Engine {
   /** No more tasks are taken on. */
   isClosed = false;
   isEnded = false;
+  #isDisposed = false;
   broken: Error | undefined;
   readonly #waited = new Recorder();
   readonly #ran = new Recorder();
@@ -164,7 +165,12 @@ export class Engine {
       this.#isAsleep = false;
       if (!this.isEnded && !this.#isScheduled) this.#pump();
     };
-    items.wait(() => hasItems() || this.isEnded, Infinity).then(wake, (e: Error) => this.break(e));
+    const isOver = () => {
+      if (hasItems() || this.isEnded) return true;
+      this.crew.lookSometimes();
+      return false;
+    };
+    items.wait(isOver, Infinity).then(wake, (error: Error) => this.break(error));
   }
 
   /** Puts as many tasks as are good for the workers. */
@@ -178,7 +184,7 @@ export class Engine {
     }
     if (count === 0) return;
     this.port.tasks._channel.items.notifySome(count);
-    if (this.#options.onDemand && !this.#answers.isBlocked) this.crew.fill();
+    if (this.#options.onDemand) this.crew.fill();
   }
 
   #nextTask(): Task | undefined {
@@ -249,6 +255,7 @@ export class Engine {
 
   /** A worker has ended: what it had in hand is lost. @returns whether it had anything */
   #lost({ place, killed }: Member, lost: WorkerLostError): boolean {
+    if (this.#isDisposed) return false;
     while (this.#answers.drain() > 0); // what it has answered counts
     const tasks = this.#inFlight.takeFrom(place);
     const [first] = tasks;
@@ -336,6 +343,7 @@ export class Engine {
 
   /** Waits until all workers have ended, and lets go of everything. */
   async join(): Promise<void> {
+    this.crew.fill(); // they may not have been begun
     await this.crew.gone();
     this.#dispose();
   }
@@ -352,6 +360,7 @@ export class Engine {
 
   #dispose(): void {
     this.isEnded = true;
+    this.#isDisposed = true;
     this.port.results._channel.items.recheck();
     this.port.tasks.close();
     this.port.results.close();
@@ -364,15 +373,19 @@ export class Engine {
 
   /** Sleeps in the kernel until something is so. @param deadline as now() tells the time @returns whether it is */
   waitSync(done: () => boolean, deadline: number): boolean {
-    const answers = this.#answers;
-    const wasBlocked = answers.isBlocked;
-    answers.isBlocked = true;
+    const wasBlocked = this.crew.isBlocked;
+    this.#setBlocked(true);
     try {
-      if (!this.isEnded) this.crew.fillSync();
+      if (!this.isEnded) this.crew.fill();
       return this.#waitBlocked(done, deadline);
     } finally {
-      answers.isBlocked = wasBlocked;
+      this.#setBlocked(wasBlocked);
     }
+  }
+
+  #setBlocked(on: boolean): void {
+    this.#answers.isBlocked = on;
+    this.crew.isBlocked = on;
   }
 
   #waitBlocked(done: () => boolean, deadline: number): boolean {
@@ -391,7 +404,7 @@ export class Engine {
 
   #lookSync(): void {
     this.crew.look();
-    if (!this.isEnded) this.crew.fillSync();
+    if (!this.isEnded) this.crew.fill();
   }
 
   stats(): PoolStats {

@@ -30,7 +30,7 @@ import { inspect } from 'node:util';
 import { processCpuCount } from '../base/cpus.ts';
 import { NotImplementedError, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
-import { getStateSymbol } from '../pickle/codes.ts';
+import { reduceSymbol } from '../pickle/codes.ts';
 import { info } from '../util/util.ts';
 import type { Engine } from './engine.ts';
 import { BrokenProcessPool } from './errors.ts';
@@ -394,7 +394,7 @@ export class Pool {
     await this.join();
   }
 
-  [getStateSymbol](): never {
+  [reduceSymbol](): never {
     throw new NotImplementedError(
       'pool objects cannot be passed between processes or pickled: give the other process what it needs, or a queue',
     );

@@ -72,10 +72,14 @@ export function isTestFile(path: string): boolean {
   return answer;
 }
 
+/** A call at the beginning of a line, with a title or a class and a function: a method of such a name is none. */
+const REGISTERS =
+  /^\s*(await\s+)?(describe|it|test|suite|specify|context)(\.\w+)*(\s*\(\s*(['"`]|[\w.$]+,\s*(async\b|function\b|\())|\.each\b)/m;
+
 function registersTests(path: string): boolean {
   try {
     const source = readFileSync(path, 'utf8');
-    return /^\s*(await\s+)?(describe|it|test|suite|specify|context)(\.\w+)*\s*\(/m.test(source);
+    return REGISTERS.test(source);
   } catch {
     return false; // no file: nothing that could be imported
   }
