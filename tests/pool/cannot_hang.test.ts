@@ -8,7 +8,7 @@ import type { Pool } from 'multiprocessing/pool';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Item } from '../fixtures/dist/pool_targets.js';
 import * as targets from '../fixtures/dist/pool_targets.js';
-import { type Context, forEachStartMethod } from '../support/start_methods.ts';
+import { type Context, forEachStartMethod, type Method } from '../support/start_methods.ts';
 
 type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
@@ -179,11 +179,15 @@ function within<T>(promise: Promise<T>): Promise<T> {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-forEachStartMethod((ctx) => {
-  cannotHang(ctx);
+forEachStartMethod((ctx, method) => {
+  cannotHang(ctx, method);
 });
 
-function cannotHang(ctx: Context): void {
+function cannotHang(ctx: Context, method: Method): void {
+  // A forked child has vitest's process.exit(), which throws: tests/pool/programs.test.ts has a process of its own for it.
+  if (method === 'fork')
+    console.warn('no process.exit() in tasks of really forked workers under vitest');
+  const kinds = Object.keys(WRONG).filter((kind) => method !== 'fork' || kind !== 'exit');
   let pool: Pool | undefined;
   let executor: ProcessPoolExecutor | undefined;
   const calls = ['apply', 'map', 'imap', 'imapUnordered', 'submit', 'executor.map'];
@@ -203,7 +207,7 @@ function cannotHang(ctx: Context): void {
   });
 
   describe.each(calls)('%s', (name) => {
-    test.each(Object.keys(WRONG))('a task and: %s', async (item) => {
+    test.each(kinds)('a task and: %s', async (item) => {
       const caller = callerOf(name);
       check(caller, await within(caller.call(withBad(item))), WRONG[item]);
       check(caller, await within(caller.call(withBad(0))), undefined);

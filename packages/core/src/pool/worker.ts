@@ -2,7 +2,7 @@
  * The life of a worker: `worker` of multiprocessing/pool.py. It takes a task, runs it, answers, until it is told to end.
  */
 import { getPriority, setPriority } from 'node:os';
-import { now, setImmediate, writeStderr } from '@multiprocessing/posix';
+import { leaveProcess, now, setImmediate, writeStderr } from '@multiprocessing/posix';
 import { SystemExit } from '../base/errors.ts';
 import { type AnyFunction, nameExports } from '../base/names.ts';
 import { SpinHope } from '../base/spin.ts';
@@ -360,7 +360,12 @@ class PoolWorker {
     const { exitcode } = exit;
     if (typeof exitcode === 'string') writeStderr(`${exitcode}\n`);
     const isPlain = exitcode === undefined || exitcode === null || typeof exitcode === 'boolean';
-    process.exit(isPlain ? Number(exitcode ?? 0) : typeof exitcode === 'number' ? exitcode : 1);
+    const code = isPlain ? Number(exitcode ?? 0) : typeof exitcode === 'number' ? exitcode : 1;
+    try {
+      process.exit(code);
+    } finally {
+      leaveProcess(code); // a test runner's process.exit() throws
+    }
   }
 
   /** Of a timer, an event, a promise that nobody awaits. Whatever it was, this process ends after what it has in hand. */
