@@ -126,6 +126,9 @@ export const MEMBER = 0xcf;
 /** a function, whose prototype it is */
 export const PROTOTYPE = 0xd0;
 
+/** width, bytes: an array of nothing but numbers */
+export const NUMBERS = 0xd1;
+
 /** What ERROR's second byte says. @internal */
 export const errorParts = ['message', 'stack', 'cause', 'errors', 'name'] as const;
 

@@ -23,6 +23,7 @@ import { boundParts, namedProperties } from './function_inspector.ts';
 import { type Kind, kindOf } from './kinds.ts';
 import { knownName } from './known_names.ts';
 import { at, PickleMessage, Refusal, segment } from './message.ts';
+import { PACKED, pack } from './numbers.ts';
 import { checkWrittenCall, sizeOfCall } from './permissions.ts';
 import { nameOf } from './qualname.ts';
 import { foreignNamespace, intrinsicOf } from './realms.ts';
@@ -188,9 +189,14 @@ export class Pickler extends PickleMessage {
     if (holes) {
       this.sparseElements(value);
     } else {
-      this.byte(code.ARRAY);
+      const packed = length < PACKED ? undefined : pack(value);
+      this.byte(packed === undefined ? code.ARRAY : code.NUMBERS);
       this.add(value);
-      this.elements(value);
+      if (packed === undefined) this.elements(value);
+      else {
+        this.byte(packed.width);
+        this.bytes(packed.bytes);
+      }
     }
     if (extra.length > 0) this.properties(value as unknown as Record<string, unknown>, extra);
     this.symbolProperties(value, symbols);

@@ -17,6 +17,7 @@
  *     message_guard.ts       what one message has found and copied so far
  *     module_list.ts         the modules that messages may name: `allowedModules`
  *     modules.ts             from a name back to the object, importing its module
+ *     numbers.ts             arrays of nothing but numbers
  *     permissions.ts         what a message may name and call
  *     pickler.ts             objects to bytes
  *     properties.ts          properties that a message gives an object

@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import type { UnpicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
 import * as code from './codes.ts';
+import { unpack } from './numbers.ts';
 import { setLength } from './properties.ts';
 
 /** What the object that comes next is to be. @internal */
@@ -70,6 +71,15 @@ export const readers: ReadonlyMap<number, Reader> = new Map<number, Reader>([
     (source) => {
       const bytes = source.bytes();
       return source.add(Buffer.from(bytes.buffer, 0, bytes.length));
+    },
+  ],
+  [
+    code.NUMBERS,
+    (source) => {
+      const array = source.add<unknown[]>([]);
+      if (!unpack(array, source.byte(), source.bytes()))
+        throw source.damaged('has numbers of no known width');
+      return array;
     },
   ],
   [code.ARRAY_BUFFER, (source) => source.add(source.bytes().buffer)],
