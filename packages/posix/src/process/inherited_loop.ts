@@ -18,7 +18,6 @@ import {
   executionAsyncResource,
 } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
-import type { Agent as HttpsAgent } from 'node:https';
 import { calledByChildren, compile, writtenByChildren } from '../ffi/compiled.ts';
 import { callback, native, readInt, readPointer, syscall } from '../ffi/ffi.ts';
 
@@ -166,7 +165,6 @@ const noWork = new BigUint64Array(2);
 export function quietInheritedLoop(loop: InheritedLoop, keepFds: ReadonlySet<number>): void {
   const never = epollCreate(O_CLOEXEC);
   for (const handle of loop.handles) quietHandle(handle, loop.idle.has(handle), never, keepFds);
-  freshConnectionPools();
   quiet.lastAsyncId = loop.lastAsyncId;
   quiet.keepFds = keepFds;
   prepareToQuiet().enable();
@@ -217,25 +215,6 @@ function quietHandle(
   if (!wasIdle) uvUnref(handle);
 }
 
-/** Where fetch keeps its connections: undici's global dispatcher, by its interface's version. */
-const DISPATCHERS = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2'].map(Symbol.for);
-
-/** An idle keep-alive connection of the parent must not be taken for the child's first request. */
-function freshConnectionPools(): void {
-  const globals = globalThis as Record<symbol, object | undefined>;
-  for (const key of DISPATCHERS) {
-    const Agent = globals[key]?.constructor;
-    if (Agent?.name === 'Agent') globals[key] = Reflect.construct(Agent, []) as object;
-  }
-  const loaded = (process as { moduleLoadList?: string[] }).moduleLoadList ?? [];
-  for (const name of ['http', 'https'] as const) {
-    if (!loaded.includes(`NativeModule ${name}`)) continue;
-    const module = process.getBuiltinModule(name);
-    const { constructor: Agent, options } = module.globalAgent as HttpsAgent;
-    module.globalAgent = Reflect.construct(Agent, [options]) as HttpsAgent;
-  }
-}
-
 const nothing = () => false;
 
 /**
@@ -258,7 +237,6 @@ calledByChildren(
   dropInheritedWork,
   quietInheritedLoop,
   quietHandle,
-  freshConnectionPools,
   takeCallbackOut,
   before,
 );

@@ -1,21 +1,22 @@
 /**
  * Processes: Python's `os.waitpid`, `kill`, `_exit`, `getpid`, `getppid`, prctl(2), pidfd_open(2).
  *
- *     coverage.ts        what Node has counted for NODE_V8_COVERAGE, at an end that it does not see
- *     fatal.ts           what is done after the print of an error that ends the process
- *     fork.ts            a real fork(2) of this Node
- *     forked_child.ts    what Node needs to go on living in the child
- *     inherited_loop.ts  its copy of the parent's event loop, kept quiet
- *     ipc_channel.ts     the channel of child_process.fork(), which a forked child leaves to its parent
- *     memory_map.ts      V8's memory made fit for fork(2)
- *     own_process.ts     what a process of ours leaves as it is at its end, and what not
- *     random.ts          random values of a forked child's own
- *     spawn.ts           posix_spawn(3), execve(2)
- *     thread_token.ts    a number that names a living thread of this machine
- *     threads.ts         the threads of this process that are none of Node's
- *     uncaught.ts        how a child reports an error that nobody catches
- *     v8_pool.ts         V8's pool of threads, which no fork copies
- *     v8_random.ts       V8's generators of random numbers, seeded anew
+ *     connection_pools.ts  connections kept for a next request, of which a forked child has none
+ *     coverage.ts          what Node has counted for NODE_V8_COVERAGE, at an end that it does not see
+ *     fatal.ts             what is done after the print of an error that ends the process
+ *     fork.ts              a real fork(2) of this Node
+ *     forked_child.ts      what Node needs to go on living in the child
+ *     inherited_loop.ts    its copy of the parent's event loop, kept quiet
+ *     ipc_channel.ts       the channel of child_process.fork(), which a forked child leaves to its parent
+ *     memory_map.ts        V8's memory made fit for fork(2)
+ *     own_process.ts       what a process of ours leaves as it is at its end, and what not
+ *     random.ts            random values of a forked child's own
+ *     spawn.ts             posix_spawn(3), execve(2)
+ *     thread_token.ts      a number that names a living thread of this machine
+ *     threads.ts           the threads of this process that are none of Node's
+ *     uncaught.ts          how a child reports an error that nobody catches
+ *     v8_pool.ts           V8's pool of threads, which no fork copies
+ *     v8_random.ts         V8's generators of random numbers, seeded anew
  */
 import { constants } from 'node:os';
 import { closeRaw } from '../fds/raw_fd.ts';
