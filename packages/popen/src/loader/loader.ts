@@ -119,8 +119,13 @@ export function forkSafeExecArgv(
   if (loader.hosted) ours.push('--expose-internals');
   const theirs = [...(process.env.NODE_OPTIONS ?? '').split(/\s+/), ...execArgv].map(optionName);
   const added = ours.filter((flag) => !theirs.includes(optionName(flag)));
-  return ['--require', entryPath('loader_preload'), ...added, ...execArgv];
+  const behind = execArgv.findLastIndex((flag) => PNP.test(flag)) + 1;
+  const preload = ['--require', entryPath('loader_preload')];
+  return [...execArgv.slice(0, behind), ...preload, ...added, ...execArgv.slice(behind)];
 }
+
+/** Yarn's hook for Plug'n'Play, which has to come first: this library may lie in an archive that nothing else can read. */
+const PNP = /(^|[\\/=])\.pnp\.c?js$/;
 
 /** The name of an option; V8 takes its own with underscores, too. */
 function optionName(flag: string): string {
