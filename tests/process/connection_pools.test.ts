@@ -4,11 +4,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { runProgram } from '../support/programs.ts';
-import { forEachWay, ways } from '../support/start_methods.ts';
+import { forEachStartMethod } from '../support/start_methods.ts';
 
-forEachWay((how) => {
+forEachStartMethod((_, method) => {
   test('the first request of a child goes by no connection of its parent', async () => {
-    const { name, options } = ways(how);
     let connections = 0;
     const server = createServer((request, response) => {
       const socket = request.socket as { number?: number };
@@ -18,16 +17,14 @@ forEachWay((how) => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const { code, stdout, stderr } = await runProgram(
-      'first_request',
-      [String(port), name],
-      options,
-    );
+    const { code, stdout, stderr } = await runProgram('first_request', [String(port), method], {
+      method,
+    });
     server.closeAllConnections();
     await once(server.close(), 'close');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const numbers = stdout.match(/(?<=connection )\d+/g) ?? [];
-    expect(numbers).toHaveLength(4);
-    expect(new Set(numbers).size).toBe(4);
+    expect(numbers).toHaveLength(6);
+    expect(new Set(numbers).size).toBe(6);
   });
 });
