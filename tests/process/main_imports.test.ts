@@ -1,5 +1,7 @@
 /** Which children import the main module. Deviations: D-123. */
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -96,5 +98,21 @@ test('code without a file that asks whether it is the main module is told how to
   expect([stdout, stderr]).toEqual([
     'false false\n',
     expect.stringMatching(/MultiprocessingWarning: isMain.* filename: import\.meta\.filename/),
+  ]);
+});
+
+test('an ES module of which a bundler has made CommonJS is told how to ask', async () => {
+  const program = join(scratchFile('bundled'), 'main.cjs');
+  mkdirSync(join(program, '..'));
+  const { resolve } = createRequire(import.meta.url);
+  const library = resolve('multiprocessing');
+  const code = `import { isMain } from '${library}'; console.log(isMain(import.meta));`;
+  const esbuild = resolve('esbuild/bin/esbuild');
+  const flags = ['--format=cjs', '--log-level=error'];
+  writeFileSync(program, execFileSync(esbuild, flags, { input: code }));
+  const { stdout, stderr } = await runProgram(program);
+  expect([stdout, stderr]).toEqual([
+    'false\n',
+    expect.stringMatching(/MultiprocessingWarning: isMain.* Ask isMain\(module\)/),
   ]);
 });

@@ -204,14 +204,15 @@ export function checkMainPath(): void {
 let isWarned = false;
 
 /** A program that does nothing, in silence, is hard to understand. */
-function warnOfCopy(): void {
+function warnOfNoFile(module: object): void {
   if (isWarned || state.reimported) return;
   isWarned = true;
-  process.emitWarning(
-    'isMain(import.meta) was asked by code without a file: a loader (jiti) has made it of one. Ask' +
-      ' isMain({ filename: import.meta.filename })',
-    'MultiprocessingWarning',
-  );
+  const reason =
+    'url' in module
+      ? 'code without a file: a loader (jiti) has made it of one. Ask isMain({ filename: import.meta.filename })'
+      : 'code without import.meta: a bundler (esbuild) has made CommonJS of an ES module. Ask isMain(module),' +
+        ' or have ES modules made';
+  process.emitWarning(`isMain(import.meta) was asked by ${reason}`, 'MultiprocessingWarning');
 }
 
 /**
@@ -225,7 +226,7 @@ export function isMain(module: { url?: string; filename?: string }): boolean {
   if (module.filename === process.execPath && isSingleExecutable()) return true;
   const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
   if (path === undefined) {
-    if (module.url?.startsWith('data:')) warnOfCopy();
+    if (module.url?.startsWith('data:') || Object.keys(module).length === 0) warnOfNoFile(module);
     return false;
   }
   if (path !== mainPath()) {
