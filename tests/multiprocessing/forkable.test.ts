@@ -3,13 +3,14 @@
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { type Outcome, runNode, running } from '../support/programs.ts';
+import { scratchFile } from '../support/scratch.ts';
 
 const program = (name: string) =>
   fileURLToPath(new URL(`../fixtures/programs/${name}.mjs`, import.meta.url));
@@ -95,6 +96,21 @@ describe.runIf(process.platform === 'linux')('forkable', () => {
       "require('multiprocessing/forkable'); console.log(JSON.stringify(process.argv.slice(1)))";
     const evaluated = await runNode(['-e', code, '--', '-x', 'y']);
     expect(evaluated).toMatchObject({ stdout: '["-x","y"]\n', stderr: '', code: 0 });
+  });
+
+  test('what has put the program in its own place is what goes on', async () => {
+    const launcher = join(scratchFile('launcher'), 'launch.cjs');
+    mkdirSync(join(launcher, '..'));
+    const lines = [
+      "console.log('launched');",
+      'const [script] = process.argv.splice(2, 1);',
+      'process.argv[1] = script;',
+      'import(script);',
+    ];
+    writeFileSync(launcher, lines.join('\n'));
+    const outcome = await runNode(['--no-warnings', launcher, reports, 'a', 'b']);
+    expect(outcome.stdout).toMatch(/^launched\nlaunched\n/);
+    expect(reportOf(outcome)).toMatchObject({ really: true, args: ['a', 'b'] });
   });
 
   test('can be debugged', async () => {

@@ -20,6 +20,7 @@ import {
   ProcessLookupError,
   startDirectory,
   waitpid,
+  wordsAsGiven,
   workingDirectory,
 } from '@multiprocessing/posix';
 import { deliverMessages, keepChannel, pendingMessages } from './forkable_channel.ts';
@@ -66,7 +67,9 @@ export function reexecute(): void {
     ignores: !isSignalIgnored(SIGPROF),
   };
   if (told.ignores) ignoreSignal(SIGPROF, true);
-  const args = [process.argv0, ...flags, '--', ...argv.slice(1)];
+  // What has started this program (jiti's command) may have put it in its own place among the arguments.
+  const words = wordsAsGiven() ?? argv.slice(1);
+  const args = [process.argv0, ...flags, '--', ...words];
   execve(process.execPath, args, { ...env, [ONCE]: JSON.stringify(told) });
 }
 

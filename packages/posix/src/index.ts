@@ -101,6 +101,7 @@ export {
   scriptAsGiven,
   setStartDirectory,
   startDirectory,
+  wordsAsGiven,
   workingDirectory,
 } from './node/program.ts';
 export { warnAtOnce } from './node/warning.ts';

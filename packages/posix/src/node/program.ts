@@ -48,29 +48,35 @@ export function isSingleExecutable(): boolean {
   );
 }
 
-let given: string | null | undefined;
+let given: readonly string[] | null | undefined;
 
 /**
- * The main module as it stands on the command line, which process.argv need not show any more; undefined where that cannot be
- * read, or not be told from the flags.
+ * The command line behind the flags of Node, the main module first, which process.argv need not show any more; undefined where
+ * that cannot be read, or not be told from the flags.
  * @internal
  */
-export function scriptAsGiven(): string | undefined {
-  given ??= findScript() ?? null;
+export function wordsAsGiven(): readonly string[] | undefined {
+  given ??= findWords() ?? null;
   return given ?? undefined;
 }
 
-function findScript(): string | undefined {
-  let words: string[];
+/** The main module as it stands there. @internal */
+export function scriptAsGiven(): string | undefined {
+  return wordsAsGiven()?.[0];
+}
+
+function findWords(): string[] | undefined {
+  let line: string[];
   try {
-    words = readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(1, -1);
+    line = readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);
   } catch {
     return undefined; // not Linux
   }
   // A process that has set its title has written over its arguments.
-  if (!execArgv.every((flag, i) => words[i] === flag)) return undefined;
-  const [first, second] = words.slice(execArgv.length);
-  return first === '--' ? second : first;
+  if (![process.argv0, ...execArgv].every((word, i) => line[i] === word)) return undefined;
+  const words = line.slice(execArgv.length + 1);
+  if (words[0] === '--') words.shift();
+  return words[0] === '' ? undefined : words;
 }
 
 let start: string | undefined;
