@@ -1,4 +1,4 @@
-/** What a program has by `-r` comes to the processes that fork in its order: behind what this library puts first, but for Yarn's hook. */
+/** What a program has by `-r` and `--loader`, in its children. Hooks of `require` come to what forks in their order: behind what this library puts first, but for that of Yarn. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -43,4 +43,21 @@ test.skipIf(process.platform !== 'linux').each([
     stdout: `${context}\na.cjs first,.pnp.cjs first,b.cjs\n`,
     stderr: '',
   });
+});
+
+/** As OpenTelemetry's hook of ES modules does: of an import that comes from nowhere it makes CommonJS. */
+const NOWHERE = `export async function resolve(specifier, context, next) {
+  const { url, format } = await next(specifier, context);
+  return { url, format: context.parentURL === undefined ? 'commonjs' : format };
+}`;
+
+test('functions by value import from somewhere, whatever a loader makes of what comes from nowhere', async () => {
+  const folder = scratchFile('project');
+  mkdirSync(folder);
+  const target = "exports.tell = async () => console.log((await import('node:path')).sep);";
+  const text = PROGRAM.replace(/^exports.tell.*$/m, target).replace(/^require.*$/m, '');
+  writeFileSync(join(folder, 'main.cjs'), text);
+  const loader = `--experimental-loader=data:text/javascript,${encodeURIComponent(NOWHERE)}`;
+  const outcome = await runNode(['--no-warnings', loader, join(folder, 'main.cjs'), 'fork']);
+  expect(outcome).toMatchObject({ code: 0, stdout: '<ForkContext emulated>\n/\n', stderr: '' });
 });

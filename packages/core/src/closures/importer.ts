@@ -75,7 +75,7 @@ export function allowImports(): void {
   const { emitWarning } = process;
   process.emitWarning = () => {};
   try {
-    void importer('')('node:path');
+    importer(import.meta.url)('node:path').catch(() => {}); // a loader of the program's may refuse it
   } finally {
     process.emitWarning = emitWarning;
   }
