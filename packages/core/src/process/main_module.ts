@@ -204,15 +204,14 @@ export function checkMainPath(): void {
 let isWarned = false;
 
 /** A program that does nothing, in silence, is hard to understand. */
-function warnOfNoFile(module: object): void {
+function warnOfNoFile(module: { url?: string }): void {
   if (isWarned || state.reimported) return;
   isWarned = true;
-  const reason =
-    'url' in module
-      ? 'code without a file: a loader (jiti) has made it of one. Ask isMain({ filename: import.meta.filename })'
-      : 'code without import.meta: a bundler (esbuild) has made CommonJS of an ES module. Ask isMain(module),' +
-        ' or have ES modules made';
-  process.emitWarning(`isMain(import.meta) was asked by ${reason}`, 'MultiprocessingWarning');
+  const reason = module.url?.startsWith('data:')
+    ? 'code without a file: a loader (jiti) has made it of one. Ask isMain({ filename: import.meta.filename })'
+    : 'an object without url and filename: a bundler (esbuild) makes such ones of import.meta for CommonJS, and of module' +
+      ' in files that are not its entry. Ask isMain(module) in the entry, or have ES modules made';
+  process.emitWarning(`isMain was asked by ${reason}`, 'MultiprocessingWarning');
 }
 
 /**
@@ -226,7 +225,7 @@ export function isMain(module: { url?: string; filename?: string }): boolean {
   if (module.filename === process.execPath && isSingleExecutable()) return true;
   const path = module.url?.startsWith('file:') ? fileURLToPath(module.url) : module.filename;
   if (path === undefined) {
-    if (module.url?.startsWith('data:') || Object.keys(module).length === 0) warnOfNoFile(module);
+    warnOfNoFile(module);
     return false;
   }
   if (path !== mainPath()) {
