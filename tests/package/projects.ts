@@ -30,6 +30,10 @@ const managers = {
     add: ['npx', '-y', '-p', '@yarnpkg/cli-dist@4', 'yarn', 'add'],
     files: { '.yarnrc.yml': 'nodeLinker: node-modules\nenableTelemetry: false\n' },
   },
+  pnp: {
+    add: ['npx', '-y', '-p', '@yarnpkg/cli-dist@4.18.1', 'yarn', 'add'],
+    files: { '.yarnrc.yml': 'nodeLinker: pnp\nenableTelemetry: false\n', 'yarn.lock': '' },
+  },
 };
 export type Manager = keyof typeof managers;
 
@@ -42,6 +46,13 @@ export function makeScratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'multiprocessing-'));
   process.on('exit', () => rmSync(folder, { recursive: true }));
   return folder;
+}
+
+/** Writes the files that a package manager wants in a project. */
+export function writeSettings(manager: Manager, project: string): void {
+  for (const [file, text] of Object.entries(managers[manager].files)) {
+    writeFileSync(join(project, file), text);
+  }
 }
 
 /** Adds packages to a project: name and what stands for it. */
@@ -77,9 +88,7 @@ export function emptyProject(folder: string, files: string): string {
 /** A project with the programs, installed by a package manager. */
 export function makeProject(scratch: string, manager: Manager, other: string): string {
   const project = emptyProject(join(scratch, manager), 'programs');
-  for (const [file, text] of Object.entries(managers[manager].files)) {
-    writeFileSync(join(project, file), text);
-  }
+  writeSettings(manager, project);
   cpSync(join(project, 'program.ts'), join(project, 'untyped/program.ts'));
   rmSync(join(project, 'other'), { recursive: true });
   add(manager, project, {

@@ -1,45 +1,61 @@
-/** Programs that something else than `node FILE` starts: a process manager, a single executable. */
+/** What else than `node FILE` starts programs: each row of host_rows.ts under each start method, and the table of what came of it. */
 import { strictEqual } from 'node:assert';
-import { copyFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Table } from '../../benchmarks/table.ts';
 import { check } from '../package/check.ts';
-import { outputOf, type Topic } from './topic.ts';
+import { METHODS, type Method, type Row, runCell } from './cells.ts';
+import { groupsOf } from './host_rows.ts';
+import { install, type Topic } from './topic.ts';
 
-const ALL = 'child of spawn\nchild of forkserver\nchild of fork\n';
-const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+const methods = Object.keys(METHODS) as Method[];
 
-/** Makes a single executable of single.cjs. @returns its path */
-async function makeExecutable(project: string): Promise<string> {
-  const config = { main: 'single.cjs', output: 'single.blob', disableExperimentalSEAWarning: true };
-  writeFileSync(join(project, 'single.json'), JSON.stringify(config));
-  await outputOf(project, process.execPath, ['--experimental-sea-config', 'single.json']);
-  const path = join(project, 'single');
-  copyFileSync(realpathSync(process.execPath), path);
-  const postject = 'node_modules/postject/dist/cli.js';
-  const args = [postject, path, 'NODE_SEA_BLOB', 'single.blob', '--sentinel-fuse', FUSE];
-  await outputOf(project, process.execPath, args);
-  return path;
+/** The cells of a row; a check each. */
+async function tryOut(project: string, row: Row, node: string): Promise<string[]> {
+  const cells: string[] = [];
+  for (const method of methods) {
+    await check(`${row.name}, ${method}`, async () => {
+      const { text, output } = await runCell(project, row, method, node);
+      cells.push(text);
+      const right = row.cells?.[method] ?? 'works';
+      strictEqual(text, right, `${text}, and not ${right}:\n${output.slice(0, 3000)}`);
+    });
+  }
+  return cells;
+}
+
+function versionsOf({ packages = {} }: Row): string {
+  return Object.entries(packages)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ');
 }
 
 export const hosts: Topic = {
-  packages: { pm2: '7.0.4', postject: '1.0.0-alpha.6' },
-  async checks(project) {
-    for (const app of ['app.mjs', 'app.cjs']) {
-      await check(`pm2: ${app}`, async () => {
-        // As pm2 starts a program in its fork mode.
-        const container = 'node_modules/pm2/lib/ProcessContainerFork.js';
-        const env = [`pm_exec_path=${join(project, app)}`, 'name=app', 'pm_id=0'];
-        strictEqual(await outputOf(project, 'env', [...env, process.execPath, container]), ALL);
-      });
-    }
-    await check('a single executable', async () => {
-      const output = await outputOf(project, await makeExecutable(project), []);
-      const child = (context: string) => `child of ${context}\n0\n`;
-      strictEqual(
-        output,
-        'the program, true\n' +
-          `by value\n${child('<SpawnContext>')}by value\n${child('<ForkContext emulated>')}${child('<SpawnContext>')}`,
+  async run({ scratch, node, words }) {
+    const rows: string[][] = [];
+    for (const group of await groupsOf(node)) {
+      const chosen = group.rows.filter(
+        ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
       );
-    });
+      if (chosen.length === 0) continue;
+      const project = join(scratch, group.name);
+      cpSync(fileURLToPath(new URL('programs/hosts', import.meta.url)), project, {
+        recursive: true,
+      });
+      const packages = Object.assign({}, ...group.rows.map(({ packages }) => packages));
+      if (!(await install(project, packages, group.manager))) continue;
+      await group.prepare?.(project, node);
+      for (const row of chosen) {
+        rows.push([row.name, versionsOf(row), ...(await tryOut(project, row, node))]);
+      }
+    }
+    const columns = ['the program is started by', 'versions'];
+    const table: Table = {
+      title: 'Programs that start children',
+      columns: [...columns, ...methods.map((method) => METHODS[method].title)],
+      rows,
+    };
+    return table;
   },
 };

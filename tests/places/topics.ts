@@ -2,37 +2,48 @@
  * Places where programs of users run that this repository does not depend on: packages with pinned versions are installed into
  * a temporary folder, with the packed library. One line a check; the exit code is 1 if one of them fails.
  *
- *     pnpm test:topics              all topics
- *     pnpm test:topics loaders      one
+ *     pnpm test:topics [--node PATH] [--update]      all topics; --update: their tables, into docs/start-methods.md
+ *     pnpm test:topics hosts [NAME ...]              one, or the rows of it whose names have one of these words
  *
- *     hosts.ts      pm2, and single executables
- *     loaders.ts    hooks of require: ts-node, swc, pirates
+ *     hosts.ts      process managers, loaders, bundlers, monitors: rows of host_rows.ts, run by cells.ts
  *     realms.ts     jest, whose test files have a globalThis and a process of their own
- *     runtimes.ts   Bun and Deno
+ *     supervise.ts  a command in a pid namespace, and what it leaves
  */
-import { cpSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { check, summary } from '../package/check.ts';
-import { add, makeScratch, tarball } from '../package/projects.ts';
+import { execFileSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { describeMachine } from '../../benchmarks/machine.ts';
+import { toMarkdown, updatePage } from '../../benchmarks/table.ts';
+import { summary } from '../package/check.ts';
+import { makeScratch } from '../package/projects.ts';
 import { hosts } from './hosts.ts';
-import { loaders } from './loaders.ts';
 import { realms } from './realms.ts';
-import { runtimes } from './runtimes.ts';
 import type { Topic } from './topic.ts';
 
-const topics: Readonly<Record<string, Topic>> = { hosts, loaders, realms, runtimes };
-const asked = process.argv.slice(2);
-const scratch = makeScratch();
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    node: { type: 'string', default: process.execPath },
+    update: { type: 'boolean', default: false },
+  },
+});
+const topics: Readonly<Record<string, Topic>> = { hosts, realms };
+const [asked, ...words] = positionals;
+if (asked !== undefined && topics[asked] === undefined) {
+  throw new Error(`${asked}: the topics are ${Object.keys(topics)}`);
+}
+if (values.update && (words.length > 0 || values.node !== process.execPath)) {
+  throw new Error('--update takes all rows, by the Node that runs this');
+}
 
-for (const name of asked.length > 0 ? asked : Object.keys(topics)) {
-  const topic = topics[name];
-  if (topic === undefined) throw new Error(`${name}: the topics are ${Object.keys(topics)}`);
-  const project = join(scratch, name);
-  cpSync(fileURLToPath(new URL(`programs/${name}`, import.meta.url)), project, { recursive: true });
-  await check(`${name}: installed`, async () =>
-    add('npm', project, { multiprocessing: tarball, ...topic.packages }),
-  );
-  await topic.checks(project);
+const scratch = makeScratch();
+console.log(`Node ${execFileSync(values.node, ['--version'], { encoding: 'utf8' }).trim()}`);
+for (const [name, topic] of Object.entries(topics)) {
+  if (asked !== undefined && asked !== name) continue;
+  const table = await topic.run({ scratch, node: values.node, words });
+  if (table === undefined) continue;
+  console.log(`\n${toMarkdown(table)}\n`);
+  if (values.update) {
+    updatePage(name, `${toMarkdown(table)}\n\n${describeMachine()}`, 'start-methods.md');
+  }
 }
 process.exitCode = summary();

@@ -1,1 +1,3 @@
-exports.tell = (method) => console.log(`child of ${method}`);
+exports.help = function help() {
+  console.log('helper');
+};

@@ -1,0 +1,2 @@
+/** Loaded by a child alone. */
+export const late = (word: string): string => word;

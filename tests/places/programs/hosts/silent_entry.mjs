@@ -1,0 +1,2 @@
+/** The entry of a bundle that exports nothing of what is in it. */
+import './app.mjs';

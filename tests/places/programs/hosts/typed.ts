@@ -1,0 +1,8 @@
+export enum Kind {
+  other,
+  own,
+}
+
+export function help(): void {
+  console.log('helper');
+}
