@@ -105,3 +105,78 @@ export {
   workingDirectory,
 } from './node/program.ts';
 export { warnAtOnce } from './node/warning.ts';
+
+import './process/connection_pools.ts';
+
+export {
+  leaveCoverageToChildren,
+  leaveProcess,
+  savedBeforeLeaving,
+  writesCoverage,
+} from './process/coverage.ts';
+export { afterFatalError, watchForFatalErrors } from './process/fatal.ts';
+export { fork, forkAvailable, forkStatistics } from './process/fork.ts';
+export { atFork, replaceExitHandlers } from './process/forked_child.ts';
+export {
+  dropInheritedWork,
+  type InheritedLoop,
+  inheritedLoop,
+  prepareToQuiet,
+  quietInheritedLoop,
+} from './process/inherited_loop.ts';
+export { becomeOwnProcess, flushBeforeExit } from './process/own_process.ts';
+export {
+  _exit,
+  getpid,
+  getppid,
+  hasPidfd,
+  ignoreSignal,
+  isSignalIgnored,
+  kill,
+  pidExists,
+  pidfdOpen,
+  setParentDeathSignal,
+  urandom,
+  WNOHANG,
+  waitpid,
+  waitstatusToExitcode,
+} from './process/process.ts';
+export { execve, FIRST_PASSED_FD, posixSpawn } from './process/spawn.ts';
+export { isAlive, isOwnThread, isToken, myToken, self, tidOf } from './process/thread_token.ts';
+export {
+  describeThreads,
+  expectThreads,
+  ForeignThreadsError,
+  foreignThreads,
+  knownForeignThreads,
+  warnOfThreads,
+} from './process/threads.ts';
+export { reportUncaught, writeStderr } from './process/uncaught.ts';
+export {
+  AF_INET,
+  AF_INET6,
+  inetAddress,
+  inetAddressSync,
+  type SocketAddress,
+  unixAddress,
+} from './sockets/address.ts';
+export { type Doorbell, makeDoorbell, Ringer } from './sockets/doorbell.ts';
+export {
+  MAX_FDS_PER_MESSAGE,
+  type Message,
+  receive,
+  recvmsg,
+  sendmsg,
+  socketpair,
+  streamPair,
+} from './sockets/message_socket.ts';
+export { Stream, WOULD_WAIT } from './sockets/stream.ts';
+export {
+  acceptStream,
+  connectStream,
+  connectStreamSync,
+  listenStream,
+  type Peer,
+  peerCredentials,
+  socketName,
+} from './sockets/stream_socket.ts';
