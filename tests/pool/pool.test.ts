@@ -118,6 +118,37 @@ forEachStartMethod((ctx, method) => {
     expect(await pool.apply(() => new Local(4).twice())).toBe(8);
   });
 
+  test('what has no name comes back as what it is', async () => {
+    make();
+    class LocalError extends RangeError {
+      readonly extra = [1, { a: 2 }];
+    }
+    class Point {
+      x = 0;
+      move(by: number): this {
+        this.x += by;
+        return this;
+      }
+    }
+    const shift = (x: number) => x + 1;
+    const error = await pool
+      .apply(() => {
+        throw new LocalError('local');
+      })
+      .catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(LocalError);
+    expect((error as LocalError).extra).toEqual([1, { a: 2 }]);
+    const [point, fn, cls] = await pool.apply(
+      (p: Point) => [p.move(3), shift, Point] as const,
+      [new Point()],
+    );
+    expect(point).toBeInstanceOf(Point);
+    expect([point.move(1).x, fn, cls]).toEqual([4, shift, Point]);
+    await expect(pool.apply(() => () => 1)).rejects.toThrow(
+      /^Error sending result: .*Reason: 'PicklingError/,
+    );
+  });
+
   test('an error comes with its class, fields, cause and the stack of the worker', async () => {
     make();
     const error = await pool.apply(targets.fail, [7]).catch((e: unknown) => e);
@@ -394,6 +425,13 @@ forEachStartMethod((ctx, method) => {
       'something that task behave had left behind has thrown, and the worker makes way for a new one',
       'left behind',
     ]);
+    expect(await pool.apply(targets.square, [3])).toBe(9);
+  });
+
+  test('what tasks have left in the event loop of a worker can be seen', async () => {
+    make(1);
+    await pool.apply(() => void setTimeout(() => {}, 1e6));
+    await expect.poll(() => pool.stats().workers[0]?.leftBehind).toBe(1);
     expect(await pool.apply(targets.square, [3])).toBe(9);
   });
 

@@ -284,6 +284,7 @@ function resultsOf<R>(job: ImapJob, deadline: number, executor: object): Results
     },
     async return() {
       stop();
+      await job.returned;
       return { done: true, value: undefined };
     },
     [Symbol.asyncIterator]: () => results,

@@ -43,7 +43,7 @@ export function remember(value: object, name: Name): Name {
 
 /** The name that an object was remembered by. @internal */
 export function rememberedName(value: object): Name | undefined {
-  return known.names.get(value);
+  return known.names.get(value) ?? (origins.answering ? origins.names.get(value) : undefined);
 }
 
 /** Notes what a name stands for in this process. @internal */
@@ -60,4 +60,52 @@ export function rememberValue({ module, qualname }: Name, value: unknown): void 
 /** What a name was remembered to stand for. @internal */
 export function rememberedValue({ module, qualname }: Name): unknown {
   return known.values.get(module)?.get(qualname);
+}
+
+/** The module of what has no name, and came from this process or from its parent by value. @internal */
+export const ORIGINS = 'origin:';
+
+const origins = processWide('origins', () => ({
+  count: 0,
+  names: new WeakMap<object, Name>(),
+  /** By their names, as long as they live. */
+  known: new Map<string, WeakRef<AnyFunction>>(),
+  gone: undefined as FinalizationRegistry<string> | undefined,
+  /** While something is pickled for who has sent them. */
+  answering: false,
+}));
+
+/** The name by which who gets a function by value can send it back. @internal */
+export function originName(fn: AnyFunction): Name {
+  let name = origins.names.get(fn);
+  if (name === undefined) {
+    name = { module: ORIGINS, qualname: `${process.pid}-${Date.now()}-${++origins.count}` };
+    noteOrigin(fn, name);
+  }
+  return name;
+}
+
+/** Notes that a function came under such a name. @internal */
+export function noteOrigin(fn: AnyFunction, name: Name): void {
+  origins.names.set(fn, name);
+  origins.gone ??= new FinalizationRegistry((qualname) => {
+    if (origins.known.get(qualname)?.deref() === undefined) origins.known.delete(qualname);
+  });
+  origins.gone.register(fn, name.qualname);
+  origins.known.set(name.qualname, new WeakRef(fn));
+}
+
+/** What such a name stands for, if it is here and still lives. @internal */
+export function findOrigin(qualname: string): AnyFunction | undefined {
+  return origins.known.get(qualname)?.deref();
+}
+
+/** Pickles something for who has sent functions by value: to him they have names. @internal */
+export function answering<T>(pickle: () => T): T {
+  origins.answering = true;
+  try {
+    return pickle();
+  } finally {
+    origins.answering = false;
+  }
 }

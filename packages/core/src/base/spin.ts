@@ -46,9 +46,15 @@ const CHANCES = 4;
 
 /** Whether it is worth spinning before a wait that does not block: as long as it is not in vain for long. @internal */
 export class SpinHope {
+  readonly #patience: number;
   #inVain = 0;
   #pass = 0;
   #passed = 0;
+
+  /** @param patience how many spins one is worth */
+  constructor(patience = 1) {
+    this.#patience = patience;
+  }
 
   /** Spins, if there is hope. @returns whether it was done */
   spin(done: () => boolean, rarely = 1): boolean {
@@ -57,7 +63,8 @@ export class SpinHope {
       return false;
     }
     this.#passed = 0;
-    const hit = spin(done, rarely);
+    let hit = false;
+    for (let i = 0; i < this.#patience && !hit; i++) hit = spin(done, rarely);
     this.#inVain = hit ? 0 : this.#inVain + 1;
     this.#pass = this.#inVain < CHANCES ? 0 : Math.min(this.#pass * 2 + 1, MOST_PASSED);
     return hit;

@@ -58,12 +58,14 @@ class ClosureForkingPickler extends ForkingPickler {
 /**
  * @param pickle returns the message, and what stands beside it
  * @param mainByName whether what the main module exports goes by name: not to who does not import it
+ * @param answered whether the receiver may send functions and classes back that it has got by value
  */
 function byValue(
   pickle: (pickler: ClosurePickler) => Uint8Array[],
   mainByName = getSpawningPopen()?.emulatedBy === undefined,
+  answered = false,
 ): Uint8Array[] {
-  const pickler = new ClosurePickler(mainByName);
+  const pickler = new ClosurePickler(mainByName, answered);
   const mark = beginSession();
   try {
     const [message, ...beside] = pickle(pickler) as [Uint8Array, ...Uint8Array[]];
@@ -93,15 +95,15 @@ export function dumpsForChild(obj: unknown, functions: boolean): readonly Uint8A
 }
 
 /**
- * Pickles an object for a child of this process that runs already; functions and classes may travel by value. To be read by
- * `loadsFromParent`.
+ * Pickles an object for a child of this process that runs already; functions and classes may travel by value, and come back as
+ * what they are here. To be read by `loadsFromParent`.
  * @param mainByName whether the child imports the main module, or has it
  * @returns the message, and what stands beside it
  * @throws PicklingError
  * @internal
  */
 export function dumpsForWorker(obj: unknown, mainByName: boolean): readonly Uint8Array[] {
-  return byValue((pickler) => piecesOf(pickler.dumpsBeside(obj)), mainByName);
+  return byValue((pickler) => piecesOf(pickler.dumpsBeside(obj)), mainByName, true);
 }
 
 function piecesOf({ bytes, start, length, beside }: Pickled): Uint8Array[] {

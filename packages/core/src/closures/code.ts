@@ -6,7 +6,7 @@
 import type { Script } from 'node:vm';
 import { UnpicklingError } from '../base/errors.ts';
 import type { AnyFunction } from '../base/names.ts';
-import { type Name, nameExports, remember } from '../base/names.ts';
+import { type Name, nameExports, noteOrigin, ORIGINS, remember } from '../base/names.ts';
 import { carryModule } from '../process/main_module.ts';
 import { Cell, cellName, declareShort, ownOf, placeInCell } from './cells.ts';
 import { allowImports, Imports } from './importer.ts';
@@ -169,7 +169,8 @@ export class CodeTable {
         extends: code.extends,
         fields: code.privates ?? [],
       });
-    if (code.global !== undefined) remember(fn, code.global);
+    if (code.global?.module === ORIGINS) noteOrigin(fn, code.global);
+    else if (code.global !== undefined) remember(fn, code.global);
     values.made(fn);
     for (; i < code.variables.length; i++) maker.set[i]?.(values.next());
     for (const name of code.statics) surroundings.statics[name]?.(values.next());

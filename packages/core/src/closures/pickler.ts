@@ -4,7 +4,7 @@
 
 import { types } from 'node:util';
 import { PicklingError } from '../base/errors.ts';
-import type { AnyFunction, Name } from '../base/names.ts';
+import { type AnyFunction, type Name, ORIGINS, originName } from '../base/names.ts';
 import { type ClassRules, privateRefusal, reducers } from '../pickle/classes.ts';
 import * as code from '../pickle/codes.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
@@ -47,6 +47,7 @@ interface Stamps extends Pick<PrivateState, 'fields'> {
 /** @internal */
 export class ClosurePickler extends Pickler {
   readonly #mainByName: boolean;
+  readonly #answered: boolean;
   #parts: Parts[] = [];
   #imports: ImportedFrom[] = [];
   readonly #heritage = new Set<AnyFunction>();
@@ -61,10 +62,14 @@ export class ClosurePickler extends Pickler {
   #hasPrototypes = false;
   readonly #found = new Map<AnyFunction, Found>();
 
-  /** @param mainByName whether the receiver imports the main module, so that its exports have names there */
-  constructor(mainByName: boolean) {
+  /**
+   * @param mainByName whether the receiver imports the main module, so that its exports have names there
+   * @param answered whether the receiver may send back what it has got
+   */
+  constructor(mainByName: boolean, answered = false) {
     super();
     this.#mainByName = mainByName;
+    this.#answered = answered;
   }
 
   /** The table of code of what was pickled last, as JSON; undefined if everything in it has a name. */
@@ -215,7 +220,7 @@ export class ClosurePickler extends Pickler {
   /** The name by which the receiver finds a function, if it does. */
   #nameThere(fn: AnyFunction): Name | undefined {
     const found = this.#find(fn);
-    if (!('module' in found) || isMade(fn, found)) return undefined;
+    if (!('module' in found) || isMade(fn, found) || found.module === ORIGINS) return undefined;
     return this.#mainByName || !isMainModule(found.module) ? found : undefined;
   }
 
@@ -247,7 +252,12 @@ export class ClosurePickler extends Pickler {
       this.function(fn);
       return;
     }
-    this.#byValue(captured, 'module' in found && !isMade(fn, found) ? found : undefined);
+    this.#byValue(captured, 'module' in found && !isMade(fn, found) ? found : this.#origin(fn));
+  }
+
+  /** The name by which the receiver can send a function back that has none, where it may want to. */
+  #origin(fn: AnyFunction): Name | undefined {
+    return this.#answered ? originName(fn) : undefined;
   }
 
   /** A function that is made by its class. */

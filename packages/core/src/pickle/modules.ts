@@ -11,7 +11,14 @@ import { calledByChildren } from '@multiprocessing/posix';
 import { importing } from '../base/bootstrapping.ts';
 import { loadedBundle } from '../base/bundle.ts';
 import { UnpicklingError } from '../base/errors.ts';
-import { type Name, rememberedValue, rememberValue, SHARED_FDS } from '../base/names.ts';
+import {
+  findOrigin,
+  type Name,
+  ORIGINS,
+  rememberedValue,
+  rememberValue,
+  SHARED_FDS,
+} from '../base/names.ts';
 import { require } from '../base/require.ts';
 import { processWide } from '../base/state.ts';
 import { loadModule } from '../process/load_module.ts';
@@ -61,6 +68,7 @@ export function rememberedModules(): ReadonlyMap<string, object> {
 /** What a name stands for as far as this process knows without loading anything. @internal */
 export function findLoaded(name: Name): unknown {
   if (name.module === SHARED_FDS) return fdSharer().find(name.qualname);
+  if (name.module === ORIGINS) return findOrigin(name.qualname);
   const known = rememberedValue(name);
   if (known !== undefined) return known;
   const builtin = builtinModule(name.module);

@@ -10,7 +10,7 @@
  */
 import { types } from 'node:util';
 import { PicklingError, UnpicklingError } from '../base/errors.ts';
-import { type AnyFunction, type Name, rememberedName, SHARED_FDS } from '../base/names.ts';
+import { type AnyFunction, type Name, ORIGINS, rememberedName, SHARED_FDS } from '../base/names.ts';
 import { reduceSymbol } from './codes.ts';
 import { knownName } from './known_names.ts';
 import type { ModuleList } from './module_list.ts';
@@ -140,7 +140,8 @@ export function checkWrittenName(name: Name, value: object): void {
 /** Before the modules of a message are imported. @throws UnpicklingError @internal */
 export function checkNames(names: readonly Name[], { fromParent, allowed }: Rules): void {
   for (const name of names) {
-    const module = name.module === SHARED_FDS ? `${LIBRARY}resource_sharer` : name.module;
+    const isOwn = name.module === SHARED_FDS || name.module === ORIGINS;
+    const module = isOwn ? `${LIBRARY}resource_sharer` : name.module;
     if (!/^(file:|node:)/.test(module) && module !== 'globalThis' && !module.startsWith(LIBRARY)) {
       throw new UnpicklingError(
         `a message names the module '${short(module)}', which is not one that can be imported here: only files are, and` +

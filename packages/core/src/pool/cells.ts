@@ -44,6 +44,8 @@ export const STARTED_IN = 2;
 export const RSS = 3;
 /** When it was ready, as now() tells the time. */
 export const READY_AT = 4;
+/** How many timers, sockets and the like its event loop still has, when it last had nothing to do. */
+export const LEFT_BEHIND = 6;
 /** Whether it has ended as it should. */
 export const LEFT = 5;
 

@@ -5,7 +5,7 @@
 import { clearTimeout, now, onReadyUnref, setTimeout } from '@multiprocessing/posix';
 import { trace } from '../base/trace.ts';
 import type { BaseProcess } from '../process/process.ts';
-import { BUSY, LEFT, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
+import { BUSY, LEFT, LEFT_BEHIND, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
 import { BrokenProcessPool, endInWords, WorkerLostError } from './errors.ts';
 import type { WorkerPort } from './port.ts';
 import type { KillReason } from './tasks.ts';
@@ -32,6 +32,7 @@ export interface Member {
   readonly process: BaseProcess;
   readonly startedAt: number;
   isRunning: boolean;
+  hasEnded: boolean;
   killed: KillReason | undefined;
   /** Of the time between the signal and SIGKILL. */
   grace: NodeJS.Timeout | undefined;
@@ -55,6 +56,8 @@ export interface WorkerStats {
   readonly busy: number;
   readonly idle: number;
   readonly startup: number;
+  /** Timers, sockets and the like that tasks have left in its event loop, when it last had nothing to do. */
+  readonly leftBehind: number;
   /** Its resident memory when it last looked; it looks where the pool has `maxMemory`. */
   readonly rss: number | undefined;
 }
@@ -127,6 +130,7 @@ export class Crew {
       process,
       startedAt,
       isRunning: false,
+      hasEnded: false,
       killed: undefined,
       grace: undefined,
       stopWatching: () => {},
@@ -184,6 +188,7 @@ export class Crew {
     const { process, place, killed } = member;
     const { exitcode } = process;
     const { pid } = process;
+    member.hasEnded = true;
     member.stopWatching();
     clearTimeout(member.grace);
     trace('pool', 'lost', process.name, () => ({ child: pid, exitcode }));
@@ -233,6 +238,7 @@ export class Crew {
   }
 
   #signal(member: Member, seconds: number): void {
+    if (member.hasEnded) return;
     if (member.killed === 'terminate') {
       member.process.terminate();
       member.grace ??= setTimeout(() => member.process.kill(), PATIENCE * 1000);
@@ -256,7 +262,8 @@ export class Crew {
   /** SIGKILL for all of them. */
   killAll(): void {
     this.terminate();
-    for (const member of this.living) if (member.isRunning) member.process.kill();
+    for (const member of this.living)
+      if (member.isRunning && !member.hasEnded) member.process.kill();
   }
 
   /** Waits until none is there. */
@@ -302,6 +309,7 @@ export class Crew {
         busy: field(BUSY),
         idle: Math.max(0, since - field(BUSY)),
         startup: field(STARTED_IN),
+        leftBehind: field(LEFT_BEHIND),
         rss: field(RSS) || undefined,
       };
     });

@@ -31,6 +31,8 @@ import {
 
 /** Looks of a spin that are left out. */
 const RARELY = 80;
+/** Spins before the parent sleeps: about as long as a worker takes that has to be woken. */
+const PATIENCE = 3;
 /** How often a task is begun at most, where lost ones are tried again. */
 const ATTEMPTS = 3;
 
@@ -67,7 +69,7 @@ export class Engine {
   readonly #again: Task[] = [];
   #isScheduled = false;
   #isAsleep = false;
-  readonly #hope = new SpinHope();
+  readonly #hope = new SpinHope(PATIENCE);
   readonly #turns = new LoopTurns();
   /** No more tasks are taken on. */
   isClosed = false;

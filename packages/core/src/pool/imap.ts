@@ -44,6 +44,8 @@ export class ImapJob extends Job {
   readonly #results = new Map<number, Outcome>();
   #nextPlace = 0;
   #arrived = 0;
+  /** When an asynchronous iterable that was stopped has ended. */
+  returned: Promise<void> | undefined;
   /** Who waits for a result. */
   readonly #waiting = new Set<() => void>();
 
@@ -176,9 +178,13 @@ export class ImapJob extends Job {
   #endIterator(): void {
     try {
       const returned: unknown = this.#iterator.return?.();
-      if (this.#isAsync) (returned as Promise<unknown> | undefined)?.then(undefined, () => {});
+      if (this.#isAsync)
+        this.returned = Promise.resolve(returned).then(
+          () => {},
+          () => {}, // who stops it is not interested
+        );
     } catch {
-      // who stops it is not interested
+      // the same
     }
   }
 
@@ -267,6 +273,7 @@ export class IMapIterator<T = unknown> implements AsyncIterableIterator<T> {
   /** Who leaves a `for await` early wants no more: items that are not done are cancelled. */
   async return(): Promise<IteratorResult<T>> {
     this.#stop();
+    await this.#job.returned;
     return { done: true, value: undefined };
   }
 

@@ -27,11 +27,9 @@ export function runTask(
   kind: number,
   items: readonly unknown[],
 ): RunResult | Promise<RunResult> {
-  if (kind === CALL.APPLY) return once(() => (fn as (...args: unknown[]) => unknown)(...items));
-  const call =
-    kind === CALL.MAP
-      ? (item: unknown) => (fn as (item: unknown) => unknown)(item)
-      : (item: unknown) => (fn as (...args: unknown[]) => unknown)(...(item as unknown[]));
+  const run = fn as (...args: unknown[]) => unknown;
+  if (kind === CALL.APPLY) return once(() => run(...items));
+  const call = kind === CALL.MAP ? run : (item: unknown) => run(...(item as unknown[]));
   if (items.length === 1) return once(() => call(items[0]));
   return each(call, items, 0, { values: [], errors: [] });
 }
@@ -39,11 +37,15 @@ export function runTask(
 function once(call: () => unknown): RunResult | Promise<RunResult> {
   try {
     const value = call();
-    if (!isThenable(value)) return { value };
-    return (value as Promise<unknown>).then(
-      (value) => ({ value }),
-      (error: unknown) => ({ error }),
-    );
+    return isThenable(value) ? awaited(value) : { value };
+  } catch (error) {
+    return { error };
+  }
+}
+
+async function awaited(value: Promise<unknown>): Promise<RunResult> {
+  try {
+    return { value: await value };
   } catch (error) {
     return { error };
   }
@@ -63,23 +65,36 @@ function each(
 ): RunResult | Promise<RunResult> {
   const { values, errors } = done;
   for (let i = from; i < items.length; i++) {
-    const result = once(() => call(items[i]));
-    if (isThenable(result)) {
-      return result.then((settled) => {
-        const exit = note(settled, i);
-        return exit ?? each(call, items, i + 1, done);
-      });
+    let value: unknown;
+    try {
+      value = call(items[i]);
+    } catch (error) {
+      if (error instanceof SystemExit) return { error };
+      errors.push([i, error]);
     }
-    const exit = note(result, i);
-    if (exit !== undefined) return exit;
+    if (isThenable(value)) return eachLater(call, items, i, value, done);
+    values.push(value);
   }
   return done;
+}
 
-  function note(result: RunResult, i: number): RunResult | undefined {
-    values[i] = 'value' in result ? result.value : undefined;
-    if (!('error' in result)) return undefined;
-    if (result.error instanceof SystemExit) return result;
-    errors.push([i, result.error]);
-    return undefined;
+async function eachLater(
+  call: (item: unknown) => unknown,
+  items: readonly unknown[],
+  from: number,
+  first: Promise<unknown>,
+  { values, errors }: Many,
+): Promise<RunResult> {
+  let value: unknown = first;
+  for (let i = from; i < items.length; i++) {
+    try {
+      values[i] = await (i === from ? value : call(items[i]));
+    } catch (error) {
+      if (error instanceof SystemExit) return { error };
+      errors.push([i, error]);
+      values[i] = undefined;
+    }
+    value = undefined;
   }
+  return { values, errors };
 }

@@ -4,7 +4,7 @@
 import { getPriority, setPriority } from 'node:os';
 import { leaveProcess, now, setImmediate, writeStderr } from '@multiprocessing/posix';
 import { SystemExit } from '../base/errors.ts';
-import { type AnyFunction, nameExports } from '../base/names.ts';
+import { type AnyFunction, answering, nameExports } from '../base/names.ts';
 import { SpinHope } from '../base/spin.ts';
 import { trace } from '../base/trace.ts';
 import { loadsFromParent } from '../closures/closures.ts';
@@ -15,7 +15,7 @@ import { dumpsBeside, loadsBeside } from '../pickle/reduction.ts';
 import { currentProcess } from '../process/process.ts';
 import { BUSY, type Taken } from '../queues/channel.ts';
 import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
-import { BUSY as BUSY_FOR, LEFT, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
+import { BUSY as BUSY_FOR, LEFT, LEFT_BEHIND, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
 import { runAs, type TaskHost, taskHost } from './current_task.ts';
 import { MaybeEncodingError } from './errors.ts';
 import { FunctionCache } from './functions.ts';
@@ -24,6 +24,8 @@ import { isThenable, type RunResult, runTask } from './run_task.ts';
 
 /** Looks of a spin that are left out, while somebody else is about to change the memory. */
 const RARELY = 80;
+/** Milliseconds after which one that sleeps in the kernel lets its event loop have a turn. */
+const NAP = 250;
 /** Milliseconds between looks at the own memory. */
 const LOOK_AT_MEMORY = 10;
 /** Seconds for which another worker that takes a task is waited for. */
@@ -77,6 +79,8 @@ class PoolWorker {
   readonly #fields: Float64Array;
   readonly #hope = new SpinHope();
   readonly #turns = new LoopTurns();
+  /** What a forked process has of its parent's event loop, and never runs. */
+  #inherited = 0;
   /** Tasks in hand that are asynchronous. */
   #inHand = 0;
   #whenFree: (() => void) | undefined;
@@ -98,6 +102,8 @@ class PoolWorker {
   }
 
   async run(startedAt: number): Promise<void> {
+    await nextTurn(); // its begin has left something itself
+    this.#inherited = process.getActiveResourcesInfo().length;
     if (!(await this.#initialize())) {
       process.exitCode = 1;
       return;
@@ -153,13 +159,35 @@ class PoolWorker {
   async #rest(): Promise<boolean> {
     const { items, hasItems } = this.#port.tasks._channel;
     const isIdle = this.#inHand === 0;
-    if (isIdle && this.#hope.spin(hasItems, RARELY)) return true;
-    const waiting = items.wait(
-      () => hasItems() || this.#cells.isClosing || this.#leaves !== undefined,
-      isIdle ? this.#port.settings.idleTimeout : Infinity,
-    );
+    const isOver = () => hasItems() || this.#cells.isClosing || this.#leaves !== undefined;
+    if (isIdle) {
+      if (this.#hope.spin(hasItems, RARELY)) return true;
+      await nextTurn(); // what the last task has left for it: rejections, timers that are due
+      if (isOver()) return true;
+      // With nothing to do for the event loop it sleeps in the kernel, where it is woken in half of the time.
+      const left = this.#leftBehind();
+      this.#fields[LEFT_BEHIND] = left;
+      if (left === 0) return this.#sleep(isOver);
+    }
+    const waiting = items.wait(isOver, isIdle ? this.#port.settings.idleTimeout : Infinity);
     if (isIdle) return waiting;
     await Promise.race([waiting, this.#oneIsDone()]);
+    return true;
+  }
+
+  /** How much the event loop still has to do. */
+  #leftBehind(): number {
+    return Math.max(0, process.getActiveResourcesInfo().length - this.#inherited);
+  }
+
+  /** @returns false when there was nothing for so long that this worker leaves */
+  async #sleep(isOver: () => boolean): Promise<boolean> {
+    const end = now() + this.#port.settings.idleTimeout * 1000;
+    while (!this.#port.tasks._channel.items.waitSync(isOver, Math.min(end, now() + NAP))) {
+      await nextTurn(); // handlers of signals, timers that are not waited for
+      if (this.#leftBehind() > 0) return true;
+      if (now() >= end) return false;
+    }
     return true;
   }
 
@@ -285,7 +313,7 @@ class PoolWorker {
     if ('error' in result) return { message: this.#encode(result.error), kind: ANSWER.ERROR };
     const { values, errors } = result;
     try {
-      return { message: dumpsBeside([values, errors]), kind: ANSWER.CHUNK };
+      return { message: dumpsAnswer([values, errors]), kind: ANSWER.CHUNK };
     } catch {
       // One of them cannot be sent: the others can.
       const refused: [number, unknown][] = [];
@@ -299,15 +327,15 @@ class PoolWorker {
         });
         return [i, refusal ?? kept] as const;
       });
-      return { message: dumpsBeside([sent, [...thrown, ...refused]]), kind: ANSWER.CHUNK };
+      return { message: dumpsAnswer([sent, [...thrown, ...refused]]), kind: ANSWER.CHUNK };
     }
   }
 
   #encoded(value: unknown, kind: number): { message: Pickled; kind: number } {
     try {
-      return { message: dumpsBeside(value), kind };
+      return { message: dumpsAnswer(value), kind };
     } catch (error) {
-      return { message: dumpsBeside(new MaybeEncodingError(error, value)), kind: ANSWER.ERROR };
+      return { message: dumpsAnswer(new MaybeEncodingError(error, value)), kind: ANSWER.ERROR };
     }
   }
 
@@ -318,7 +346,7 @@ class PoolWorker {
 
   #sendable(value: unknown, refuse: (error: unknown) => void): unknown {
     try {
-      dumpsBeside(value);
+      dumpsAnswer(value);
       return value;
     } catch (error) {
       refuse(new MaybeEncodingError(error, value));
@@ -333,7 +361,7 @@ class PoolWorker {
       channel.put(message, place | (kind << CELL_BITS));
     } catch (error) {
       if (kind === ANSWER.PROGRESS) throw error;
-      const small = dumpsBeside(
+      const small = dumpsAnswer(
         new MaybeEncodingError(error, 'a value for which there is no memory'),
       );
       channel.put(small, place | (ANSWER.ERROR << CELL_BITS));
@@ -345,7 +373,7 @@ class PoolWorker {
 
   /** What a task says of its progress. @throws PicklingError */
   report(cell: number, value: unknown): void {
-    if (!this.#cells.isCancelled(cell)) this.#send(dumpsBeside(value), cell, ANSWER.PROGRESS);
+    if (!this.#cells.isCancelled(cell)) this.#send(dumpsAnswer(value), cell, ANSWER.PROGRESS);
   }
 
   /** Waits for the cancellation of a task in hand. */
@@ -385,11 +413,15 @@ class PoolWorker {
 
   #encodeLeftover(error: unknown, name: string | undefined): Pickled {
     try {
-      return dumpsBeside([error, name]);
+      return dumpsAnswer([error, name]);
     } catch (refusal) {
-      return dumpsBeside([new MaybeEncodingError(refusal, error), name]);
+      return dumpsAnswer([new MaybeEncodingError(refusal, error), name]);
     }
   }
+}
+
+function dumpsAnswer(obj: unknown): Pickled {
+  return answering(() => dumpsBeside(obj));
 }
 
 /** Listeners for uncaught errors that are this library's own: the child's and the worker's. */

@@ -59,20 +59,23 @@ export class ChangeSignal {
    */
   notifySome(count: number): void {
     const words = this.#words;
-    if (load(words, SLEEPING) !== 0) this.#wake(count);
-    if (load(words, MEMBERS) !== 0) this.#members.ringSome(count, () => this.#waits.soon());
+    const left = load(words, SLEEPING) === 0 ? count : count - this.#wake(count);
+    if (left > 0 && load(words, MEMBERS) !== 0)
+      this.#members.ringSome(left, () => this.#waits.soon());
   }
 
   notifyAll(): void {
     this.notify(ALL);
   }
 
-  #wake(count: number): void {
+  /** @returns how many were woken */
+  #wake(count: number): number {
     const words = this.#words;
     Atomics.store(words, SLEEPING, 0);
     Atomics.add(words, SEQ, 1);
-    // Others may sleep who were not woken.
-    if (futexWake(this.#address, count) > 0) Atomics.store(words, SLEEPING, 1);
+    const woken = futexWake(this.#address, count);
+    if (woken > 0) Atomics.store(words, SLEEPING, 1); // others may sleep who were not woken
+    return woken;
   }
 
   /**
