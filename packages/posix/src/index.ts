@@ -105,9 +105,6 @@ export {
   workingDirectory,
 } from './node/program.ts';
 export { warnAtOnce } from './node/warning.ts';
-
-import './process/connection_pools.ts';
-
 export {
   leaveCoverageToChildren,
   leaveProcess,

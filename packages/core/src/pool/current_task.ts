@@ -1,7 +1,7 @@
 /**
  * What a function that runs in a worker of a pool can ask and say.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AsyncLocalStorage } from 'node:async_hooks';
 import { processWide } from '../base/state.ts';
 
 /** What a worker does for the task that it has in hand. @internal */
@@ -15,16 +15,18 @@ export interface TaskHost {
 }
 
 const state = processWide('pool.task', () => ({
-  hosts: new AsyncLocalStorage<TaskHost>(),
+  /** Made by the first task: few processes are workers. */
+  hosts: undefined as AsyncLocalStorage<TaskHost> | undefined,
 }));
 
 /** The task that this code belongs to, whatever has become of it. @internal */
 export function taskHost(): TaskHost | undefined {
-  return state.hosts.getStore();
+  return state.hosts?.getStore();
 }
 
 /** Runs a task's code so that it knows its task. @internal */
 export function runAs<T>(host: TaskHost, code: () => T): T {
+  state.hosts ??= new (process.getBuiltinModule('node:async_hooks').AsyncLocalStorage)<TaskHost>();
   return state.hosts.run(host, code);
 }
 

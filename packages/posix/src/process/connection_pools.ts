@@ -14,25 +14,38 @@ interface AgentInternals {
 }
 
 const state = {
+  /** Whether this process has any: looked up before a fork, since each look costs a child page faults. */
+  hasDispatcher: false,
+  hasAgents: false,
   addRequest: undefined as AgentInternals['addRequest'] | undefined,
   /** The agents that hold nothing of the parent's. */
   own: new WeakSet<Agent>(),
 };
 
+/** Before a fork. @internal */
+export function prepareConnectionPools(): void {
+  state.hasDispatcher = DISPATCHERS.some((key) => Reflect.has(globalThis, key));
+  const { moduleLoadList = [] } = process as { moduleLoadList?: string[] };
+  state.hasAgents = moduleLoadList.includes('NativeModule http');
+}
+
 /** Before any of the child's own code: the first thing that its target does may be a request. */
 function freshConnectionPools(): void {
-  const globals = globalThis as Record<symbol, object | undefined>;
-  for (const key of DISPATCHERS) {
-    const Agent = globals[key]?.constructor;
-    if (Agent?.name === 'Agent') globals[key] = Reflect.construct(Agent, []) as object;
-  }
-  const { moduleLoadList } = process as { moduleLoadList?: string[] };
-  if (moduleLoadList?.includes('NativeModule http') !== true) return;
+  if (state.hasDispatcher) freshDispatchers();
+  if (!state.hasAgents) return;
   state.own = new WeakSet();
   if (state.addRequest !== undefined) return; // a child of such a child
   const agents = process.getBuiltinModule('node:http').Agent.prototype as unknown as AgentInternals;
   state.addRequest = agents.addRequest;
   agents.addRequest = addRequest; // those of node:https inherit it
+}
+
+function freshDispatchers(): void {
+  const globals = globalThis as Record<symbol, object | undefined>;
+  for (const key of DISPATCHERS) {
+    const Agent = globals[key]?.constructor;
+    if (Agent?.name === 'Agent') globals[key] = Reflect.construct(Agent, []) as object;
+  }
 }
 
 /** The program may have any number of agents, and nothing lists them: each is emptied when it is used. */
@@ -45,5 +58,5 @@ function addRequest(this: Agent, ...args: unknown[]): void {
 }
 
 atFork(freshConnectionPools);
-calledByChildren(addRequest);
+calledByChildren(addRequest, freshDispatchers);
 writtenByChildren(state);

@@ -14,6 +14,7 @@ import { calledByChildren, prepareForChildren, writtenByChildren } from '../ffi/
 import { ForkUnavailableError, OSError, osError } from '../ffi/errors.ts';
 import { errno, native, resolveNatives } from '../ffi/ffi.ts';
 import { execArgv, nodeOptions } from '../node/program.ts';
+import { prepareConnectionPools } from './connection_pools.ts';
 import { adoptForkedProcess, prepareToAdopt } from './forked_child.ts';
 import { holdFinishedWork, releaseFinishedWork } from './inherited_loop.ts';
 import { isWhole, makeForkable } from './memory_map.ts';
@@ -88,6 +89,7 @@ export function fork({ alone = false } = {}): number {
   resolveNatives();
   prepareToAdopt();
   prepareToRenew();
+  prepareConnectionPools();
   prepareForeignThreads();
   prepareForChildren();
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
