@@ -447,6 +447,19 @@ forEachStartMethod((ctx, method) => {
     );
   });
 
+  test('times that workers write down are those of the parent, which is older than they are', async () => {
+    const begin = performance.now();
+    const seconds = () => (performance.now() - begin) / 1000;
+    make(1);
+    await pool.apply(targets.pid);
+    const { wait, run, workers } = pool.stats();
+    expect(wait.sum).toBeGreaterThan(0);
+    expect(wait.sum + run.sum).toBeLessThanOrEqual(seconds());
+    expect(workers[0]?.startup).toBeGreaterThan(0);
+    expect(workers[0]?.startup).toBeLessThan(seconds());
+    expect(workers[0]?.idle).toBeLessThan(seconds());
+  });
+
   test('what it says of itself', async () => {
     make(2);
     expect(String(pool)).toBe('<multiprocessing.pool.Pool state=RUN pool_size=2>');

@@ -84,12 +84,14 @@ export { copyBytes } from './memory/streaming_copy.ts';
 export {
   clearInterval,
   clearTimeout,
+  fromSharedClock,
   hrtime,
   nextTick,
   now,
   setImmediate,
   setInterval,
   setTimeout,
+  toSharedClock,
 } from './node/clocks.ts';
 export { describeInspectorDenied, isInspectorDenied } from './node/permission.ts';
 export {

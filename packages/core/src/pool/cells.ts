@@ -5,7 +5,7 @@
  * the task from it first, and either that comes before the answer or it comes too late; and whose task was lost with a
  * worker is written in its cell.
  */
-import { roundup } from '@multiprocessing/posix';
+import { fromSharedClock, roundup, toSharedClock } from '@multiprocessing/posix';
 import { BufferWrapper } from '../heap/heap.ts';
 
 /** Tasks that may be on their way or in hand at the same time. */
@@ -42,7 +42,7 @@ export const BUSY = 1;
 export const STARTED_IN = 2;
 /** Its resident memory when it last looked, bytes. */
 export const RSS = 3;
-/** When it was ready, as now() tells the time. */
+/** When it was ready, on the clock that all processes share. */
 export const READY_AT = 4;
 /** How many timers, sockets and the like its event loop still has, when it last had nothing to do. */
 export const LEFT_BEHIND = 6;
@@ -138,7 +138,8 @@ export class Cells {
 
   /** When a worker has begun it, as now() tells the time; 0 if none has. */
   begunAt(cell: number): number {
-    return this.#begun[cell] as number;
+    const begun = this.#begun[cell] as number;
+    return begun === 0 ? 0 : fromSharedClock(begun);
   }
 
   free(cell: number): void {
@@ -151,7 +152,7 @@ export class Cells {
 
   /** To be called by one worker at a time. @param time as now() tells it @returns whether it is this worker's now */
   take(cell: number, worker: number, time: number): boolean {
-    this.#begun[cell] = time;
+    this.#begun[cell] = toSharedClock(time);
     const mine = wordOf(TAKEN, worker);
     return Atomics.compareExchange(this.#words, cell, READY, mine) === READY;
   }

@@ -2,7 +2,14 @@
  * The workers of a pool: their start, their end, and who comes in their place. `Pool._repopulate_pool` and `_join_exited_workers` of
  * multiprocessing/pool.py, which looks ten times a second; here the kernel says that a worker has ended.
  */
-import { clearTimeout, now, onReadyUnref, setTimeout } from '@multiprocessing/posix';
+import {
+  clearTimeout,
+  fromSharedClock,
+  now,
+  onReadyUnref,
+  setTimeout,
+  toSharedClock,
+} from '@multiprocessing/posix';
 import { trace } from '../base/trace.ts';
 import type { BaseProcess } from '../process/process.ts';
 import { BUSY, LEFT, LEFT_BEHIND, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
@@ -123,7 +130,7 @@ export class Crew {
 
   #enlist(sync: boolean): Member {
     const place = this.members.indexOf(undefined);
-    const startedAt = now();
+    const startedAt = toSharedClock(now());
     const process = this.#make({ target: work, args: [this.#port, place, startedAt] }, sync);
     const member: Member = {
       place,
@@ -302,7 +309,7 @@ export class Crew {
     return this.living.map(({ place, process }) => {
       const fields = this.#port.cells.fieldsOf(place);
       const field = (index: number) => fields[index] as number;
-      const since = field(READY_AT) === 0 ? 0 : (now() - field(READY_AT)) / 1000;
+      const since = field(READY_AT) === 0 ? 0 : (now() - fromSharedClock(field(READY_AT))) / 1000;
       return {
         pid: process.pid,
         tasks: field(TASKS),

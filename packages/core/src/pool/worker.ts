@@ -2,7 +2,13 @@
  * The life of a worker: `worker` of multiprocessing/pool.py. It takes a task, runs it, answers, until it is told to end.
  */
 import { getPriority, setPriority } from 'node:os';
-import { leaveProcess, now, setImmediate, writeStderr } from '@multiprocessing/posix';
+import {
+  leaveProcess,
+  now,
+  setImmediate,
+  toSharedClock,
+  writeStderr,
+} from '@multiprocessing/posix';
 import { SystemExit } from '../base/errors.ts';
 import { type AnyFunction, answering, nameExports } from '../base/names.ts';
 import { SpinHope } from '../base/spin.ts';
@@ -109,8 +115,9 @@ class PoolWorker {
       return;
     }
     process.on('uncaughtException', this.#onUncaught);
-    this.#fields[READY_AT] = now();
-    this.#fields[STARTED_IN] = (now() - startedAt) / 1000;
+    const readyAt = toSharedClock(now());
+    this.#fields[READY_AT] = readyAt;
+    this.#fields[STARTED_IN] = (readyAt - startedAt) / 1000;
     await this.#work();
     while (this.#inHand > 0) await this.#oneIsDone();
     this.#fields[LEFT] = 1;
@@ -430,6 +437,7 @@ const LISTENERS = 2;
 /**
  * What a worker's process runs.
  * @param worker its place among the workers
+ * @param startedAt when its start began, on the clock that all processes share
  * @internal
  */
 export async function work(port: WorkerPort, worker: number, startedAt: number): Promise<void> {

@@ -108,4 +108,24 @@ export function now(): number {
   return (clock ?? takeClock())();
 }
 
+let offset: number | undefined;
+
+/**
+ * The same moment on the clock that all processes share: for what another process is going to read.
+ * @param time as now() tells it
+ * @internal
+ */
+export function toSharedClock(time: number): number {
+  if (offset === undefined) {
+    const [seconds, nanoseconds] = hrtime();
+    offset = seconds * 1000 + nanoseconds / 1e6 - now();
+  }
+  return time + offset;
+}
+
+/** What another process has written down, as now() tells it here. @internal */
+export function fromSharedClock(time: number): number {
+  return time - toSharedClock(0);
+}
+
 calledByChildren(now);
