@@ -198,6 +198,7 @@ export class Crew {
     member.hasEnded = true;
     member.stopWatching();
     clearTimeout(member.grace);
+    member.isRunning = false; // what its end brings about must not signal it
     trace('pool', 'lost', process.name, () => ({ child: pid, exitcode }));
     const fields = this.#port.cells.fieldsOf(place);
     const hasLeft = fields[LEFT] === 1;
