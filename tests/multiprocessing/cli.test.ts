@@ -288,6 +288,30 @@ describe('the trace', () => {
     ]);
   });
 
+  test("has a slice for each task of a pool's worker in JSON, in the row of that", async () => {
+    const file = scratchFile('trace');
+    const path = program(`import { Pool, isMain } from ${JSON.stringify(library)};
+      export function inc(x) { return x + 1; }
+      if (isMain(import.meta)) {
+        const pool = Pool(1);
+        await pool.map(inc, [1, 2], { chunksize: 1 });
+        pool.close();
+        await pool.join();
+      }`);
+    const { stderr, code } = await run(['trace', `--json=${file}`, path]);
+    expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+    type Event = { ph: string; pid: number; name: string; dur: number; args: object };
+    const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: Event[] };
+    const tasks = traceEvents.filter(({ ph }) => ph === 'X');
+    expect(tasks).toMatchObject([
+      { name: 'inc', args: { index: 0 } },
+      { name: 'inc', args: { index: 1 } },
+    ]);
+    expect(tasks.every(({ dur }) => dur > 0)).toBe(true);
+    const row = traceEvents.find(({ ph, pid }) => ph === 'M' && pid === tasks[0]?.pid);
+    expect(row?.args).toEqual({ name: expect.stringMatching(/PoolWorker-1$/) });
+  });
+
   test('is written to its end where it is longer than a pipe', async () => {
     const { stdout, stderr, code } = await run(['trace', program(publishes(20_000, 7))]);
     expect({ stderr, code }).toEqual({ stderr: '', code: 7 });

@@ -27,6 +27,22 @@ forEachWay((how) => {
     expect(stdout).toMatch(/\[ 1, 4, 9 \] 16\n$/);
   });
 
+  test('no fd for the start of a worker', async () => {
+    const squares = '[ 1, 4, 9 ]';
+    expect(await run(['no fds'])).toEqual({
+      code: 0,
+      signal: null,
+      stdout: `${squares}\nEMFILE\n${squares}\n`,
+      stderr: '',
+    });
+  });
+
+  test('no program for workers', async () => {
+    const { code, stdout, stderr } = await run(['no program']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.match(/BrokenProcessPool: the pool is broken: .*ENOENT/g)?.length).toBe(2);
+  });
+
   test('a program ends though it has an idle pool', async () => {
     expect(await run(['idle'])).toEqual({
       code: 0,
@@ -49,8 +65,8 @@ forEachWay((how) => {
   });
 
   describe.each(['SIGKILL', 'SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
-    test('ends a program and its workers, which loop', async () => {
-      const { child, outcome } = startProgram('pool_ends', [name, 'loop'], {
+    test.each(['loop', 'executor loop'])('ends a program and its workers: %s', async (what) => {
+      const { child, outcome } = startProgram('pool_ends', [name, what], {
         ...options,
         detached: true,
       });

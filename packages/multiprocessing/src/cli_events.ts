@@ -37,13 +37,14 @@ interface ChromeEvent {
   ph: string;
   /** Microseconds. */
   ts: number;
+  dur?: number;
   pid: number;
   tid: number;
   s?: string;
   args: Readonly<Record<string, unknown>>;
 }
 
-/** The events in the Trace Event Format: an instant for each, and a slice from `bootstrap` to `exit`. */
+/** The events in the Trace Event Format: an instant for each, a slice from `bootstrap` to `exit`, and one for each task of a pool. */
 export function chromeEvents(events: readonly TraceEvent[]): ChromeEvent[] {
   const slices: Record<string, string> = { bootstrap: 'B', exit: 'E' };
   const names = new Map(events.map(({ pid, name }) => [pid, name]));
@@ -60,6 +61,10 @@ export function chromeEvents(events: readonly TraceEvent[]): ChromeEvent[] {
   });
   const all = events.map(({ layer, event, name, pid, time, detail }): ChromeEvent => {
     const base = { cat: layer, ts: time * 1000, pid, tid: pid, args: { process: name, ...detail } };
+    if (layer === 'pool' && event === 'task') {
+      const { function: task, ms } = detail as { function: string; ms: number };
+      return { ...base, name: task, ph: 'X', ts: (time - ms) * 1000, dur: ms * 1000 };
+    }
     const phase = slices[event];
     if (phase !== undefined) return { ...base, name, ph: phase };
     return { ...base, name: `${layer}.${event} ${name}`, ph: 'i', s: 'p' };

@@ -18,6 +18,7 @@ import { HAS_CODE } from '../pickle/codes.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { PARENT } from '../pickle/permissions.ts';
 import { dumpsBeside, loadsBeside } from '../pickle/reduction.ts';
+import { dieWithParent } from '../process/bootstrap.ts';
 import { currentProcess } from '../process/process.ts';
 import { BUSY, type Taken } from '../queues/channel.ts';
 import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
@@ -108,6 +109,7 @@ class PoolWorker {
   }
 
   async run(startedAt: number): Promise<void> {
+    if (!currentProcess().daemon) dieWithParent(); // who else would end it
     await nextTurn(); // its begin has left something itself
     this.#inherited = process.getActiveResourcesInfo().length;
     if (!(await this.#initialize())) {
@@ -244,10 +246,9 @@ class PoolWorker {
     const cell = taken.tag;
     let host: Host | undefined;
     const run = (message: TaskMessage) => {
-      const [id, at, length, kind, items, index] = message;
+      const [id, at, length, kind, items] = message;
       const call = (fn: AnyFunction) => {
         host = new Host(this, cell, message, fn.name || '(anonymous)');
-        trace('pool', 'task', host.name, () => ({ index, items: items.length }));
         return runAs(host, () => runTask(fn, kind, items));
       };
       const fn = this.#functions.get(id, at, length);
@@ -300,7 +301,11 @@ class PoolWorker {
     const answer = this.#answerOf(result);
     this.#fields[TASKS] = (this.#fields[TASKS] as number) + 1;
     this.#fields[BUSY_FOR] = (this.#fields[BUSY_FOR] as number) + (now() - begun) / 1000;
-    trace('pool', 'done', currentProcess().name, () => ({ ms: now() - begun }));
+    trace('pool', 'task', currentProcess().name, () => ({
+      function: host?.name,
+      index: host?.index,
+      ms: now() - begun,
+    }));
     if (!this.#cells.answer(cell, this.#worker)) this.#leaves = 'cancelled';
     else this.#send(answer.message, cell, answer.kind);
     this.#lookAtOwnMemory();

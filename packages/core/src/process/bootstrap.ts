@@ -100,8 +100,8 @@ function enterChild(self: BaseProcess, parentSentinel: number): void {
   if (self._config.daemon) dieWithParent(parentSentinel);
 }
 
-/** Has the kernel kill this process when its parent ends, also in the middle of a busy loop. */
-function dieWithParent(parentSentinel: number): void {
+/** Has the kernel kill this process when its parent ends, also in the middle of a busy loop. @internal */
+export function dieWithParent(parentSentinel = born.parentSentinel): void {
   if (process.platform === 'linux') signalOnChange(parentSentinel, constants.signals.SIGKILL);
   else void wait([parentSentinel]).then(() => process.kill(process.pid, 'SIGKILL'));
   if (waitSync([parentSentinel], 0).length > 0) process.kill(process.pid, 'SIGKILL');
