@@ -290,10 +290,10 @@ describe('the trace', () => {
 
   test("has a slice for each task of a pool's worker in JSON, in the row of that", async () => {
     const file = scratchFile('trace');
-    const path = program(`import { Pool, isMain } from ${JSON.stringify(library)};
+    const path = program(`import mp from ${JSON.stringify(library)};
       export function inc(x) { return x + 1; }
-      if (isMain(import.meta)) {
-        const pool = Pool(1);
+      if (mp.isMain(import.meta)) {
+        const pool = mp.Pool(1);
         await pool.map(inc, [1, 2], { chunksize: 1 });
         pool.close();
         await pool.join();

@@ -21,6 +21,7 @@ export {
   type PoolStats,
   type Progress,
   RemoteTraceback,
+  type Signal,
   type TaskInfo,
   WorkerLostError,
 } from '@multiprocessing/core/pool/pool';

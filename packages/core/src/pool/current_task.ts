@@ -4,6 +4,19 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { processWide } from '../base/state.ts';
 
+/** An AbortSignal, as far as this library has to do with one. */
+interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** The AbortSignal of Node or of the DOM, whichever types a program has; and if it has none, what is used of it. */
+export type Signal = typeof globalThis extends { AbortSignal: { prototype: infer S } }
+  ? S
+  : AbortSignalLike;
+
 /** What a worker does for the task that it has in hand. @internal */
 export interface TaskHost {
   readonly id: number;
@@ -11,7 +24,7 @@ export interface TaskHost {
   readonly attempt: number;
   readonly name: string;
   report(value: unknown): void;
-  signal(): AbortSignal;
+  signal(): Signal;
 }
 
 const state = processWide('pool.task', () => ({
@@ -57,7 +70,7 @@ export class CurrentTask {
    * Is aborted when the task is cancelled or its time is over. What listens has `killTimeout` seconds of its pool to clean up; an
    * endless loop never hears of it.
    */
-  get signal(): AbortSignal {
+  get signal(): Signal {
     return this.#host.signal();
   }
 

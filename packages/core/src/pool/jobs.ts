@@ -4,6 +4,7 @@
  */
 import { now } from '@multiprocessing/posix';
 import { behindThis } from '../wait/loop_turns.ts';
+import type { Signal } from './current_task.ts';
 import type { Engine } from './engine.ts';
 import { CancelledError } from './errors.ts';
 import { CALL } from './port.ts';
@@ -15,7 +16,7 @@ export interface CallOptions {
   /** Seconds from the moment in which a worker begins a task, or a chunk of them; then it is ended. */
   timeout?: number | undefined;
   /** What is queued is not begun after this, and what runs is ended. */
-  signal?: AbortSignal | undefined;
+  signal?: Signal | undefined;
   /** Is told how far it is, ten times a second at most. */
   onProgress?: ((progress: Progress) => void) | undefined;
 }
@@ -62,7 +63,7 @@ export abstract class Job implements Source {
     errors: Errors,
   ): void;
 
-  #listen(signal: AbortSignal): void {
+  #listen(signal: Signal): void {
     const abort = () => {
       const { reason } = signal;
       this.stop(new CancelledError('the call was aborted by its signal', { cause: reason }));

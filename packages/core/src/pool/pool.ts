@@ -43,7 +43,7 @@ import { AsyncResult, type Callbacks, MapResult } from './results.ts';
 import type { PoolStats } from './stats.ts';
 import type { OnWorkerDeath } from './tasks.ts';
 
-export { CurrentTask, currentTask } from './current_task.ts';
+export { CurrentTask, currentTask, type Signal } from './current_task.ts';
 export {
   BrokenExecutor,
   BrokenProcessPool,

@@ -23,7 +23,7 @@ import { currentProcess } from '../process/process.ts';
 import { BUSY, type Taken } from '../queues/channel.ts';
 import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
 import { BUSY as BUSY_FOR, LEFT, LEFT_BEHIND, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
-import { runAs, type TaskHost, taskHost } from './current_task.ts';
+import { runAs, type Signal, type TaskHost, taskHost } from './current_task.ts';
 import { MaybeEncodingError } from './errors.ts';
 import { FunctionCache } from './functions.ts';
 import { ANSWER, CELL_BITS, type TaskMessage, type WorkerPort } from './port.ts';
@@ -70,7 +70,7 @@ class Host implements TaskHost {
     if (!this.isOver) this.#worker.report(this.id, value);
   }
 
-  signal(): AbortSignal {
+  signal(): Signal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
       void this.#worker.watch(this, this.controller);
