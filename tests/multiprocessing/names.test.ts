@@ -34,6 +34,16 @@ const modules: Record<string, string[]> = {
   heap: ['BufferWrapper Heap Arena'],
   sharedctypes: ['RawValue RawArray Value Array copy synchronized Struct'],
   queues: ['Queue SimpleQueue JoinableQueue Empty Full'],
+  pool: [
+    'Pool ThreadPool AsyncResult ApplyResult MapResult IMapIterator IMapUnorderedIterator TimeoutError',
+    'MaybeEncodingError RemoteTraceback WorkerLostError CancelledError BrokenExecutor BrokenProcessPool',
+    'CurrentTask currentTask',
+  ],
+  futures: [
+    'FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED CancelledError TimeoutError InvalidStateError',
+    'BrokenExecutor BrokenProcessPool Future Executor wait waitSync asCompleted ProcessPoolExecutor',
+    'ThreadPoolExecutor getReusableExecutor WorkerLostError',
+  ],
   pickle: ['dumps loads DEFAULT_PROTOCOL HIGHEST_PROTOCOL Tuple'],
   forkable: [],
 };
@@ -45,6 +55,8 @@ const absent: Record<string, string> = {
   'util.closeAllFdsExcept': 'posix_spawn closes what is not passed',
   'resource_sharer.DupSocket': 'Windows only',
   'reduction.dump': 'not exported',
+  'pool.ThreadPool': 'comes with threads',
+  'futures.ThreadPoolExecutor': 'comes with threads',
 };
 
 test('every sub-path holds the names its Python module promises', async () => {

@@ -12,6 +12,7 @@ export {
   BrokenProcessPool,
   CancelledError,
   type OnWorkerDeath,
+  TimeoutError,
   WorkerLostError,
 } from '@multiprocessing/core/pool/pool';
 export { Executor, type MapOptions, type Results, type ShutdownOptions } from './executor.ts';

@@ -21,6 +21,7 @@ export {
   type ReturnWhen,
   type ReusableExecutorOptions,
   type ShutdownOptions,
+  TimeoutError,
   type WaitOptions,
   WorkerLostError,
   wait,

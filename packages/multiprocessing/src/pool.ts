@@ -1,5 +1,6 @@
 /** `multiprocessing/pool`: processes that run a function for many items. */
 export {
+  ApplyResult,
   AsyncResult,
   BrokenExecutor,
   BrokenProcessPool,
@@ -23,5 +24,6 @@ export {
   RemoteTraceback,
   type Signal,
   type TaskInfo,
+  TimeoutError,
   WorkerLostError,
 } from '@multiprocessing/core/pool/pool';

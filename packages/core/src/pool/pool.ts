@@ -43,6 +43,7 @@ import { AsyncResult, type Callbacks, MapResult } from './results.ts';
 import type { PoolStats } from './stats.ts';
 import type { OnWorkerDeath } from './tasks.ts';
 
+export { TimeoutError } from '../base/errors.ts';
 export { CurrentTask, currentTask, type Signal } from './current_task.ts';
 export {
   BrokenExecutor,
@@ -57,7 +58,7 @@ export { IMapIterator, IMapUnorderedIterator } from './imap.ts';
 export type { CallOptions } from './jobs.ts';
 export { type PoolContext, setPoolContext } from './pool_engine.ts';
 export type { Progress } from './progress.ts';
-export { AsyncResult, type Callbacks, MapResult } from './results.ts';
+export { AsyncResult, AsyncResult as ApplyResult, type Callbacks, MapResult } from './results.ts';
 export type { Histogram, PoolStats } from './stats.ts';
 export type { OnWorkerDeath } from './tasks.ts';
 
