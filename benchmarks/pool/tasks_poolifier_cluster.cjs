@@ -1,0 +1,3 @@
+const { ClusterWorker } = require('poolifier');
+
+module.exports = new ClusterWorker({ ...require('./tasks.cjs') });
