@@ -167,6 +167,17 @@ forEachStartMethod((ctx, method) => {
     expect((caused as Error).cause).toBeInstanceOf(RangeError);
   });
 
+  test('what was thrown here has no stack of a worker', async () => {
+    make(1);
+    const late = await pool.apply(targets.behave, ['loop'], {}, { timeout: 0.2 }).catch((e) => e);
+    expect(late).toBeInstanceOf(mp.TimeoutError);
+    expect(late).not.toHaveProperty('cause');
+    const results = pool.imap(targets.behave, ['loop'], { timeout: 0.2 });
+    const also = await results.next().catch((e: unknown) => e);
+    expect(also).toBeInstanceOf(mp.TimeoutError);
+    expect(also).not.toHaveProperty('cause');
+  });
+
   test('map does all, and throws the first error in the order of the items', async () => {
     make();
     const done = scratchFile('done');

@@ -4,7 +4,7 @@
 import { ANYBODY } from '../pickle/permissions.ts';
 import { loadsBeside } from '../pickle/reduction.ts';
 import { BUSY, type Taken } from '../queues/channel.ts';
-import { BrokenProcessPool } from './errors.ts';
+import { BrokenProcessPool, withTraceback } from './errors.ts';
 import { AHEAD, type InFlight } from './in_flight.ts';
 import { ANSWER, CELL_BITS, type WorkerPort } from './port.ts';
 import { isThenable } from './run_task.ts';
@@ -111,11 +111,14 @@ export class Answers {
         task?.settle([value], []);
         break;
       case ANSWER.ERROR:
-        if (task !== undefined) fail(task, value);
+        if (task !== undefined) fail(task, withTraceback(value));
         break;
       case ANSWER.CHUNK: {
         const [values, errors] = value as [unknown[], [number, unknown][]];
-        task?.settle(values, errors);
+        task?.settle(
+          values,
+          errors.map(([i, error]) => [i, withTraceback(error)]),
+        );
         break;
       }
       case ANSWER.PROGRESS:

@@ -263,7 +263,7 @@ export class Engine {
     const [first] = tasks;
     const { onWorkerDeath } = this.#options;
     if (first !== undefined && onWorkerDeath === 'break' && !this.isEnded) {
-      this.break(lossOf(first, lost, killed));
+      this.break(lossOf(first, lost, killed), true);
       for (const task of tasks) fail(task, this.#brokenError());
       return true;
     }
@@ -284,11 +284,14 @@ export class Engine {
   // The end
   //
 
-  /** Nothing works any more: whatever is not done fails, each with an error of its own. */
-  break(error: Error): void {
+  /**
+   * Nothing works any more: whatever is not done fails, each with an error of its own.
+   * @param isHeard whether somebody gets one; a warning says it, if not
+   */
+  break(error: Error, isHeard = !this.isIdle): void {
     if (this.isEnded) return;
     this.broken = error;
-    if (this.isIdle) process.emitWarning(this.#brokenError());
+    if (!isHeard) process.emitWarning(this.#brokenError());
     this.terminate(() => this.#brokenError());
   }
 

@@ -103,6 +103,19 @@ export class RemoteTraceback extends Error {
   }
 }
 
+/** What a worker has thrown: without a cause of its own it has the worker's stack for one. @internal */
+export function withTraceback(error: unknown): unknown {
+  if (!(error instanceof Error) || error.cause !== undefined || 'cause' in error) return error;
+  if (typeof error.stack !== 'string' || !Object.isExtensible(error)) return error;
+  Object.defineProperty(error, 'cause', {
+    value: new RemoteTraceback(error.stack),
+    writable: true,
+    configurable: true,
+    enumerable: false,
+  });
+  return error;
+}
+
 /** A task was cancelled, or its pool was terminated; Python's `concurrent.futures.CancelledError`. */
 export class CancelledError extends Error {
   override name = 'CancelledError';

@@ -8,7 +8,6 @@ import { TimeoutError } from '../base/errors.ts';
 import type { Engine } from './engine.ts';
 import { CancelledError } from './errors.ts';
 import { Job, type JobOptions } from './jobs.ts';
-import { withTraceback } from './results.ts';
 import type { Errors, Task } from './tasks.ts';
 
 /** Items ahead of who takes the results, where nobody says how many. @internal */
@@ -150,8 +149,7 @@ export class ImapJob extends Job {
     const all = values.length === 0 && errors.length > 0;
     for (let i = 0; i < count; i++) {
       const error = all ? (errors[0] as readonly [number, unknown])[1] : failed.get(i);
-      const outcome: Outcome =
-        all || failed.has(i) ? { error: withTraceback(error) } : { value: values[i] };
+      const outcome: Outcome = all || failed.has(i) ? { error } : { value: values[i] };
       this.#results.set(this.#ordered ? index + i : this.#arrived, outcome);
       this.#arrived++;
     }

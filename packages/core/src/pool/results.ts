@@ -5,7 +5,6 @@ import { clearTimeout, now, setTimeout } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
 import { TimeoutError, ValueError } from '../base/errors.ts';
 import type { Engine } from './engine.ts';
-import { RemoteTraceback } from './errors.ts';
 import { callSafely } from './progress.ts';
 
 /** What is called with a result, or an error, once it is there. */
@@ -41,7 +40,7 @@ export class AsyncResult<T = unknown> {
       this.#outcome = { value };
       if (callback !== undefined) callSafely(() => callback(value), 'callback');
     } else {
-      const error = withTraceback(failure.error);
+      const { error } = failure;
       this.#outcome = { error };
       if (errorCallback !== undefined) callSafely(() => errorCallback(error), 'errorCallback');
     }
@@ -115,16 +114,3 @@ export class AsyncResult<T = unknown> {
 
 /** The results of a call for each of many items; Python's `multiprocessing.pool.MapResult`. */
 export class MapResult<T = unknown> extends AsyncResult<T[]> {}
-
-/** Python's `_RemoteTraceback`: an error without a cause has the worker's stack for one. @internal */
-export function withTraceback(error: unknown): unknown {
-  if (!(error instanceof Error) || error.cause !== undefined || 'cause' in error) return error;
-  if (typeof error.stack !== 'string' || !Object.isExtensible(error)) return error;
-  Object.defineProperty(error, 'cause', {
-    value: new RemoteTraceback(error.stack),
-    writable: true,
-    configurable: true,
-    enumerable: false,
-  });
-  return error;
-}
