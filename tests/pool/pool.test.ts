@@ -1,8 +1,9 @@
 /**
  * What a Pool promises, under every start method.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import * as mp from 'multiprocessing';
+import { forkAvailable } from 'multiprocessing/os';
 import { Pool } from 'multiprocessing/pool';
 import { ForkingPickler } from 'multiprocessing/reduction';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -12,6 +13,29 @@ import { forEachStartMethod } from '../support/start_methods.ts';
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 const squares = (count: number) => numbers(count).map((x) => x * x);
+
+test.skipIf(!forkAvailable().available)(
+  'a forked child cannot use the pool of its parent',
+  async () => {
+    const pool = mp.Pool(1);
+    try {
+      const path = scratchFile('said');
+      const p = new (mp.getContext('fork').Process)({
+        target: async () => {
+          const answer = await pool.apply(targets.square, [1]).catch((e: unknown) => e);
+          writeFileSync(path, String(answer));
+        },
+      });
+      await p.start();
+      await p.join();
+      expect(readFileSync(path, 'utf8')).toMatch(/^RuntimeError: this pool is one of the process/);
+      expect(await pool.apply(targets.square, [2])).toBe(4);
+    } finally {
+      pool.terminate();
+      await pool.join();
+    }
+  },
+);
 
 describe('what is refused before anything is made', () => {
   test.each([0, -1])('%s processes', (processes) => {
@@ -289,6 +313,21 @@ forEachStartMethod((ctx, method) => {
       pool = other;
     }
     await expect(pool.map(targets.square, [1])).rejects.toThrow(mp.ValueError);
+  });
+
+  test('terminate ends a call of an endless iterable', async () => {
+    make();
+    function* endless() {
+      for (let i = 0; ; i++) yield i;
+    }
+    const results = pool.imap(targets.square, endless(), { buffersize: 10 });
+    expect(await results.next()).toEqual({ done: false, value: 0 });
+    pool.terminate();
+    const rest: unknown[] = [];
+    await expect(async () => {
+      for (;;) rest.push((await results.next()).value);
+    }).rejects.toThrow('terminated');
+    expect(rest.length).toBeLessThan(10);
   });
 
   test('terminate fails what is not done', async () => {

@@ -10,7 +10,12 @@ import type { Engine } from '@multiprocessing/core/pool/engine';
 import { BrokenProcessPool, CancelledError } from '@multiprocessing/core/pool/errors';
 import { ImapJob } from '@multiprocessing/core/pool/imap';
 import { ApplyJob, type CallOptions } from '@multiprocessing/core/pool/jobs';
-import { checkCount, checkFunction, checkOptions } from '@multiprocessing/core/pool/options';
+import {
+  checkCount,
+  checkFunction,
+  checkOptions,
+  checkOwner,
+} from '@multiprocessing/core/pool/options';
 import { poolEngine } from '@multiprocessing/core/pool/pool_engine';
 import { CALL } from '@multiprocessing/core/pool/port';
 import type { PoolStats } from '@multiprocessing/core/pool/stats';
@@ -59,6 +64,7 @@ export class ProcessPoolExecutor extends Executor {
   readonly #taskTimeout: number;
   readonly #open = new Set<{ readonly future: Future<never>; readonly job: ApplyJob }>();
   #isShutdown = false;
+  readonly #pid = process.pid;
   readonly #forget: () => void;
   /** @internal */
   _maxWorkers: number;
@@ -103,6 +109,7 @@ export class ProcessPoolExecutor extends Executor {
   }
 
   #checkOpen(): void {
+    checkOwner(this.#pid);
     const { broken } = this.#engine;
     if (broken !== undefined)
       throw new BrokenProcessPool('the executor is broken and can run nothing any more', {

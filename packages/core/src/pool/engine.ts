@@ -339,10 +339,7 @@ export class Engine {
       fail(task, makeError());
     }
     for (const task of this.#again.splice(0)) fail(task, makeError());
-    for (const source of this.#sources.splice(0)) {
-      for (let task = source.next(); task !== undefined; task = source.next())
-        fail(task, makeError());
-    }
+    for (const source of this.#sources.splice(0)) source.stop(makeError());
     this.port.results._channel.items.recheck();
   }
 

@@ -2,7 +2,7 @@
  * What is looked at before a pool is made, or a call begins.
  */
 import { inspect } from 'node:util';
-import { typeError, ValueError } from '../base/errors.ts';
+import { RuntimeError, typeError, ValueError } from '../base/errors.ts';
 
 /** @throws TypeError @internal */
 export function checkFunction(name: string, value: unknown): void {
@@ -23,6 +23,14 @@ export function checkSeconds(name: string, value: unknown, least?: 0): void {
     throw typeError(`${name} must be a number of seconds, not ${inspect(value)}`);
   if (value > 0 || value === least) return;
   throw new ValueError(`${name} must be more than 0 seconds, not ${value}`);
+}
+
+/** @param pid of the process that has made the pool @throws RuntimeError in a forked child @internal */
+export function checkOwner(pid: number): void {
+  if (pid === process.pid) return;
+  throw new RuntimeError(
+    'this pool is one of the process that this one was forked from: its answers go there. Make a pool of your own',
+  );
 }
 
 interface Checked {

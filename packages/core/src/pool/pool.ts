@@ -36,7 +36,7 @@ import type { Engine } from './engine.ts';
 import { BrokenProcessPool } from './errors.ts';
 import { IMapIterator, IMapUnorderedIterator, ImapJob, type ImapOptions } from './imap.ts';
 import { ApplyJob, type CallOptions, type JobOptions, MapJob } from './jobs.ts';
-import { checkCount, checkFunction, checkOptions, checkSeconds } from './options.ts';
+import { checkCount, checkFunction, checkOptions, checkOwner, checkSeconds } from './options.ts';
 import { defaultPoolContext, type PoolContext, poolEngine } from './pool_engine.ts';
 import { CALL } from './port.ts';
 import { AsyncResult, type Callbacks, MapResult } from './results.ts';
@@ -112,6 +112,7 @@ export class Pool {
   readonly #processes: number;
   readonly #taskTimeout: number;
   readonly #forget: () => void;
+  readonly #pid = process.pid;
 
   /**
    * @param processes how many; as many as this process may use processors, without
@@ -333,6 +334,7 @@ export class Pool {
   }
 
   #checkRunning(): void {
+    checkOwner(this.#pid);
     if (this.#engine.broken !== undefined) {
       throw new BrokenProcessPool('the pool can do nothing any more: see its cause', {
         cause: this.#engine.broken,

@@ -43,6 +43,8 @@ export interface Source {
   next(): Task | undefined;
   /** Whether no more will come. */
   readonly isOver: boolean;
+  /** No more: what has not been handed out fails by this. */
+  stop(error: unknown): void;
 }
 
 /** What becomes of a task whose worker has died. */
