@@ -23,6 +23,7 @@ export {
   ALL_COMPLETED,
   asCompleted,
   type Completed,
+  type CompletedFuture,
   type DoneAndNotDone,
   FIRST_COMPLETED,
   FIRST_EXCEPTION,

@@ -135,8 +135,11 @@ function blockUntil<T>(
   return true;
 }
 
+/** A future as `for await` gives it. The type has no `then`, or TypeScript would take its result for what the loop gives. */
+export type CompletedFuture<T> = Omit<Future<T>, 'then'>;
+
 /** Futures as they become done: for `for await`, and for a blocking `for`. */
-export interface Completed<T> extends AsyncIterable<Future<T>>, Iterable<Future<T>> {}
+export interface Completed<T> extends AsyncIterable<CompletedFuture<T>>, Iterable<Future<T>> {}
 
 /**
  * Gives futures as they become done, those first that are; Python's `concurrent.futures.as_completed`.

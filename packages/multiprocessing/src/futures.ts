@@ -6,6 +6,7 @@ export {
   BrokenProcessPool,
   CancelledError,
   type Completed,
+  type CompletedFuture,
   type DoneAndNotDone,
   Executor,
   FIRST_COMPLETED,
