@@ -8,14 +8,13 @@
  * The other pools are installed from npm into a temporary folder, or kept in --folder FOLDER. The measured programs
  * (pool/measure.mjs and pool.py) are asked in turn, as in queues.ts, and a ratio is the median of the rounds' ratios.
  */
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine, findPython } from './machine.ts';
-import { installInto } from './npm.ts';
-import { PEERS } from './pool/peers.ts';
+import { describe, install, LIBRARIES as KINDS, POOLS } from './pool/peers.ts';
 import { median, type Table, toMarkdown, toText, updatePage } from './table.ts';
 import { Worker } from './worker.ts';
 
@@ -46,9 +45,6 @@ const PYTHON_POOL = "CPython's Pool";
 const PYTHON_EXECUTOR = "CPython's ProcessPoolExecutor";
 const OURS = { [POOL]: 'pool', [EXECUTOR]: 'executor' } as const;
 const PYTHONS = { [PYTHON_POOL]: 'pool', [PYTHON_EXECUTOR]: 'executor' } as const;
-const KINDS = Object.keys(PEERS).flatMap((name) =>
-  name === 'piscina' ? [name] : [`${name}, threads`, `${name}, processes`],
-);
 const ALL = [POOL, EXECUTOR, PYTHON_POOL, PYTHON_EXECUTOR, ...KINDS];
 
 interface Measure {
@@ -103,16 +99,6 @@ const MEASURES = {
 type Name = keyof typeof MEASURES;
 
 const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'multiprocessing-pool-'));
-
-function install(): void {
-  if (!existsSync(join(folder, 'node_modules'))) {
-    const packages = Object.entries(PEERS).map(([name, version]) => `${name}@${version}`);
-    installInto(folder, packages, { scripts: false });
-    symlinkSync(here('../packages/multiprocessing'), join(folder, 'node_modules/multiprocessing'));
-  }
-  for (const file of readdirSync(here('pool')).filter((name) => !name.endsWith('.ts')))
-    copyFileSync(here(`pool/${file}`), join(folder, file));
-}
 
 function start(who: string): Worker | undefined {
   if (who in PYTHONS) {
@@ -321,15 +307,14 @@ function goals(): Table {
 }
 
 try {
-  install();
+  install(folder);
   // It makes each start of Node some 60 ms longer, and has nothing to do with pools.
   delete process.env.NODE_EXTRA_CA_CERTS;
   const load = loadavg()[0]?.toFixed(1);
   await measureAll();
-  const versions = Object.entries(PEERS).map(([name, version]) => `${name} ${version}`);
   const lines = [
     `${describeMachine(python)}; load before it ${load}`,
-    `${versions.join(', ')}. As many workers as there are processors.`,
+    `${describe(POOLS)}. As many workers as there are processors.`,
   ];
   const page = tables();
   const notes = [

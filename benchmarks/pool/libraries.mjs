@@ -1,12 +1,20 @@
 /**
  * Pools of several libraries behind one face: `open(workers)` gives `run(name, argument)`, a promise of what a function of
- * tasks.cjs returns, and `end()`. Each is made as its own documentation says, with a fixed number of workers.
+ * tasks.cjs returns, and `end()`. Each is made as its own documentation says, with a fixed number of workers. Where a task can
+ * be stopped, `begin(name, argument)` gives its promise and what stops it.
  */
 import { fileURLToPath } from 'node:url';
+import { functions } from './functions.cjs';
 import tasks from './tasks.cjs';
 
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
-const names = Object.keys(tasks);
+const names = Object.keys(functions);
+
+/** Where a signal stops a task. */
+function abortable(start) {
+  const controller = new AbortController();
+  return { promise: start(controller.signal), stop: (reason) => controller.abort(reason) };
+}
 
 async function ours(workers, options) {
   const { Pool } = await import('multiprocessing');
@@ -14,6 +22,8 @@ async function ours(workers, options) {
   return {
     pool,
     run: (name, argument) => pool.apply(tasks[name], [argument]),
+    begin: (name, argument) =>
+      abortable((signal) => pool.apply(tasks[name], [argument], {}, { signal })),
     async end() {
       pool.terminate();
       await pool.join();
@@ -42,6 +52,7 @@ async function piscina(workers, options = {}) {
   return {
     pool,
     run: (name, argument) => pool.run(argument, { name }),
+    begin: (name, argument) => abortable((signal) => pool.run(argument, { name, signal })),
     move: (name, argument) => pool.run(Piscina.move(argument), { name }),
     end: () => pool.destroy(),
   };
@@ -60,6 +71,7 @@ const tinypool = (runtime) => async (workers) => {
   return {
     pool,
     run: (name, argument) => pool.run(argument, { name }),
+    begin: (name, argument) => abortable((signal) => pool.run(argument, { name, signal })),
     end: () => pool.destroy(),
   };
 };
@@ -75,6 +87,10 @@ const workerpool = (workerType) => async (workers) => {
   return {
     pool,
     run: (name, argument) => pool.exec(name, [argument]),
+    begin(name, argument) {
+      const promise = pool.exec(name, [argument]);
+      return { promise, stop: () => promise.cancel() };
+    },
     end: () => pool.terminate(),
   };
 };
@@ -104,9 +120,37 @@ const poolifier = (kind) => async (workers) => {
   return {
     pool,
     run: (name, argument) => pool.execute(argument, name),
+    begin: (name, argument) => abortable((signal) => pool.execute(argument, name, signal)),
     end: () => pool.destroy(),
   };
 };
+
+/** One thread. */
+async function comlink() {
+  const { wrap } = await import('comlink');
+  const { default: nodeEndpoint } = await import('comlink/dist/umd/node-adapter.js');
+  const { Worker } = await import('node:worker_threads');
+  const worker = new Worker(file('tasks_comlink.cjs'));
+  const proxy = wrap(nodeEndpoint(worker));
+  return {
+    pool: worker,
+    run: (name, argument) => proxy[name](argument),
+    end: () => worker.terminate(),
+  };
+}
+
+/** One thread, which its caller waits for. A timeout is all that stops it. */
+async function synckit() {
+  const { createSyncFn } = await import('synckit');
+  const call = createSyncFn(file('tasks_synckit.cjs'), { timeout: 2000 });
+  const run = async (name, argument) => call(name, argument);
+  return {
+    pool: {},
+    run,
+    begin: (name, argument) => ({ promise: run(name, argument), stop() {} }),
+    async end() {},
+  };
+}
 
 export const libraries = {
   pool: ours,
@@ -120,4 +164,6 @@ export const libraries = {
   'jest-worker, processes': jestWorker(false),
   'poolifier, threads': poolifier('thread'),
   'poolifier, processes': poolifier('cluster'),
+  comlink,
+  synckit,
 };

@@ -30,4 +30,4 @@ async function pause(milliseconds) {
   await wait(milliseconds);
 }
 
-module.exports = { square, last, array, spin, pause };
+module.exports = { ...require('./behaviours.cjs'), square, last, array, spin, pause };

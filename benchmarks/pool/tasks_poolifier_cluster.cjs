@@ -1,3 +1,4 @@
 const { ClusterWorker } = require('poolifier');
+const { functions } = require('./functions.cjs');
 
-module.exports = new ClusterWorker({ ...require('./tasks.cjs') });
+module.exports = new ClusterWorker(functions);

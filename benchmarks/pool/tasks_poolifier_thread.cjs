@@ -1,3 +1,4 @@
 const { ThreadWorker } = require('poolifier');
+const { functions } = require('./functions.cjs');
 
-module.exports = new ThreadWorker({ ...require('./tasks.cjs') });
+module.exports = new ThreadWorker(functions);

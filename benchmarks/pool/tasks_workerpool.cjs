@@ -1,1 +1,3 @@
-require('workerpool').worker({ ...require('./tasks.cjs') });
+const { functions } = require('./functions.cjs');
+
+require('workerpool').worker(functions);
