@@ -81,6 +81,36 @@ const shared: readonly Stop[] = [
     see: 'join() waited for six tasks, of which one had made two. The workers are daemons and were not waited for.',
   },
   {
+    heading: 'A pool',
+    command: [example('pool_map')],
+    see: 'Four processes, and one function after the other for many items: with names and without.',
+  },
+  {
+    heading: 'A pool, and how far it is',
+    command: [example('pool_imap_progress')],
+    see: 'Results as they came. In a terminal of its own it draws a bar.',
+  },
+  {
+    heading: 'Tasks that are stopped',
+    command: [example('pool_timeout_cancel')],
+    see: 'An endless loop ended by its time, two tasks by a signal, when they had tidied up. Two others never began.',
+  },
+  {
+    heading: 'Futures',
+    command: [example('executor_as_completed')],
+    see: 'Five processes slept at the same time, and each result was there when it was ready.',
+  },
+  ...under('Images that a pool makes smaller', 'pool_images', {
+    spawn: 'Each worker has loaded sharp for itself.',
+    fork: 'The same: this process has threads, so that its children are no copies of it.',
+    forkserver: 'The same, in copies of a server that has no threads.',
+  }),
+  {
+    heading: 'A web server that computes',
+    command: [example('web_server_pool')],
+    see: 'Where the server computes itself, all others wait. Where a pool does, they do not.',
+  },
+  {
     heading: 'A list that Node and Python share',
     command: [example('share_with_python')],
     see: 'Nothing was sent: both processes read and wrote the same bytes.',

@@ -41,6 +41,7 @@ const examples: Readonly<Record<string, Example>> = {
   closure: {},
   daemon_process: {},
   event: {},
+  executor_as_completed: { forks: true },
   fork_everywhere: {},
   joinable_queue: {},
   lock_value: { methods },
@@ -52,6 +53,10 @@ const examples: Readonly<Record<string, Example>> = {
   // No fork, but Linux, as those that fork.
   pass_a_socket: { forks: true },
   pipe: {},
+  pool_images: { methods, forks: true },
+  pool_imap_progress: { forks: true },
+  pool_map: { forks: true },
+  pool_timeout_cancel: { forks: true },
   process_hello: { methods },
   python_client: { forks: true, python: true },
   share_with_python: { forks: true, python: true },
@@ -61,6 +66,7 @@ const examples: Readonly<Record<string, Example>> = {
   shared_numpy_style: {},
   start_method_guard: { methods },
   wait_many: {},
+  web_server_pool: { forks: true },
 };
 
 /** Runs a TypeScript program as `npx tsx` does. */
@@ -68,11 +74,12 @@ function run(file: string, ...args: string[]) {
   return runNode([tsx, join(root, file), ...args]);
 }
 
-/** Pids become PID, and fds count from 3 in the order of their appearance, as Python's do. */
+/** Pids become PID, times N ms, and fds count from 3 in the order of their appearance, as Python's do. */
 function normalise(output: string): string {
   const fds = new Map<string, number>();
   return output
     .replace(/\([1-9]\d*, 0\)/g, '(PID, 0)')
+    .replace(/\d+\.\d ms/g, 'N ms')
     .replace(/(?<=(?:read|write)_end: )\d+/g, (fd) => {
       if (!fds.has(fd)) fds.set(fd, 3 + fds.size);
       return String(fds.get(fd));
