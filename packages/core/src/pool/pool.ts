@@ -4,6 +4,7 @@
  * A call goes to the engine, which gives its tasks to whichever worker takes them. The parent has no thread for it, and a task whose
  * worker dies fails, in place of the pool.
  *
+ *     answer_message.ts  what a worker sends for what has become of a task
  *     answers.ts       what workers answer, on its way to who waits for it
  *     calls.ts         functions and arguments on their way: by name, or by value
  *     cells.ts         which task is whose: compare-and-swap in shared memory
@@ -17,12 +18,14 @@
  *     in_flight.ts     the tasks on their way and in hand
  *     jobs.ts          what calls are made of
  *     options.ts       looks at what is given
+ *     pool_options.ts  what a pool and its calls take besides functions and items
  *     pool_engine.ts   the engine of a pool, with the processes of a context
  *     port.ts          what a worker is given at its start
  *     progress.ts      onProgress
  *     results.ts       AsyncResult, MapResult
  *     run_task.ts      a task, from its function to its results
  *     stats.ts         how long tasks waited and ran
+ *     task_in_hand.ts  a task that a worker has in hand
  *     tasks.ts         what an engine works with
  *     worker.ts        the life of a worker
  */
@@ -38,10 +41,10 @@ import { IMapIterator, IMapUnorderedIterator, ImapJob, type ImapOptions } from '
 import { ApplyJob, type CallOptions, type JobOptions, MapJob } from './jobs.ts';
 import { checkCount, checkFunction, checkOptions, checkOwner, checkSeconds } from './options.ts';
 import { defaultPoolContext, type PoolContext, poolEngine } from './pool_engine.ts';
+import type { ImapCallOptions, MapOptions, PoolOptions } from './pool_options.ts';
 import { CALL } from './port.ts';
 import { AsyncResult, type Callbacks, MapResult } from './results.ts';
 import type { PoolStats } from './stats.ts';
-import type { OnWorkerDeath } from './tasks.ts';
 
 export { TimeoutError } from '../base/errors.ts';
 export { CurrentTask, currentTask, type Signal } from './current_task.ts';
@@ -57,45 +60,11 @@ export {
 export { IMapIterator, IMapUnorderedIterator } from './imap.ts';
 export type { CallOptions } from './jobs.ts';
 export { type PoolContext, setPoolContext } from './pool_engine.ts';
+export type { ImapCallOptions, MapOptions, PoolOptions } from './pool_options.ts';
 export type { Progress } from './progress.ts';
 export { AsyncResult, AsyncResult as ApplyResult, type Callbacks, MapResult } from './results.ts';
 export type { Histogram, PoolStats } from './stats.ts';
 export type { OnWorkerDeath } from './tasks.ts';
-
-/** Options of a Pool. */
-export interface PoolOptions {
-  /** Runs first in each worker, with `initargs`. */
-  initializer?: ((...args: never[]) => unknown) | undefined;
-  initargs?: readonly unknown[] | undefined;
-  /** Tasks (chunks of items count as one) after which a worker makes way for a new one; undefined: none. */
-  maxtasksperchild?: number | undefined;
-  /** Seconds for each task, where its call says nothing else. */
-  taskTimeout?: number | undefined;
-  /** Bytes of resident memory after which a worker makes way for a new one, behind its task. */
-  maxMemory?: number | undefined;
-  /** Asynchronous tasks that a worker has in hand at once; 1, without. */
-  concurrency?: number | undefined;
-  /** Seconds between the abort of a task's signal and SIGKILL; 0, without. */
-  killTimeout?: number | undefined;
-  /** What becomes of the task of a worker that dies: `fail-task`, without. */
-  onWorkerDeath?: OnWorkerDeath | undefined;
-  /** Added to the nice value of workers. */
-  niceIncrement?: number | undefined;
-}
-
-/** Options of `map` and `starmap`. */
-export interface MapOptions extends CallOptions {
-  /** Items that go to a worker at once; a fourth of what each worker gets in all, without. */
-  chunksize?: number | undefined;
-}
-
-/** Options of `imap` and `imapUnordered`. */
-export interface ImapCallOptions extends CallOptions {
-  /** Items that go to a worker at once; 1, without. */
-  chunksize?: number | undefined;
-  /** Items that are taken from the iterable before their results are wanted, at most. Python's `buffersize` (3.16). */
-  buffersize?: number | undefined;
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: what a function takes is checked where it is called
 type Fn = (...args: any[]) => unknown;

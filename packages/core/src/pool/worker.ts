@@ -10,24 +10,26 @@ import {
   writeStderr,
 } from '@multiprocessing/posix';
 import { SystemExit } from '../base/errors.ts';
-import { type AnyFunction, answering, nameExports } from '../base/names.ts';
+import { type AnyFunction, nameExports } from '../base/names.ts';
 import { SpinHope } from '../base/spin.ts';
 import { trace } from '../base/trace.ts';
 import { loadsFromParent } from '../closures/closures.ts';
 import { HAS_CODE } from '../pickle/codes.ts';
 import type { Pickled } from '../pickle/message.ts';
 import { PARENT } from '../pickle/permissions.ts';
-import { dumpsBeside, loadsBeside } from '../pickle/reduction.ts';
+import { loadsBeside } from '../pickle/reduction.ts';
 import { dieWithParent } from '../process/bootstrap.ts';
 import { currentProcess } from '../process/process.ts';
 import { BUSY, type Taken } from '../queues/channel.ts';
 import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
+import { answerOf, dumpsAnswer, errorMessage, leftoverMessage } from './answer_message.ts';
 import { BUSY as BUSY_FOR, LEFT, LEFT_BEHIND, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
-import { runAs, type Signal, type TaskHost, taskHost } from './current_task.ts';
+import { runAs, taskHost } from './current_task.ts';
 import { MaybeEncodingError } from './errors.ts';
 import { FunctionCache } from './functions.ts';
 import { ANSWER, CELL_BITS, type TaskMessage, type WorkerPort } from './port.ts';
 import { isThenable, type RunResult, runTask } from './run_task.ts';
+import { TaskInHand, type TaskWorker } from './task_in_hand.ts';
 
 /** Looks of a spin that are left out, while somebody else is about to change the memory. */
 const RARELY = 80;
@@ -41,45 +43,7 @@ const MOMENT = 1;
 /** Why a worker takes no more tasks. */
 type Reason = 'tasks' | 'memory' | 'cancelled' | 'error';
 
-/** A task in hand. */
-class Host implements TaskHost {
-  readonly #worker: PoolWorker;
-  readonly id: number;
-  readonly index: number;
-  readonly attempt: number;
-  readonly name: string;
-  /** Aborted when the task is cancelled; there, if anybody has asked for it. */
-  controller: AbortController | undefined;
-  /** Whether it has been answered for. */
-  isOver = false;
-
-  constructor(
-    worker: PoolWorker,
-    cell: number,
-    [, , , , , index, attempt]: TaskMessage,
-    name: string,
-  ) {
-    this.#worker = worker;
-    this.id = cell;
-    this.index = index;
-    this.attempt = attempt;
-    this.name = name;
-  }
-
-  report(value: unknown): void {
-    if (!this.isOver) this.#worker.report(this.id, value);
-  }
-
-  signal(): Signal {
-    if (this.controller === undefined) {
-      this.controller = new AbortController();
-      void this.#worker.watch(this, this.controller);
-    }
-    return this.controller.signal;
-  }
-}
-
-class PoolWorker {
+class PoolWorker implements TaskWorker {
   readonly #port: WorkerPort;
   readonly #worker: number;
   readonly #functions: FunctionCache;
@@ -134,7 +98,7 @@ class PoolWorker {
       await initializer?.(...(initargs as never[]));
       return true;
     } catch (error) {
-      this.#send(this.#encode(error), this.#worker, ANSWER.INITIALIZER);
+      this.#send(errorMessage(error), this.#worker, ANSWER.INITIALIZER);
       return false;
     }
   }
@@ -244,11 +208,11 @@ class PoolWorker {
   #begin(taken: Taken): void {
     const begun = this.#time;
     const cell = taken.tag;
-    let host: Host | undefined;
+    let host: TaskInHand | undefined;
     const run = (message: TaskMessage) => {
       const [id, at, length, kind, items] = message;
       const call = (fn: AnyFunction) => {
-        host = new Host(this, cell, message, fn.name || '(anonymous)');
+        host = new TaskInHand(this, cell, message, fn.name || '(anonymous)');
         return runAs(host, () => runTask(fn, kind, items));
       };
       const fn = this.#functions.get(id, at, length);
@@ -271,7 +235,7 @@ class PoolWorker {
       .then((done) => this.#finishLater(cell, host, done, begun));
   }
 
-  #finishLater(cell: number, host: Host | undefined, result: RunResult, begun: number): void {
+  #finishLater(cell: number, host: TaskInHand | undefined, result: RunResult, begun: number): void {
     if (host?.isOver) return;
     this.#inHand--;
     this.#finish(cell, host, result, begun);
@@ -295,10 +259,10 @@ class PoolWorker {
   }
 
   /** Sends the answer, if it is still wanted. */
-  #finish(cell: number, host: Host | undefined, result: RunResult, begun: number): void {
+  #finish(cell: number, host: TaskInHand | undefined, result: RunResult, begun: number): void {
     if (host !== undefined) host.isOver = true;
     if ('error' in result && result.error instanceof SystemExit) this.#exit(result.error);
-    const answer = this.#answerOf(result);
+    const answer = answerOf(result);
     this.#fields[TASKS] = (this.#fields[TASKS] as number) + 1;
     this.#fields[BUSY_FOR] = (this.#fields[BUSY_FOR] as number) + (now() - begun) / 1000;
     trace('pool', 'task', currentProcess().name, () => ({
@@ -318,52 +282,6 @@ class PoolWorker {
     const rss = process.memoryUsage.rss();
     this.#fields[RSS] = rss;
     if (rss > maxMemory) this.#leaves ??= 'memory';
-  }
-
-  #answerOf(result: RunResult): { message: Pickled; kind: number } {
-    if ('value' in result) return this.#encoded(result.value, ANSWER.RESULT);
-    if ('error' in result) return { message: this.#encode(result.error), kind: ANSWER.ERROR };
-    const { values, errors } = result;
-    try {
-      return { message: dumpsAnswer([values, errors]), kind: ANSWER.CHUNK };
-    } catch {
-      // One of them cannot be sent: the others can.
-      const refused: [number, unknown][] = [];
-      const sent = values.map((value, i) =>
-        this.#sendable(value, (error) => refused.push([i, error])),
-      );
-      const thrown = errors.map(([i, error]) => {
-        let refusal: unknown;
-        const kept = this.#sendable(error, (why) => {
-          refusal = why;
-        });
-        return [i, refusal ?? kept] as const;
-      });
-      return { message: dumpsAnswer([sent, [...thrown, ...refused]]), kind: ANSWER.CHUNK };
-    }
-  }
-
-  #encoded(value: unknown, kind: number): { message: Pickled; kind: number } {
-    try {
-      return { message: dumpsAnswer(value), kind };
-    } catch (error) {
-      return { message: dumpsAnswer(new MaybeEncodingError(error, value)), kind: ANSWER.ERROR };
-    }
-  }
-
-  /** An error's message, or that of the error which says why it has none. */
-  #encode(error: unknown): Pickled {
-    return this.#encoded(error, ANSWER.ERROR).message;
-  }
-
-  #sendable(value: unknown, refuse: (error: unknown) => void): unknown {
-    try {
-      dumpsAnswer(value);
-      return value;
-    } catch (error) {
-      refuse(new MaybeEncodingError(error, value));
-      return undefined;
-    }
   }
 
   #send(message: Pickled, place: number, kind: number): void {
@@ -389,7 +307,7 @@ class PoolWorker {
   }
 
   /** Waits for the cancellation of a task in hand. */
-  async watch(host: Host, controller: AbortController): Promise<void> {
+  async watch(host: TaskInHand, controller: AbortController): Promise<void> {
     const { items } = this.#port.tasks._channel;
     await items.wait(() => host.isOver || this.#cells.isCancelled(host.id), Infinity);
     if (!host.isOver) controller.abort();
@@ -411,29 +329,17 @@ class PoolWorker {
   /** Of a timer, an event, a promise that nobody awaits. Whatever it was, this process ends after what it has in hand. */
   readonly #onUncaught = (error: unknown): void => {
     if (process.listenerCount('uncaughtException') > LISTENERS) return; // the program's own sees to it
-    const host = taskHost() as Host | undefined;
+    const host = taskHost() as TaskInHand | undefined;
     this.#leaves = 'error';
     process.exitCode = 1;
     if (host?.isOver === false && this.#cells.answer(host.id, this.#worker)) {
       host.isOver = true;
       this.#inHand--;
-      this.#send(this.#encode(error), host.id, ANSWER.ERROR);
-    } else this.#send(this.#encodeLeftover(error, host?.name), this.#worker, ANSWER.LEFTOVER);
+      this.#send(errorMessage(error), host.id, ANSWER.ERROR);
+    } else this.#send(leftoverMessage(error, host?.name), this.#worker, ANSWER.LEFTOVER);
     this.#port.tasks._channel.items.recheck();
     setImmediate(() => this.#free());
   };
-
-  #encodeLeftover(error: unknown, name: string | undefined): Pickled {
-    try {
-      return dumpsAnswer([error, name]);
-    } catch (refusal) {
-      return dumpsAnswer([new MaybeEncodingError(refusal, error), name]);
-    }
-  }
-}
-
-function dumpsAnswer(obj: unknown): Pickled {
-  return answering(() => dumpsBeside(obj));
 }
 
 /** Listeners for uncaught errors that are this library's own: the child's and the worker's. */
