@@ -94,7 +94,7 @@ export function zip(
 function* zipSync(iterables: readonly Iterable<unknown>[]): Generator<unknown[]> {
   const iterators = iterables.map((iterable) => iterable[Symbol.iterator]());
   try {
-    for (;;) {
+    while (iterators.length > 0) {
       const items: unknown[] = [];
       for (const iterator of iterators) {
         const { done, value } = iterator.next();
@@ -123,6 +123,7 @@ async function* zipAsync(
       yield results.map(({ value }) => value);
     }
   } finally {
-    for (const iterator of iterators) void iterator.return?.();
+    // What one throws at its end is nobody's item.
+    await Promise.allSettled(iterators.map(async (iterator) => iterator.return?.()));
   }
 }

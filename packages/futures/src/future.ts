@@ -1,7 +1,7 @@
 /**
  * `Future` of concurrent/futures/_base.py: a result that may not be there yet.
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { checkTimeout } from '@multiprocessing/core/base/arguments';
 import { RuntimeError, TimeoutError } from '@multiprocessing/core/base/errors';
 import { nameExports } from '@multiprocessing/core/base/names';
@@ -38,7 +38,7 @@ const LONGEST = 2 ** 31 / 1000 - 1;
 export class Future<T = unknown> implements PromiseLike<T> {
   #state: State = 'PENDING';
   #outcome: Outcome<T> | undefined;
-  #callbacks: ((future: Future<T>) => unknown)[] = [];
+  readonly #callbacks = new Set<{ readonly call: (future: Future<T>) => unknown }>();
   /** @internal */
   _host: FutureHost | undefined;
 
@@ -117,12 +117,16 @@ export class Future<T = unknown> implements PromiseLike<T> {
     checkTimeout(timeout);
     return new Promise((resolve) => {
       let timer: NodeJS.Timeout | undefined;
-      this.addDoneCallback(() => {
+      const forget = this._whenDone(() => {
         clearTimeout(timer);
         resolve();
       });
-      if (timeout !== undefined && timeout < LONGEST)
-        timer = setTimeout(resolve, Math.max(0, timeout * 1000));
+      if (timeout === undefined || timeout >= LONGEST) return;
+      const late = () => {
+        forget();
+        resolve();
+      };
+      timer = setTimeout(late, Math.max(0, timeout * 1000));
     });
   }
 
@@ -139,25 +143,31 @@ export class Future<T = unknown> implements PromiseLike<T> {
    * is reported as a warning.
    */
   addDoneCallback(callback: (future: Future<T>) => unknown): void {
-    if (this.done()) this.#call(callback);
-    else this.#callbacks.push(callback);
+    this._whenDone(callback);
+  }
+
+  /** The same. @returns what takes the callback back @internal */
+  _whenDone(call: (future: Future<T>) => unknown): () => void {
+    const entry = { call };
+    if (this.done()) this.#call(call);
+    else this.#callbacks.add(entry);
+    return () => this.#callbacks.delete(entry);
   }
 
   #call(callback: (future: Future<T>) => unknown): void {
     try {
-      callback(this);
+      const result = callback(this);
+      if (types.isPromise(result)) result.then(undefined, warnOfCallback);
     } catch (error) {
-      const warning = new Error('a callback of a future has thrown', { cause: error });
-      warning.name = 'FutureCallbackWarning';
-      process.emitWarning(warning);
+      warnOfCallback(error);
     }
   }
 
   #finish(): void {
     this._host = undefined;
-    const callbacks = this.#callbacks;
-    this.#callbacks = [];
-    for (const callback of callbacks) this.#call(callback);
+    const callbacks = [...this.#callbacks];
+    this.#callbacks.clear();
+    for (const { call } of callbacks) this.#call(call);
   }
 
   /** @internal */
@@ -220,6 +230,12 @@ export class Future<T = unknown> implements PromiseLike<T> {
   [inspect.custom](): string {
     return this.toString();
   }
+}
+
+function warnOfCallback(error: unknown): void {
+  const warning = new Error('a callback of a future has thrown', { cause: error });
+  warning.name = 'FutureCallbackWarning';
+  process.emitWarning(warning);
 }
 
 function nameOfType(value: unknown): string {

@@ -13,8 +13,10 @@ import { ApplyJob, type CallOptions } from '@multiprocessing/core/pool/jobs';
 import {
   checkCount,
   checkFunction,
+  checkNames,
   checkOptions,
   checkOwner,
+  checkSeconds,
 } from '@multiprocessing/core/pool/options';
 import { poolEngine } from '@multiprocessing/core/pool/pool_engine';
 import { CALL } from '@multiprocessing/core/pool/port';
@@ -55,6 +57,19 @@ export interface ProcessPoolExecutorOptions {
   taskTimeout?: number | undefined;
 }
 
+const OPTIONS = [
+  'maxWorkers',
+  'mpContext',
+  'initializer',
+  'initargs',
+  'maxTasksPerChild',
+  'onWorkerDeath',
+  'idleTimeout',
+  'maxMemory',
+  'concurrency',
+  'taskTimeout',
+];
+
 /** Room for more workers than there are at first, for an executor that is resized. */
 const PLACES = 64;
 
@@ -62,7 +77,6 @@ const PLACES = 64;
 export class ProcessPoolExecutor extends Executor {
   readonly #engine: Engine;
   readonly #taskTimeout: number;
-  readonly #open = new Set<{ readonly future: Future<never>; readonly job: ApplyJob }>();
   #isShutdown = false;
   readonly #pid = process.pid;
   readonly #forget: () => void;
@@ -72,6 +86,7 @@ export class ProcessPoolExecutor extends Executor {
   /** @throws ValueError, TypeError for what cannot be; workers are started when there are calls for them */
   constructor(options: ProcessPoolExecutorOptions = {}) {
     super();
+    checkNames(options, OPTIONS);
     const { maxWorkers = processCpuCount(), mpContext = contextOf(undefined), ...rest } = options;
     if (typeof maxWorkers !== 'number' || !Number.isInteger(maxWorkers))
       throw typeError(`maxWorkers must be a whole number, not ${inspect(maxWorkers)}`);
@@ -82,6 +97,7 @@ export class ProcessPoolExecutor extends Executor {
     if (maxTasksPerChild !== undefined && typeof maxTasksPerChild !== 'number')
       throw typeError(`maxTasksPerChild must be an integer, not ${inspect(maxTasksPerChild)}`);
     checkCount('maxTasksPerChild', maxTasksPerChild);
+    checkSeconds('idleTimeout', idleTimeout);
     checkOptions(others);
     const ctx = mpContext.getContext();
     const poolContext = {
@@ -116,6 +132,8 @@ export class ProcessPoolExecutor extends Executor {
         cause: broken,
       });
     if (this.#isShutdown) throw new RuntimeError('cannot schedule new futures after shutdown');
+    if (this.#engine.isClosed)
+      throw new RuntimeError('cannot schedule new futures after the end of the program');
   }
 
   /**
@@ -129,14 +147,10 @@ export class ProcessPoolExecutor extends Executor {
     const engine = this.#engine;
     const options = this.#jobOptions(fn, CALL.APPLY);
     const job = new ApplyJob(engine, options, args, ([value], failure) => {
-      this.#open.delete(entry);
-      if (future.done()) return;
       if (failure === undefined) future.setResult(value as Awaited<ReturnType<F>>);
-      else if (failure.error instanceof CancelledError) future._cancelled();
+      else if (failure.error instanceof Withdrawn) future._cancelled();
       else future.setException(failure.error);
     });
-    const entry = { future: future as unknown as Future<never>, job };
-    this.#open.add(entry);
     future._host = hostOf(engine, job);
     engine.add(job);
     return future;
@@ -197,11 +211,14 @@ export class ProcessPoolExecutor extends Executor {
 
   #beginShutdown(cancelFutures: boolean): void {
     this.#isShutdown = true;
-    if (cancelFutures) for (const { future } of [...this.#open]) future.cancel();
+    if (cancelFutures) this.#engine.withdrawAll(withdrawn);
     this.#engine.close();
   }
 
-  /** SIGTERM for all workers: what is pending fails with a BrokenProcessPool. Python's `terminate_workers` (3.14). */
+  /**
+   * SIGTERM for all workers: the calls that run fail with a BrokenProcessPool, the others are cancelled. Python's
+   * `terminate_workers` (3.14).
+   */
   terminateWorkers(): void {
     this.#endWorkers('terminated', () => this.#engine.crew.terminate());
   }
@@ -212,7 +229,7 @@ export class ProcessPoolExecutor extends Executor {
   }
 
   #endWorkers(how: string, end: () => void): void {
-    this.#isShutdown = true;
+    this.#beginShutdown(true);
     const message = `the workers of the executor were ${how}`;
     this.#engine.terminate(() => new BrokenProcessPool(message));
     end();
@@ -249,6 +266,13 @@ export class ProcessPoolExecutor extends Executor {
   }
 }
 
+/** What the engine is told of a call that is cancelled. A call may throw a CancelledError, too: that is its exception. */
+class Withdrawn extends CancelledError {}
+
+function withdrawn(): Withdrawn {
+  return new Withdrawn('the future was cancelled');
+}
+
 const waits = new WeakMap<Engine, FutureHost['waitSync']>();
 
 /** One function for all futures of an engine: by that they are known to wait for the same. */
@@ -263,7 +287,7 @@ function waitOf(engine: Engine): FutureHost['waitSync'] {
 
 function hostOf(engine: Engine, job: ApplyJob): FutureHost {
   return {
-    cancel: () => job.withdraw(new CancelledError('the future was cancelled')),
+    cancel: () => job.withdraw(withdrawn()),
     isRunning: () => {
       const task: Task | undefined = job.running;
       return task !== undefined && engine.isRunning(task);
@@ -274,19 +298,23 @@ function hostOf(engine: Engine, job: ApplyJob): FutureHost {
 
 function resultsOf<R>(job: ImapJob, deadline: number, executor: object): Results<R> {
   const left = () => (deadline === Infinity ? undefined : (deadline - now()) / 1000);
-  const stop = () => job.stop(new CancelledError('nobody takes the results any more'));
-  const failing = <T>(error: T): T => {
-    // As in CPython the iteration is over with the first error; what is not begun is cancelled.
-    stop();
-    return error;
+  let isOver = false;
+  const end = { done: true as const, value: undefined };
+  /** As in CPython what is not begun is cancelled when the iteration is over, by the first error too. */
+  const stop = () => {
+    isOver = true;
+    job.stop(new CancelledError('nobody takes the results any more'), true);
+    return end;
   };
   const results: Results<R> & { readonly executor: object } = {
     executor,
     async next() {
+      if (isOver) return end;
       try {
         return (await job.take(left())) as IteratorResult<R>;
       } catch (error) {
-        throw failing(error);
+        stop();
+        throw error;
       }
     },
     async return() {
@@ -297,7 +325,7 @@ function resultsOf<R>(job: ImapJob, deadline: number, executor: object): Results
     [Symbol.asyncIterator]: () => results,
     *[Symbol.iterator]() {
       try {
-        for (;;) {
+        while (!isOver) {
           const { done, value } = job.takeSync(left());
           if (done) return;
           yield value as R;

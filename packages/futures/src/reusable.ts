@@ -1,6 +1,7 @@
 /**
  * One executor for a whole program, as that of the third-party package loky is. No counterpart in CPython.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { processCpuCount } from '@multiprocessing/core/base/cpus';
 import { processWide } from '@multiprocessing/core/base/state';
 import { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from './process.ts';
@@ -13,8 +14,8 @@ export interface ReusableExecutorOptions extends ProcessPoolExecutorOptions {
 
 const state = processWide('futures.reusable', () => ({
   executor: undefined as ProcessPoolExecutor | undefined,
-  key: '' as string,
-  initializer: undefined as unknown,
+  /** What it was made with, but for the number of workers. */
+  made: {} as Omit<ReusableExecutorOptions, 'maxWorkers'>,
 }));
 
 /**
@@ -23,17 +24,22 @@ const state = processWide('futures.reusable', () => ({
  */
 export function getReusableExecutor(options: ReusableExecutorOptions = {}): ProcessPoolExecutor {
   const { timeout = 10, maxWorkers = processCpuCount(), ...rest } = options;
-  const { mpContext, initializer, ...plain } = rest;
-  const key = JSON.stringify([timeout, mpContext?._name, plain]);
   const { executor } = state;
-  const isSame = key === state.key && initializer === state.initializer;
+  const isSame = areSame({ timeout, ...rest }, state.made);
   if (executor !== undefined && !executor._isOver && isSame && maxWorkers <= executor._places) {
     if (executor._maxWorkers !== maxWorkers) executor._resize(maxWorkers);
     return executor;
   }
   if (executor !== undefined && !executor._isOver) void executor.shutdown();
-  state.key = key;
-  state.initializer = initializer;
+  state.made = { timeout, ...rest };
   state.executor = new ProcessPoolExecutor({ ...rest, maxWorkers, idleTimeout: timeout });
   return state.executor;
+}
+
+/** Contexts are compared by identity, all else by value. */
+function areSame(
+  { mpContext: a, ...some }: ReusableExecutorOptions,
+  { mpContext: b, ...others }: ReusableExecutorOptions,
+): boolean {
+  return a === b && isDeepStrictEqual(some, others);
 }

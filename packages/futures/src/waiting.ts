@@ -37,6 +37,7 @@ class Waiter<T> {
   readonly #returnWhen: ReturnWhen;
   #left: number;
   #failed = false;
+  readonly #forget: (() => void)[] = [];
 
   constructor(futures: Iterable<Future<T>>, { timeout, returnWhen = ALL_COMPLETED }: WaitOptions) {
     checkTimeout(timeout);
@@ -50,11 +51,12 @@ class Waiter<T> {
   /** Calls back at each of them. */
   listen(tell: () => void): void {
     for (const future of this.futures) {
-      future.addDoneCallback(() => {
+      const forget = future._whenDone(() => {
         this.#left--;
         if (!future.cancelled() && future.exceptionSync() !== undefined) this.#failed = true;
         tell();
       });
+      this.#forget.push(forget);
     }
   }
 
@@ -65,6 +67,7 @@ class Waiter<T> {
   }
 
   result(): DoneAndNotDone<T> {
+    for (const forget of this.#forget) forget();
     const all = [...this.futures];
     return {
       done: new Set(all.filter((future) => future.done())),
@@ -120,6 +123,7 @@ function blockUntil<T>(
 ): boolean {
   while (!done()) {
     const hosts = [...futures].flatMap(({ _host }) => _host ?? []);
+    if (hosts.length === 0 && deadline <= now()) return false;
     if (hosts.length === 0)
       throw new RuntimeError(
         'nobody could set these futures while the thread is blocked: await them',
@@ -135,11 +139,17 @@ function blockUntil<T>(
   return true;
 }
 
-/** A future as `for await` gives it. The type has no `then`, or TypeScript would take its result for what the loop gives. */
-export type CompletedFuture<T> = Omit<Future<T>, 'then'>;
+/**
+ * A future that is done. TypeScript takes what `for await` gives for awaited, which it is not: so its `then` is none there, and
+ * `result()` is what has the result.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: a `then` of this type is none for TypeScript
+export type CompletedFuture<T> = Future<T> & { readonly then: any };
 
 /** Futures as they become done: for `for await`, and for a blocking `for`. */
-export interface Completed<T> extends AsyncIterable<CompletedFuture<T>>, Iterable<Future<T>> {}
+export interface Completed<T>
+  extends AsyncIterableIterator<CompletedFuture<T>>,
+    Iterable<Future<T>> {}
 
 /**
  * Gives futures as they become done, those first that are; Python's `concurrent.futures.as_completed`.
@@ -147,63 +157,86 @@ export interface Completed<T> extends AsyncIterable<CompletedFuture<T>>, Iterabl
  */
 export function asCompleted<T>(futures: Iterable<Future<T>>, timeout?: number): Completed<T> {
   checkTimeout(timeout);
-  const deadline = timeout === undefined ? Infinity : now() + timeout * 1000;
-  const all = new Set(futures);
-  const late = () => {
-    const left = [...all].filter((future) => !future.done()).length;
-    return new TimeoutError(`${left} (of ${all.size}) futures unfinished`);
-  };
-  return {
-    [Symbol.asyncIterator]: () => completedOf(all, deadline, late),
-    *[Symbol.iterator]() {
-      const left = new Set(all);
-      while (left.size > 0) {
-        const isDone = () => [...left].some((future) => future.done());
-        if (!blockUntil(left, isDone, deadline)) throw late();
-        for (const future of [...left]) {
-          if (!future.done()) continue;
-          left.delete(future);
-          yield future;
-        }
-      }
-    },
-  };
+  return new Completions(futures, timeout === undefined ? Infinity : now() + timeout * 1000);
 }
 
-/** No generator: that would await each future which it yields. */
-function completedOf<T>(
-  all: ReadonlySet<Future<T>>,
-  deadline: number,
-  late: () => Error,
-): AsyncIterableIterator<Future<T>> {
-  const ready: Future<T>[] = [];
-  let tell = () => {};
-  let given = 0;
-  for (const future of all) {
-    future.addDoneCallback(() => {
-      ready.push(future);
-      tell();
-    });
+/** No generator: that would await each future which it yields. What it has given it does not hold. */
+class Completions<T> implements Completed<T> {
+  readonly #total: number;
+  readonly #deadline: number;
+  /** Those that are not done, with what takes the callback back. */
+  readonly #left = new Map<Future<T>, () => void>();
+  readonly #ready: CompletedFuture<T>[] = [];
+  #tell = () => {};
+
+  constructor(futures: Iterable<Future<T>>, deadline: number) {
+    const all = new Set(futures);
+    this.#total = all.size;
+    this.#deadline = deadline;
+    for (const future of all) {
+      const forget = future._whenDone(this.#done);
+      if (!future.done()) this.#left.set(future, forget);
+    }
   }
-  const oneIsReady = () =>
-    new Promise<void>((resolve) => {
-      const left = deadline - now();
+
+  readonly #done = (future: Future<T>): void => {
+    this.#left.delete(future);
+    this.#ready.push(future);
+    this.#tell();
+  };
+
+  async next(): Promise<IteratorResult<CompletedFuture<T>>> {
+    if (this.#ready.length === 0 && this.#left.size > 0) await this.#oneIsReady();
+    return this.#give();
+  }
+
+  #oneIsReady(): Promise<void> {
+    return new Promise((resolve) => {
+      const left = this.#deadline - now();
       const timer = left < LONGEST ? setTimeout(resolve, Math.max(0, left)) : undefined;
-      tell = () => {
+      this.#tell = () => {
         clearTimeout(timer);
         resolve();
       };
     });
-  const iterator: AsyncIterableIterator<Future<T>> = {
-    async next() {
-      if (given === all.size) return { done: true, value: undefined };
-      if (ready.length === 0) await oneIsReady();
-      const value = ready.shift();
-      if (value === undefined) throw late();
-      given++;
-      return { done: false, value };
-    },
-    [Symbol.asyncIterator]: () => iterator,
-  };
-  return iterator;
+  }
+
+  #give(): IteratorResult<CompletedFuture<T>> {
+    const value = this.#ready.shift();
+    if (value !== undefined) return { done: false, value };
+    const { size } = this.#left;
+    this.#forget();
+    if (size > 0) throw new TimeoutError(`${size} (of ${this.#total}) futures unfinished`);
+    return { done: true, value: undefined };
+  }
+
+  #forget(): void {
+    for (const forget of this.#left.values()) forget();
+    this.#left.clear();
+  }
+
+  async return(): Promise<IteratorResult<CompletedFuture<T>>> {
+    this.#forget();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Blocking. */
+  *[Symbol.iterator](): Generator<Future<T>, void> {
+    const isReady = () => this.#ready.length > 0;
+    try {
+      for (;;) {
+        if (!isReady() && this.#left.size > 0)
+          blockUntil([...this.#left.keys()], isReady, this.#deadline);
+        const { done, value } = this.#give();
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      this.#forget();
+    }
+  }
 }

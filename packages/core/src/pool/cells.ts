@@ -85,6 +85,11 @@ export class Cells {
     Atomics.add(this.#head, SURPLUS, count);
   }
 
+  /** Whether there are some. */
+  get hasSurplus(): boolean {
+    return Atomics.load(this.#head, SURPLUS) > 0;
+  }
+
   /** Whether the worker that asks is one of them. */
   isSurplus(): boolean {
     for (;;) {

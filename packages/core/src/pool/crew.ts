@@ -263,15 +263,14 @@ export class Crew {
     this.#restarts.clear();
     for (const member of this.living) {
       member.killed = 'terminate';
-      if (member.isRunning) this.#signal(member, 0);
+      if (isThere(member)) this.#signal(member, 0);
     }
   }
 
   /** SIGKILL for all of them. */
   killAll(): void {
     this.terminate();
-    for (const member of this.living)
-      if (member.isRunning && !member.hasEnded) member.process.kill();
+    for (const member of this.living) if (isThere(member)) member.process.kill();
   }
 
   /** Waits until none is there. */
@@ -289,7 +288,7 @@ export class Crew {
   goneSync(): void {
     for (const member of this.living) {
       if (this.members[member.place] !== member) continue; // it has ended with another one
-      if (!member.isRunning) {
+      if (member.process.pid === undefined) {
         member.killed = 'terminate'; // when it runs
         continue;
       }
@@ -322,6 +321,11 @@ export class Crew {
       };
     });
   }
+}
+
+/** Whether there is a process to be ended; that it runs may not be known yet. */
+function isThere({ process }: Member): boolean {
+  return process.pid !== undefined && process.exitcode === undefined;
 }
 
 /** Whether the kernel may well say yes the next time. */

@@ -76,6 +76,8 @@ export class Engine {
   isEnded = false;
   #isDisposed = false;
   broken: Error | undefined;
+  /** Who waits until all is done. */
+  readonly #whenDone: (() => void)[] = [];
   readonly #waited = new Recorder();
   readonly #ran = new Recorder();
   #done = 0;
@@ -233,7 +235,7 @@ export class Engine {
    * @returns false when it has its answer
    */
   cancel(task: Task, reason: KillReason, why: unknown): boolean {
-    const worker = this.#inFlight.cancel(task);
+    const worker = this.#forgetAgain(task) ? -1 : this.#inFlight.cancel(task);
     if (worker === undefined) return false;
     if (worker >= 0) this.crew.kill(worker, reason, this.#options.killTimeout);
     this.#failed++;
@@ -244,10 +246,24 @@ export class Engine {
 
   /** Takes a task back, unless a worker has it. @returns whether that is so */
   withdraw(task: Task, why: unknown): boolean {
-    if (!this.#inFlight.withdraw(task)) return false;
+    if (!this.#forgetAgain(task) && !this.#inFlight.withdraw(task)) return false;
+    this.#failed++;
     fail(task, why);
     this.schedule();
     return true;
+  }
+
+  /** Takes back whatever no worker has begun. */
+  withdrawAll(makeError: () => Error): void {
+    for (const task of [...this.#again, ...this.#inFlight.all()]) this.withdraw(task, makeError());
+    for (const source of this.#sources.splice(0)) source.stop(makeError(), true);
+  }
+
+  /** Has a task not tried again. @returns whether it was to be */
+  #forgetAgain(task: Task): boolean {
+    const place = this.#again.indexOf(task);
+    if (place >= 0) this.#again.splice(place, 1);
+    return place >= 0;
   }
 
   /** Whether a worker has begun a task. */
@@ -320,9 +336,14 @@ export class Engine {
     this.schedule();
   }
 
+  get #isDone(): boolean {
+    return this.isEnded || (this.isClosed && this.isIdle && this.#answers.waiting === 0);
+  }
+
   #endIfDone(): void {
-    const isDone = this.isClosed && this.isIdle && this.#answers.waiting === 0;
-    if (!isDone || this.port.cells.isClosing) return;
+    if (!this.#isDone) return;
+    for (const tell of this.#whenDone.splice(0)) tell();
+    if (this.isEnded || this.port.cells.isClosing) return;
     this.port.cells.setClosing();
     this.port.tasks._channel.items.notifyAll();
   }
@@ -340,12 +361,16 @@ export class Engine {
     }
     for (const task of this.#again.splice(0)) fail(task, makeError());
     for (const source of this.#sources.splice(0)) source.stop(makeError());
+    this.#endIfDone();
+    this.port.cells.setClosing(); // for one that is about to begin
     this.port.results._channel.items.recheck();
   }
 
   /** Waits until all workers have ended, and lets go of everything. */
   async join(): Promise<void> {
     this.crew.fill(); // they may not have been begun
+    // Where workers come as tasks do there may be none now, and tasks that are not given yet.
+    if (!this.#isDone) await new Promise<void>((resolve) => this.#whenDone.push(resolve));
     await this.crew.gone();
     this.#dispose();
   }

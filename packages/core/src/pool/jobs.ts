@@ -76,11 +76,14 @@ export abstract class Job implements Source {
     this.#stopListening = () => signal.removeEventListener('abort', abort);
   }
 
-  /** No more tasks, and those that are on their way are taken back. */
-  stop(error: unknown): void {
+  /** No more tasks, and those that are on their way are taken back. @param leaves whether what a worker has begun goes on */
+  stop(error: unknown, leaves = false): void {
     if (this.#isReleased || this.stopped !== undefined) return;
     this.stopped = { error };
-    for (const task of [...this.open]) this.engine.cancel(task, 'cancel', error);
+    for (const task of [...this.open]) {
+      if (leaves) this.engine.withdraw(task, error);
+      else this.engine.cancel(task, 'cancel', error);
+    }
     this.afterStop();
     this.engine.schedule();
   }

@@ -58,14 +58,19 @@ const KNOWN = [
 ];
 const DEATHS = ['fail-task', 'retry', 'break'];
 
-/** The options of a pool. @throws TypeError, ValueError @internal */
-export function checkOptions(options: Checked): void {
+/** @throws TypeError for an option that there is not @internal */
+export function checkNames(options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null)
     throw typeError(`options must be an object, not ${inspect(options)}`);
   for (const name of Object.keys(options)) {
-    if (!KNOWN.includes(name))
-      throw typeError(`${name} is no option: there are ${KNOWN.join(', ')}`);
+    if (!known.includes(name))
+      throw typeError(`${name} is no option: there are ${known.join(', ')}`);
   }
+}
+
+/** The options of a pool. @throws TypeError, ValueError @internal */
+export function checkOptions(options: Checked): void {
+  checkNames(options, KNOWN);
   if (options.initializer !== undefined) checkFunction('initializer', options.initializer);
   if (options.initargs !== undefined && !Array.isArray(options.initargs))
     throw typeError(`initargs must be an array, not ${inspect(options.initargs)}`);

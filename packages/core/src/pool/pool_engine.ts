@@ -128,6 +128,7 @@ function endForgotten(engine: Engine, what: string): void {
   if (engine.isEnded) return;
   if (isExiting()) {
     engine.terminate();
+    engine.crew.goneSync();
     return;
   }
   if (!engine.isClosed && what === 'pool') {

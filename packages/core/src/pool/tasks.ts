@@ -43,8 +43,8 @@ export interface Source {
   next(): Task | undefined;
   /** Whether no more will come. */
   readonly isOver: boolean;
-  /** No more: what has not been handed out fails by this. */
-  stop(error: unknown): void;
+  /** No more tasks come: what it has not given yet fails. @param leaves whether what a worker has begun goes on */
+  stop(error: unknown, leaves?: boolean): void;
 }
 
 /** What becomes of a task whose worker has died. */

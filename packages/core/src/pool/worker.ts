@@ -132,7 +132,11 @@ class PoolWorker implements TaskWorker {
   async #rest(): Promise<boolean> {
     const { items, hasItems } = this.#port.tasks._channel;
     const isIdle = this.#inHand === 0;
-    const isOver = () => hasItems() || this.#cells.isClosing || this.#leaves !== undefined;
+    const isOver = () =>
+      hasItems() ||
+      this.#cells.isClosing ||
+      this.#leaves !== undefined ||
+      (isIdle && this.#cells.hasSurplus);
     if (isIdle) {
       if (this.#hope.spin(hasItems, RARELY)) return true;
       await nextTurn(); // what the last task has left for it: rejections, timers that are due
@@ -352,6 +356,7 @@ const LISTENERS = 2;
  * @internal
  */
 export async function work(port: WorkerPort, worker: number, startedAt: number): Promise<void> {
+  if (!currentProcess().daemon) dieWithParent(); // nobody else wants its answers
   await new PoolWorker(port, worker).run(startedAt);
 }
 

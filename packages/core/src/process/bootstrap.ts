@@ -97,7 +97,7 @@ function enterChild(self: BaseProcess, parentSentinel: number): void {
   reportUncaught(`Process ${self.name}:`);
   forgetThreads();
   watchThreads();
-  if (self._config.daemon) dieWithParent(parentSentinel);
+  if (self._config.daemon) dieWithParent();
 }
 
 /** Has the kernel kill this process when its parent ends, also in the middle of a busy loop. @internal */
