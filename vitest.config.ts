@@ -32,6 +32,7 @@ export default defineConfig({
     setupFiles: ['tests/support/setup.ts'],
     // Real processes on a small, noisy machine: limits are generous, tests assert order and state.
     testTimeout: 180_000,
+    expect: { poll: { timeout: 60_000 } },
     hookTimeout: 180_000,
     pool: 'forks',
     // Tests of `fork` run in this process: it must be able to.

@@ -74,8 +74,7 @@ class PoolWorker implements TaskWorker {
 
   async run(startedAt: number): Promise<void> {
     if (!currentProcess().daemon) dieWithParent(); // who else would end it
-    await nextTurn(); // its begin has left something itself
-    this.#inherited = process.getActiveResourcesInfo().length;
+    this.#inherited = await inheritedResources();
     if (!(await this.#initialize())) {
       process.exitCode = 1;
       return;
@@ -154,7 +153,9 @@ class PoolWorker implements TaskWorker {
 
   /** How much the event loop still has to do. */
   #leftBehind(): number {
-    return Math.max(0, process.getActiveResourcesInfo().length - this.#inherited);
+    const { length } = process.getActiveResourcesInfo();
+    this.#inherited = Math.min(this.#inherited, length);
+    return length - this.#inherited;
   }
 
   /** @returns false when there was nothing for so long that this worker leaves */
@@ -344,6 +345,19 @@ class PoolWorker implements TaskWorker {
     this.#port.tasks._channel.items.recheck();
     setImmediate(() => this.#free());
   };
+}
+
+/** Turns in which what a process has done at its begin comes to an end. */
+const TURNS = 3;
+
+/** What the event loop has before anything of the program's has run here. */
+async function inheritedResources(): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < TURNS; i++) {
+    await nextTurn();
+    least = Math.min(least, process.getActiveResourcesInfo().length);
+  }
+  return least;
 }
 
 /** Listeners for uncaught errors that are this library's own: the child's and the worker's. */
