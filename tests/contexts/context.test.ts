@@ -123,7 +123,7 @@ test('the reducer of all contexts can be replaced', async () => {
 });
 
 test('what is not there yet says so', () => {
-  for (const factory of [mp.Pool, mp.Manager]) {
+  for (const factory of [mp.Manager]) {
     expect(factory as () => unknown).toThrow(mp.NotImplementedError);
     expect(factory as () => unknown).toThrow(factory.name);
   }

@@ -42,6 +42,7 @@ test('no other file asks for what a program may replace', () => {
   );
   expect(asking.sort()).toEqual([
     'multiprocessing/src/cli_arguments.ts', // of a program that it starts
+    'multiprocessing/src/vitest_coverage.ts', // where vitest runs
     'popen/src/base/start_node.ts', // the environment that a child gets
     'popen/src/base/start_watch.ts', // as above
     'popen/src/loader/loader.ts', // the environment that a child gets
