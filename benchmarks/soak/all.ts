@@ -19,6 +19,7 @@ const NAMES = [
   'locks',
   'queues',
   'queue_wakeups',
+  'pool',
   'large_arguments',
   'values',
   'flipping',

@@ -60,6 +60,8 @@ export interface CrewHooks {
 export interface WorkerStats {
   readonly pid: number | undefined;
   readonly tasks: number;
+  /** Those that it has in hand. */
+  readonly running: number;
   readonly busy: number;
   readonly idle: number;
   readonly startup: number;
@@ -305,7 +307,8 @@ export class Crew {
     for (const tell of this.#waiting.splice(0)) tell();
   }
 
-  stats(): WorkerStats[] {
+  /** @param running how many tasks a worker has in hand, by its place */
+  stats(running: (place: number) => number): WorkerStats[] {
     return this.living.map(({ place, process }) => {
       const fields = this.#port.cells.fieldsOf(place);
       const field = (index: number) => fields[index] as number;
@@ -313,6 +316,7 @@ export class Crew {
       return {
         pid: process.pid,
         tasks: field(TASKS),
+        running: running(place),
         busy: field(BUSY),
         idle: Math.max(0, since - field(BUSY)),
         startup: field(STARTED_IN),

@@ -274,6 +274,7 @@ export class Engine {
   /** A worker has ended: what it had in hand is lost. @returns whether it had anything */
   #lost({ place, killed }: Member, lost: WorkerLostError): boolean {
     if (this.#isDisposed) return false;
+    this.port.freeFromTheDead();
     while (this.#answers.drain() > 0); // what it has answered counts
     const tasks = this.#inFlight.takeFrom(place);
     const [first] = tasks;
@@ -435,10 +436,13 @@ export class Engine {
   }
 
   stats(): PoolStats {
+    const { cells } = this.port;
+    const running = this.#inFlight.all().filter((task) => this.isRunning(task));
+    const places = running.map(({ cell }) => cells.workerOf(cell));
     return {
-      workers: this.crew.stats(),
+      workers: this.crew.stats((place) => places.filter((taken) => taken === place).length),
       pending: this.#inFlight.count,
-      running: this.#inFlight.all().filter((task) => this.isRunning(task)).length,
+      running: running.length,
       done: this.#done,
       failed: this.#failed,
       replaced: Object.fromEntries(this.crew.replaced),

@@ -59,6 +59,9 @@ export const ANSWER = {
   LEFTOVER: 5,
 } as const;
 
+/** Seconds for a lock whose owner may have died; of a living one it is free in less. */
+const MOMENT = 0.001;
+
 /** Bits of a tag that hold the cell, or the worker. @internal */
 export const CELL_BITS = 16;
 
@@ -112,6 +115,18 @@ export class WorkerPort {
     if (this.pickled === undefined) return this.settings;
     const [message, ...beside] = this.pickled as readonly Uint8Array<ArrayBuffer>[];
     return loadsFromParent(message as Uint8Array, beside) as BeginSettings;
+  }
+
+  /**
+   * A worker has died: what it held is free at once, and whom it was to wake looks. By themselves the others see to that after
+   * a quarter of a second, and half a one.
+   */
+  freeFromTheDead(): void {
+    for (const { _channel } of [this.tasks, this.results]) {
+      for (const lock of [_channel.putLock, _channel.getLock])
+        if (lock.acquireSync(true, MOMENT)) lock.release();
+      _channel.items.notifyAll();
+    }
   }
 
   [getStateSymbol](): PortState {
