@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseAst } from 'vitest/node';
+import { isThere, namedTests } from '../support/doc_tests.ts';
 
 const reference = '3.13.0';
 const root = new URL('../../', import.meta.url);
@@ -150,14 +151,16 @@ function faultOf(row: Row): string | undefined {
 }
 
 const listing = `
-import ast, importlib.util, json, platform
+import ast, importlib.util, json, pathlib, platform
 names = []
-source = importlib.util.find_spec('test._test_multiprocessing').origin
-for node in ast.walk(ast.parse(open(source, encoding='utf-8').read())):
-    if isinstance(node, ast.ClassDef):
-        for item in node.body:
-            if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) and item.name.startswith('test'):
-                names.append(node.name + '.' + item.name)
+folder = pathlib.Path(importlib.util.find_spec('test._test_multiprocessing').origin).parent
+sources = [folder / '_test_multiprocessing.py', *(folder / 'test_concurrent_futures').glob('*.py')]
+for source in sources:
+    for node in ast.walk(ast.parse(source.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.ClassDef):
+            for item in node.body:
+                if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) and item.name.startswith('test'):
+                    names.append(node.name + '.' + item.name)
 print(json.dumps({'version': platform.python_version(), 'names': names}))
 `;
 
@@ -217,6 +220,13 @@ describe('the ledger of CPython tests', () => {
 
   test('names counterparts that exist and run under the start methods it claims', () => {
     expect(rows.flatMap((row) => faultOf(row) ?? [])).toEqual([]);
+  });
+
+  test('names tests that exist where it tells of newer ones in words', () => {
+    const [, section] = /^## Newer than 3\.13\n(.*?)^## /ms.exec(page) ?? [];
+    const named = namedTests(section ?? '');
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((test) => !isThere(test))).toEqual([]);
   });
 
   test(`names exactly the tests of CPython ${reference}`, ({ skip }) => {
