@@ -90,7 +90,9 @@ const ROWS = {
     );
     say('a symbol key', (await given('symbol')).value?.[Symbol.for('key')] === 1);
     const { value: result } = await given('function');
-    say('a function', typeof result === 'function' && (await result(1)) === 2);
+    say('a function that was made there', typeof result === 'function' && (await result(1)) === 2);
+    const { value: named } = await given('named');
+    say('a function of a module', typeof named === 'function' && (await named(3)) === 9);
     const { error, well } = await given('uncloneable');
     say('what cannot go: an error', error instanceof Error && error.message !== '');
     say('which names it', /WeakMap/.test(error?.message));
@@ -138,9 +140,11 @@ const ROWS = {
     const pool = await open();
     const file = scratch('timer');
     await pool.run('leaveTimer', file);
-    await wait(900);
+    await wait(100);
+    const isCounted = isOurs && pool.pool.stats().workers.some(({ leftBehind }) => leftBehind > 0);
+    await wait(800);
     say('it fires on time', existsSync(file));
-    say('somebody tells of it', told.length > 0);
+    say('somebody tells of it', isCounted || told.length > 0);
     await settle(pool.end());
   },
 

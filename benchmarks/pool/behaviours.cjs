@@ -43,6 +43,7 @@ const GIVEN = {
   },
   symbol: () => ({ [Symbol.for('key')]: 1 }),
   function: () => (x) => x + 1,
+  named: () => require('./tasks.cjs').square,
   uncloneable: () => ({ list: [1, new WeakMap()] }),
 };
 
