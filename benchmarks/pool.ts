@@ -28,8 +28,10 @@ const { values: options } = parseArgs({
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const python = findPython();
-const rounds = options.quick ? 1 : 5;
+const rounds = options.quick ? 1 : 3;
 const scale = options.quick ? 0.1 : 1;
+/** Milliseconds for one measurement: who hangs is left out of it. */
+const LONGEST = 30_000;
 /** Numbers in eight megabytes. */
 const LENGTH = 2 ** 20;
 
@@ -56,6 +58,8 @@ interface Measure {
   /** Whether each round has a program of its own. */
   readonly fresh?: boolean;
   readonly rounds?: number;
+  /** Milliseconds, where LONGEST is not enough. */
+  readonly longest?: number;
   readonly digits: number;
 }
 
@@ -91,6 +95,7 @@ const MEASURES = {
     who: [POOL, PYTHON_POOL],
     fresh: true,
     rounds: 1,
+    longest: 300_000,
     digits: 0,
   },
   quiet: { words: 'server idle 2000', who: SERVERS, digits: 2 },
@@ -134,29 +139,43 @@ async function ask(what: Name, who: string, kept: Map<string, Worker>): Promise<
   const measure: Measure = MEASURES[what];
   const worker = (measure.fresh ? undefined : kept.get(who)) ?? start(who);
   if (worker === undefined) return;
-  const values = await worker.ask(...wordsFor(measure, who));
-  valuesOf(what, who).push(...values);
-  if (measure.fresh) await worker.end();
-  else kept.set(who, worker);
+  const timer = setTimeout(() => worker.kill(), measure.longest ?? LONGEST);
+  try {
+    valuesOf(what, who).push(...(await worker.ask(...wordsFor(measure, who))));
+    if (measure.fresh) await worker.end();
+    else kept.set(who, worker);
+  } catch (error) {
+    console.error(`${who} is left out of a round of ${what}: ${error}`);
+    valuesOf(what, who).push(Number.NaN);
+    kept.delete(who);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-async function measureAll(): Promise<void> {
+/** @returns the machine's load at the begin of each round */
+async function measureAll(): Promise<number[]> {
   const kept = new Map<string, Worker>();
+  const loads: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    console.error(`round ${round + 1} of ${rounds}, load ${loadavg()[0]?.toFixed(1)}`);
+    const [load = 0] = loadavg();
+    loads.push(load);
+    console.error(`round ${round + 1} of ${rounds}, load ${load.toFixed(1)}`);
     for (const what of Object.keys(MEASURES) as Name[]) {
       const { who, rounds: own = rounds }: Measure = MEASURES[what];
       if (round < own) for (const each of who) await ask(what, each, kept);
     }
   }
   await Promise.all([...kept.values()].map((worker) => worker.end()));
+  return loads;
 }
 
 //
 // What comes of it
 //
 
-const center = (what: Name, who: string): number => median(valuesOf(what, who));
+const isKnown = (value: number) => !Number.isNaN(value);
+const center = (what: Name, who: string): number => median(valuesOf(what, who).filter(isKnown));
 
 function figure(what: Name, who: string): string {
   const value = center(what, who);
@@ -168,7 +187,7 @@ function figure(what: Name, who: string): string {
 /** The median of what the rounds say. */
 function ofRounds(what: Name, count: (round: number) => number): number {
   const { rounds: own = rounds }: Measure = MEASURES[what];
-  return median(Array.from({ length: own }, (_, round) => count(round)));
+  return median(Array.from({ length: own }, (_, round) => count(round)).filter(isKnown));
 }
 
 const inRound = (what: Name, who: string, round: number): number =>
@@ -182,8 +201,8 @@ function ratio(
   best: (...values: number[]) => number,
 ): number {
   return ofRounds(what, (round) => {
-    const theirs = others.map((other) => inRound(what, other, round));
-    return inRound(what, who, round) / best(...theirs);
+    const theirs = others.map((other) => inRound(what, other, round)).filter(isKnown);
+    return theirs.length === 0 ? Number.NaN : inRound(what, who, round) / best(...theirs);
   });
 }
 
@@ -310,10 +329,9 @@ try {
   install(folder);
   // It makes each start of Node some 60 ms longer, and has nothing to do with pools.
   delete process.env.NODE_EXTRA_CA_CERTS;
-  const load = loadavg()[0]?.toFixed(1);
-  await measureAll();
+  const loads = await measureAll();
   const lines = [
-    `${describeMachine(python)}; load before it ${load}`,
+    `${describeMachine(python)}; load ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}`,
     `${describe(POOLS)}. As many workers as there are processors.`,
   ];
   const page = tables();

@@ -24,6 +24,11 @@ export class Worker {
     return value.split(' ').map(Number);
   }
 
+  /** Ends it, whatever it does. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   /** Lets the program end. */
   async end(): Promise<void> {
     const ended = once(this.#child, 'exit');
