@@ -147,7 +147,8 @@ async function ask(what: Name, who: string, kept: Map<string, Worker>): Promise<
   } catch (error) {
     console.error(`${who} is left out of a round of ${what}: ${error}`);
     valuesOf(what, who).push(Number.NaN);
-    kept.delete(who);
+    worker.kill();
+    if (!measure.fresh) kept.delete(who);
   } finally {
     clearTimeout(timer);
   }
