@@ -142,3 +142,17 @@ test('no debugger can connect because a function was sent', async () => {
   await p.join();
   expect([p.exitcode, inspector.url()]).toEqual([5, undefined]);
 });
+
+test('a worker runs what its parent sends, and what the parent reads of it names things only', async () => {
+  await using pool = mp.getContext('forkserver').Pool(1);
+  expect(await pool.apply(() => inline())).toBe(secret);
+  const sent = [
+    () => () => secret,
+    () => {
+      throw Object.assign(new Error('with code'), { code: () => secret });
+    },
+    () => process.getBuiltinModule('node:child_process').execSync,
+    () => process.getBuiltinModule('node:vm').runInThisContext,
+  ];
+  for (const task of sent) await expect(pool.apply(task)).rejects.toThrow(/Error sending result/);
+});

@@ -310,6 +310,7 @@ export class Engine {
     this.broken = error;
     if (!isHeard) process.emitWarning(this.#brokenError());
     this.terminate(() => this.#brokenError());
+    void this.join();
   }
 
   #brokenError(): BrokenProcessPool {

@@ -1,5 +1,7 @@
 /**
- * Counterpart of multiprocessing/pool.py: processes that run a function for many items. Deviations: D-129 to D-136.
+ * Counterpart of multiprocessing/pool.py: processes that run a function for many items. Deviations: D-129 (workers that die), D-130
+ * (items that fail), D-131 (iterables), D-132 (functions), D-133 (workers that cannot begin), D-134 (how many), D-135 (callbacks),
+ * D-136 (the end).
  *
  * A call goes to the engine, which gives its tasks to whichever worker takes them. The parent has no thread for it, and a task whose
  * worker dies fails, in place of the pool.
