@@ -5,6 +5,7 @@ import * as mp from 'multiprocessing';
 import { MaybeEncodingError, type Pool } from 'multiprocessing/pool';
 import { afterEach, describe, expect, test } from 'vitest';
 import * as targets from '../fixtures/dist/pool_targets.js';
+import { fromSlowModule } from '../fixtures/dist/slow_module.js';
 import { collected } from '../support/garbage.ts';
 import { runProgram } from '../support/programs.ts';
 import { forEachStartMethod } from '../support/start_methods.ts';
@@ -138,6 +139,17 @@ forEachStartMethod((ctx, method) => {
       }).rejects.toThrow('the pool was terminated');
     }
     await expect.poll(() => ended).toBe(2);
+  });
+
+  test('the time of a task begins when what it needs is imported', async () => {
+    make(1);
+    expect(await pool.apply(fromSlowModule, [1], {}, { timeout: 0.3 })).toBe(2);
+    await expect(pool.apply(targets.behave, ['loop'], {}, { timeout: 0.3 })).rejects.toThrow(
+      mp.TimeoutError,
+    );
+    expect(await pool.map(fromSlowModule, [1, 2], { timeout: 0.3 })).toEqual([2, 3]);
+    const later = (x: number) => fromSlowModule(x);
+    expect(await pool.apply(later, [5], {}, { timeout: 0.3 })).toBe(6);
   });
 
   test('large errors, and a join at once', async () => {

@@ -143,8 +143,13 @@ export class Cells {
 
   /** When a worker has begun it, as now() tells the time; 0 if none has. */
   begunAt(cell: number): number {
-    const begun = this.#begun[cell] as number;
+    const begun = Math.abs(this.#begun[cell] as number);
     return begun === 0 ? 0 : fromSharedClock(begun);
+  }
+
+  /** Whether what it needs is being imported: then its time has not begun. */
+  isPreparing(cell: number): boolean {
+    return (this.#begun[cell] as number) < 0;
   }
 
   free(cell: number): void {
@@ -160,6 +165,16 @@ export class Cells {
     this.#begun[cell] = toSharedClock(time);
     const mine = wordOf(TAKEN, worker);
     return Atomics.compareExchange(this.#words, cell, READY, mine) === READY;
+  }
+
+  /** What the task needs is being imported. */
+  prepare(cell: number): void {
+    this.#begun[cell] = -Math.abs(this.#begun[cell] as number);
+  }
+
+  /** It is there. @param time as now() tells it */
+  begin(cell: number, time: number): void {
+    this.#begun[cell] = toSharedClock(time);
   }
 
   /** Before an answer is sent. @returns false when nobody wants it any more */

@@ -1,7 +1,7 @@
 /**
  * Tasks whose time is over. Its time begins when a worker begins it, which the worker writes down and nobody tells. So the parent
  * looks: a task that was not begun at a look begins later, and its time is not over before the next one; of one that was, the
- * end is known.
+ * end is known. What a worker has to import first is not of the task's time, but has a limit, too.
  */
 import { clearTimeout, now, setTimeout } from '@multiprocessing/posix';
 import type { Cells } from './cells.ts';
@@ -10,6 +10,9 @@ import type { Task } from './tasks.ts';
 
 /** The longest timeout of a Node timer, in milliseconds. */
 const LONGEST = 0x7fffffff;
+
+/** Milliseconds for what a worker has to import. */
+const IMPORT = 30_000;
 
 /** @internal */
 export class Deadlines {
@@ -46,10 +49,13 @@ export class Deadlines {
     let next = Infinity;
     for (const task of this.#inFlight.all()) {
       if (task.timeout === Infinity) continue;
-      const begun = this.#cells.isTaken(task.cell) ? this.#cells.begunAt(task.cell) : time;
-      const end = begun + task.timeout * 1000;
+      const { cell } = task;
+      const begun = this.#cells.isTaken(cell) ? this.#cells.begunAt(cell) : time;
+      const length = task.timeout * 1000;
+      const isPreparing = this.#cells.isPreparing(cell);
+      const end = begun + length + (isPreparing ? IMPORT : 0);
       if (end <= time) late.push(task);
-      else next = Math.min(next, end);
+      else next = Math.min(next, isPreparing ? time + length : end);
     }
     if (next < Infinity) this.#lookAt(next);
     for (const task of late) this.#over(task);

@@ -155,6 +155,11 @@ export class FunctionCache {
     this.#fd = fd;
   }
 
+  /** Whether a function is there already. */
+  has(id: number): boolean {
+    return id === this.#last || this.#made.has(id);
+  }
+
   /** @returns the function, or a promise of it when something has to be imported first @throws UnpicklingError, OSError */
   get(id: number, at: number, length: number): AnyFunction | Promise<AnyFunction> {
     if (id === this.#last) return this.#lastFn as AnyFunction;

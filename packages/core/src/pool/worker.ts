@@ -214,10 +214,17 @@ class PoolWorker implements TaskWorker {
     const begun = this.#time;
     const cell = taken.tag;
     let host: TaskInHand | undefined;
+    let imports = false;
+    const prepare = () => {
+      imports = true;
+      this.#cells.prepare(cell);
+    };
     const run = (message: TaskMessage) => {
       const [id, at, length, kind, items] = message;
+      if (!this.#functions.has(id)) prepare();
       const call = (fn: AnyFunction) => {
         host = new TaskInHand(this, cell, message, fn.name || '(anonymous)');
+        if (imports) this.#cells.begin(cell, now());
         return runAs(host, () => runTask(fn, kind, items));
       };
       const fn = this.#functions.get(id, at, length);
@@ -226,6 +233,7 @@ class PoolWorker implements TaskWorker {
     let result: RunResult | Promise<RunResult>;
     try {
       const message = this.#read(taken);
+      if (isThenable(message)) prepare();
       result = isThenable(message) ? message.then(run) : run(message);
     } catch (error) {
       result = { error };
