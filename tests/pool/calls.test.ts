@@ -27,8 +27,8 @@ forEachStartMethod((ctx, method) => {
   const workers = () => mp.activeChildren().filter(({ name }) => name.includes('PoolWorker'));
   const pids = () => pool.stats().workers.map(({ pid }) => pid);
   afterEach(async () => {
-    pool.terminate();
-    await pool.join();
+    pool?.terminate();
+    await pool?.join();
     expect(workers()).toEqual([]);
   });
 
