@@ -389,6 +389,19 @@ forEachStartMethod((ctx, method) => {
     ).rejects.toThrow('aborted');
   });
 
+  test('many calls may have one signal', async () => {
+    make();
+    const warned: string[] = [];
+    const note = ({ name }: Error) => void warned.push(name);
+    process.on('warning', note);
+    const { signal } = new AbortController();
+    const calls = numbers(30).map((x) => pool.apply(targets.square, [x], {}, { signal }));
+    expect(await Promise.all(calls)).toEqual(squares(30));
+    await new Promise(setImmediate);
+    process.off('warning', note);
+    expect(warned).toEqual([]);
+  });
+
   test('a task may clean up when it is cancelled', async () => {
     make(1, { killTimeout: 30 });
     const path = scratchFile('cleaned');

@@ -72,8 +72,7 @@ export abstract class Job implements Source {
       behindThis(abort);
       return;
     }
-    signal.addEventListener('abort', abort, { once: true });
-    this.#stopListening = () => signal.removeEventListener('abort', abort);
+    this.#stopListening = onAbort(signal, abort);
   }
 
   /** No more tasks, and those that are on their way are taken back. @param leaves whether what a worker has begun goes on */
@@ -122,6 +121,22 @@ export abstract class Job implements Source {
     this.engine.endCall(this.options.call);
     this.meter?.end();
   }
+}
+
+/** Who is told of each signal: one listener for all, since many calls may have one signal, and Node warns of many. */
+const listening = new WeakMap<object, Set<() => void>>();
+
+/** @returns what ends it */
+function onAbort(signal: Signal, callback: () => void): () => void {
+  let callbacks = listening.get(signal);
+  if (callbacks === undefined) {
+    const all = new Set<() => void>();
+    callbacks = all;
+    listening.set(signal, all);
+    signal.addEventListener('abort', () => [...all].forEach((tell) => void tell()), { once: true });
+  }
+  callbacks.add(callback);
+  return () => callbacks.delete(callback);
 }
 
 /** One call of a function. @internal */

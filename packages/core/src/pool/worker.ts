@@ -208,13 +208,14 @@ class PoolWorker implements TaskWorker {
   readonly #claim = (cell: number): void => {
     this.#time = now();
     this.#taken = this.#cells.take(cell, this.#worker, this.#time);
+    if (this.#taken && this.#tasks === 0) this.#cells.prepare(cell); // the first has something to import
   };
 
   #begin(taken: Taken): void {
     const begun = this.#time;
     const cell = taken.tag;
     let host: TaskInHand | undefined;
-    let imports = false;
+    let imports = this.#tasks === 1;
     const prepare = () => {
       imports = true;
       this.#cells.prepare(cell);
