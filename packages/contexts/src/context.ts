@@ -71,8 +71,8 @@ function withContext<L extends LockOption>(
   return typeof options === 'object' && options !== null ? { ctx, ...options } : options;
 }
 
-/** What a pool needs of its context. */
-function poolContextOf(context: BaseContext): pool.PoolContext {
+/** What a pool needs of its context. @internal */
+export function poolContextOf(context: BaseContext): pool.PoolContext {
   const ctx = context.getContext();
   return {
     Process: context.Process,

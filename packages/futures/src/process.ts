@@ -2,7 +2,7 @@
  * Counterpart of concurrent/futures/process.py: an executor over the workers of a pool. Deviations: D-137, D-138.
  */
 import { inspect } from 'node:util';
-import { BaseContext, contextOf } from '@multiprocessing/contexts';
+import { BaseContext, contextOf, poolContextOf } from '@multiprocessing/contexts';
 import { checkTimeout } from '@multiprocessing/core/base/arguments';
 import { processCpuCount } from '@multiprocessing/core/base/cpus';
 import { RuntimeError, typeError, ValueError } from '@multiprocessing/core/base/errors';
@@ -99,14 +99,6 @@ export class ProcessPoolExecutor extends Executor {
     checkCount('maxTasksPerChild', maxTasksPerChild);
     checkSeconds('idleTimeout', idleTimeout);
     checkOptions(others);
-    const ctx = mpContext.getContext();
-    const poolContext = {
-      Process: mpContext.Process,
-      _name: ctx._name,
-      get emulated() {
-        return (ctx as { emulated?: boolean }).emulated ?? false;
-      },
-    };
     const settings = {
       onWorkerDeath: 'break' as const,
       ...others,
@@ -117,7 +109,7 @@ export class ProcessPoolExecutor extends Executor {
       places: Math.max(PLACES, maxWorkers),
       what: 'executor',
     };
-    const { engine, forget } = poolEngine(this, maxWorkers, settings, poolContext);
+    const { engine, forget } = poolEngine(this, maxWorkers, settings, poolContextOf(mpContext));
     this.#engine = engine;
     this.#forget = forget;
     this._maxWorkers = maxWorkers;

@@ -39,7 +39,6 @@ export interface Member {
   readonly process: BaseProcess;
   readonly startedAt: number;
   isRunning: boolean;
-  hasEnded: boolean;
   killed: KillReason | undefined;
   /** Of the time between the signal and SIGKILL. */
   grace: NodeJS.Timeout | undefined;
@@ -139,7 +138,6 @@ export class Crew {
       process,
       startedAt,
       isRunning: false,
-      hasEnded: false,
       killed: undefined,
       grace: undefined,
       stopWatching: () => {},
@@ -197,7 +195,6 @@ export class Crew {
     const { process, place, killed } = member;
     const { exitcode } = process;
     const { pid } = process;
-    member.hasEnded = true;
     member.stopWatching();
     clearTimeout(member.grace);
     member.isRunning = false; // what its end brings about must not signal it
@@ -248,7 +245,6 @@ export class Crew {
   }
 
   #signal(member: Member, seconds: number): void {
-    if (member.hasEnded) return;
     if (member.killed === 'terminate') {
       member.process.terminate();
       member.grace ??= setTimeout(() => member.process.kill(), PATIENCE * 1000);

@@ -13,6 +13,9 @@ import type { Errors, Task } from './tasks.ts';
 /** Items ahead of who takes the results, where nobody says how many. @internal */
 export const DEFAULT_BUFFER = 4096;
 
+/** The longest timeout of a Node timer, in seconds. */
+const LONGEST = 2 ** 31 / 1000 - 1;
+
 type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
 /** @internal */
@@ -223,7 +226,8 @@ export class ImapJob extends Job {
           resolve();
         };
         this.#waiting.add(tell);
-        if (timeout !== undefined) timer = setTimeout(end, Math.max(0, timeout * 1000));
+        if (timeout !== undefined && timeout < LONGEST)
+          timer = setTimeout(end, Math.max(0, timeout * 1000));
       });
     }
     if (this.#peek() === undefined) throw late(timeout);

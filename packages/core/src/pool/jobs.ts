@@ -142,10 +142,7 @@ function onAbort(signal: Signal, callback: () => void): () => void {
 /** One call of a function. @internal */
 export class ApplyJob extends Job {
   #args: readonly unknown[] | undefined;
-  readonly #done: (
-    values: readonly unknown[],
-    error: { readonly error: unknown } | undefined,
-  ) => void;
+  readonly #done: Done;
 
   constructor(engine: Engine, options: JobOptions, args: readonly unknown[], done: Done) {
     super(engine, options);

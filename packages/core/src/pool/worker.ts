@@ -73,7 +73,6 @@ class PoolWorker implements TaskWorker {
   }
 
   async run(startedAt: number): Promise<void> {
-    if (!currentProcess().daemon) dieWithParent(); // who else would end it
     this.#inherited = await inheritedResources();
     if (!(await this.#initialize())) {
       process.exitCode = 1;
