@@ -105,6 +105,20 @@ forEachStartMethod((ctx, method) => {
     expect(inAny.sort((a, b) => a - b)).toEqual(squares(50));
   });
 
+  test('a worker that is at work has a pid, also where the answer to its start is not read yet', async () => {
+    for (let i = 0; i < (method === 'spawn' ? 5 : 100); i++) {
+      make(1);
+      const done = pool.apply(targets.behave, ['loop']).catch(() => {});
+      for (let turn = 0; turn < i % 5; turn++) await new Promise(setImmediate);
+      // Nothing is read meanwhile; a start that needs another turn of the loop gets it after a while.
+      const end = Date.now() + 30;
+      while (pool.stats().running < 1) if (Date.now() > end) await new Promise(setImmediate);
+      expect(pool.stats().workers).toEqual([expect.objectContaining({ pid: expect.any(Number) })]);
+      pool.terminate();
+      await Promise.all([done, pool.join()]);
+    }
+  });
+
   test('the calls that block', () => {
     make();
     expect(pool.applySync(targets.square, [3])).toBe(9);

@@ -361,9 +361,12 @@ describe('processes', () => {
     await new Promise<void>((resolve) => posix.onReady(fd, resolve));
     expect(posix.poll([fd])).toEqual([fd]);
     expect(posix.waitstatusToExitcode(posix.waitpid(pid, 0)[1])).toBe(-9);
-    expect(thrown(() => posix.pidfdOpen(pid))).toEqual(
-      osError('ESRCH', 'pidfd_open', 'ProcessLookupError'),
-    );
+    const none = osError('ESRCH', 'pidfd_open', 'ProcessLookupError');
+    expect(thrown(() => posix.pidfdOpen(pid))).toEqual(none);
+    const thread = readdirSync('/proc/self/task')
+      .map(Number)
+      .find((tid) => tid !== process.pid);
+    expect(thrown(() => posix.pidfdOpen(thread as number))).toEqual(none);
   });
 
   test('are replaced in place', async () => {

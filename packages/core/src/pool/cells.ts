@@ -48,6 +48,8 @@ export const READY_AT = 4;
 export const LEFT_BEHIND = 6;
 /** Whether it has ended as it should. */
 export const LEFT = 5;
+/** Its pid, which it knows before its parent is told. */
+export const PID = 7;
 
 /** Words at the beginning: whether no task will come any more, and how many workers are too many. */
 const CLOSING = 0;

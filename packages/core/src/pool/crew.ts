@@ -12,7 +12,7 @@ import {
 } from '@multiprocessing/posix';
 import { trace } from '../base/trace.ts';
 import type { BaseProcess } from '../process/process.ts';
-import { BUSY, LEFT, LEFT_BEHIND, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
+import { BUSY, LEFT, LEFT_BEHIND, PID, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
 import { BrokenProcessPool, endInWords, WorkerLostError } from './errors.ts';
 import type { WorkerPort } from './port.ts';
 import type { KillReason } from './tasks.ts';
@@ -131,6 +131,7 @@ export class Crew {
 
   #enlist(sync: boolean): Member {
     const place = this.members.indexOf(undefined);
+    this.#port.cells.fieldsOf(place).fill(0);
     const startedAt = toSharedClock(now());
     const process = this.#make({ target: work, args: [this.#port, place, startedAt] }, sync);
     const member: Member = {
@@ -310,7 +311,7 @@ export class Crew {
       const field = (index: number) => fields[index] as number;
       const since = field(READY_AT) === 0 ? 0 : (now() - fromSharedClock(field(READY_AT))) / 1000;
       return {
-        pid: process.pid,
+        pid: process.pid ?? (field(PID) || undefined), // it may be at work already
         tasks: field(TASKS),
         running: running(place),
         busy: field(BUSY),

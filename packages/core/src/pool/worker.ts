@@ -23,7 +23,16 @@ import { currentProcess } from '../process/process.ts';
 import { BUSY, type Taken } from '../queues/channel.ts';
 import { LoopTurns, nextTurn } from '../wait/loop_turns.ts';
 import { answerOf, dumpsAnswer, errorMessage, leftoverMessage } from './answer_message.ts';
-import { BUSY as BUSY_FOR, LEFT, LEFT_BEHIND, READY_AT, RSS, STARTED_IN, TASKS } from './cells.ts';
+import {
+  BUSY as BUSY_FOR,
+  LEFT,
+  LEFT_BEHIND,
+  PID,
+  READY_AT,
+  RSS,
+  STARTED_IN,
+  TASKS,
+} from './cells.ts';
 import { runAs, taskHost } from './current_task.ts';
 import { MaybeEncodingError } from './errors.ts';
 import { FunctionCache } from './functions.ts';
@@ -69,7 +78,7 @@ class PoolWorker implements TaskWorker {
     this.#cells = port.cells;
     this.#functions = new FunctionCache(port.functionsFd);
     this.#fields = port.cells.fieldsOf(worker);
-    this.#fields.fill(0);
+    this.#fields[PID] = process.pid;
   }
 
   async run(startedAt: number): Promise<void> {

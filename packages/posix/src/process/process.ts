@@ -117,12 +117,16 @@ export function setParentDeathSignal(signal: number): void {
 
 /**
  * An fd that becomes readable when a process ends (pidfd_open(2), Linux 5.3).
- * @throws OSError ESRCH; ENOSYS on an older kernel; EPERM or ENOSYS in some sandboxes
+ * @throws ProcessLookupError (ESRCH) also for a thread that leads no process; OSError ENOSYS on an older kernel, EPERM or ENOSYS in
+ * some sandboxes
  */
 export function pidfdOpen(pid: number): number {
   const fd = cPidfdOpen(syscallNumbers[process.arch]?.pidfd_open ?? -1, pid, 0);
-  if (fd === -1) throw osError(errno(), 'pidfd_open');
-  return fd;
+  if (fd !== -1) return fd;
+  // Before Linux 6.16 it is EINVAL, since then ENOENT, for a thread, and EINVAL for a process that is reaped in this very moment.
+  const code = errno();
+  const { EINVAL, ENOENT, ESRCH } = constants.errno;
+  throw osError(pid > 0 && (code === EINVAL || code === ENOENT) ? ESRCH : code, 'pidfd_open');
 }
 
 let pidfds: boolean | undefined;
