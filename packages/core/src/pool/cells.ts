@@ -51,9 +51,11 @@ export const LEFT = 5;
 /** Its pid, which it knows before its parent is told. */
 export const PID = 7;
 
-/** Words at the beginning: whether no task will come any more, and how many workers are too many. */
+/** Words at the beginning: whether no task will come any more, how many workers are too many. */
 const CLOSING = 0;
 const SURPLUS = 1;
+/** The worker that looks for tasks all the time, counted from 1; 0: none. */
+const SPINNER = 2;
 
 /** @internal */
 export class Cells {
@@ -106,9 +108,24 @@ export class Cells {
     Atomics.store(this.#head, SURPLUS, 0);
   }
 
+  /** Has this worker be the one that looks for tasks all the time. @returns false when another one does */
+  beginSpin(worker: number): boolean {
+    return Atomics.compareExchange(this.#head, SPINNER, 0, worker + 1) === 0;
+  }
+
+  /** To be called before a last look: who gives a task meanwhile sees that nobody spins. */
+  endSpin(worker: number): void {
+    Atomics.compareExchange(this.#head, SPINNER, worker + 1, 0);
+  }
+
   //
   // For who gives the tasks
   //
+
+  /** Whether a worker looks all the time, and so sees what was given before this call. */
+  hasSpinner(): boolean {
+    return Atomics.or(this.#head, SPINNER, 0) !== 0; // no load, but a fence between the task and the look
+  }
 
   /** Makes a task one that may be taken. */
   offer(cell: number): void {

@@ -194,6 +194,7 @@ export class Crew {
 
   #ended(member: Member): void {
     const { process, place, killed } = member;
+    this.#port.cells.endSpin(place);
     const { exitcode } = process;
     const { pid } = process;
     member.stopWatching();

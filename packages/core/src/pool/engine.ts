@@ -30,9 +30,9 @@ import {
 } from './tasks.ts';
 
 /** Looks of a spin that are left out. */
-const RARELY = 80;
+const RARELY = 25;
 /** Spins before the parent sleeps: about as long as a worker takes that has to be woken. */
-const PATIENCE = 3;
+const PATIENCE = 6;
 /** How often a task is begun at most, where lost ones are tried again. */
 const ATTEMPTS = 3;
 
@@ -187,7 +187,8 @@ export class Engine {
       if (this.#put(task)) count++;
     }
     if (count === 0) return;
-    this.port.tasks._channel.items.notifySome(count);
+    const unseen = this.port.cells.hasSpinner() ? count - 1 : count;
+    if (unseen > 0) this.port.tasks._channel.items.notifySome(unseen);
     if (this.#options.onDemand) this.crew.fill();
   }
 

@@ -41,7 +41,7 @@ import { isThenable, type RunResult, runTask } from './run_task.ts';
 import { TaskInHand, type TaskWorker } from './task_in_hand.ts';
 
 /** Looks of a spin that are left out, while somebody else is about to change the memory. */
-const RARELY = 80;
+const RARELY = 25;
 /** Milliseconds after which one that sleeps in the kernel lets its event loop have a turn. */
 const NAP = 250;
 /** Milliseconds between looks at the own memory. */
@@ -57,7 +57,7 @@ class PoolWorker implements TaskWorker {
   readonly #worker: number;
   readonly #functions: FunctionCache;
   readonly #fields: Float64Array;
-  readonly #hope = new SpinHope();
+  readonly #hope = new SpinHope(4);
   readonly #turns = new LoopTurns();
   /** What a forked process has of its parent's event loop, and never runs. */
   #inherited = 0;
@@ -71,6 +71,8 @@ class PoolWorker implements TaskWorker {
   /** Whether the last item was a task that is this worker's now, and when. */
   #taken = false;
   #time = 0;
+  /** Whether it has seen its next task in a spin. */
+  #isSpinner = false;
 
   constructor(port: WorkerPort, worker: number) {
     this.#port = port;
@@ -129,10 +131,19 @@ class PoolWorker implements TaskWorker {
         continue;
       }
       this.#tasks++;
+      this.#tellOthers();
       this.#begin(taken);
       if (this.#turns.due()) await nextTurn();
     }
     trace('pool', 'leave', currentProcess().name, () => ({ reason: this.#leaves ?? 'closed' }));
+  }
+
+  /** More tasks may have been given while this worker was the one that looks for them. */
+  #tellOthers(): void {
+    if (!this.#isSpinner) return;
+    this.#isSpinner = false;
+    const { items, hasItems } = this.#port.tasks._channel;
+    if (hasItems()) items.notifySome(1);
   }
 
   /** Waits for a task, or for one in hand to be done. @returns false when there was none for so long that this worker leaves */
@@ -145,7 +156,7 @@ class PoolWorker implements TaskWorker {
       this.#leaves !== undefined ||
       (isIdle && this.#cells.hasSurplus);
     if (isIdle) {
-      if (this.#hope.spin(hasItems, RARELY)) return true;
+      if (this.#spin(hasItems)) return true;
       await nextTurn(); // what the last task has left for it: rejections, timers that are due
       if (isOver()) return true;
       // With nothing to do for the event loop it sleeps in the kernel, where it is woken in half of the time.
@@ -159,6 +170,18 @@ class PoolWorker implements TaskWorker {
     return true;
   }
 
+  /**
+   * Looks for a task all the time, for a moment. One worker does at a time: the others sleep, and are not woken for the task
+   * that this one takes.
+   * @returns whether there is one
+   */
+  #spin(hasItems: () => boolean): boolean {
+    if (!this.#cells.beginSpin(this.#worker)) return false;
+    this.#isSpinner = this.#hope.spin(hasItems, RARELY);
+    this.#cells.endSpin(this.#worker);
+    return this.#isSpinner;
+  }
+
   /** How much the event loop still has to do. */
   #leftBehind(): number {
     const { length } = process.getActiveResourcesInfo();
@@ -169,7 +192,7 @@ class PoolWorker implements TaskWorker {
   /** @returns false when there was nothing for so long that this worker leaves */
   async #sleep(isOver: () => boolean): Promise<boolean> {
     const end = now() + this.#port.settings.idleTimeout * 1000;
-    while (!this.#port.tasks._channel.items.waitSync(isOver, Math.min(end, now() + NAP))) {
+    while (!this.#port.tasks._channel.items.sleepSync(isOver, Math.min(end, now() + NAP))) {
       await nextTurn(); // handlers of signals, timers that are not waited for
       if (this.#leftBehind() > 0) return true;
       if (now() >= end) return false;

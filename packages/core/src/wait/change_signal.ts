@@ -79,13 +79,17 @@ export class ChangeSignal {
   }
 
   /**
-   * Sleeps until `done`, which looks at the memory, and has to say yes when it cannot be seen for a moment.
+   * Spins for a moment, then sleeps, until `done`, which looks at the memory, and has to say yes when it cannot be seen for a moment.
    * @param deadline as now() tells the time
    * @param look is called after each half second without a signal
    * @returns false when the time was over first
    */
   waitSync(done: () => boolean, deadline: number, look?: () => void): boolean {
-    if (spin(done, RARELY)) return true;
+    return spin(done, RARELY) || this.sleepSync(done, deadline, look);
+  }
+
+  /** The same without a spin before. */
+  sleepSync(done: () => boolean, deadline: number, look?: () => void): boolean {
     const words = this.#words;
     for (;;) {
       // In this order: a signal between these lines finds SLEEPING, or has changed SEQ, or `done` sees what it tells.
