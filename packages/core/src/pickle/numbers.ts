@@ -51,6 +51,22 @@ export function unpack(into: unknown[], width: number, bytes: Uint8Array<ArrayBu
   // A typed array begins at a multiple of its width.
   const whole = bytes.byteOffset % Width.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
   const numbers = new Width(whole.buffer, whole.byteOffset, whole.length / Width.BYTES_PER_ELEMENT);
-  for (let i = 0; i < numbers.length; i++) into.push(numbers[i]);
+  if (numbers instanceof Float64Array) fill(into, numbers);
+  else fillInts(into, numbers instanceof Int32Array ? numbers : new Int32Array(numbers));
   return true;
+}
+
+// Twice the same loop: V8 compiles each for one kind of array, which takes a fifth of the time. To grow it by `push` takes that
+// once more.
+
+function fill(into: unknown[], numbers: Float64Array): void {
+  const { length } = numbers;
+  into.length = length;
+  for (let i = 0; i < length; i++) into[i] = numbers[i];
+}
+
+function fillInts(into: unknown[], numbers: Int32Array): void {
+  const { length } = numbers;
+  into.length = length;
+  for (let i = 0; i < length; i++) into[i] = numbers[i];
 }

@@ -31,7 +31,7 @@ export function runTask(
   if (kind === CALL.APPLY) return once(() => run(...items));
   const call = kind === CALL.MAP ? run : (item: unknown) => run(...(item as unknown[]));
   if (items.length === 1) return once(() => call(items[0]));
-  return each(call, items, 0, { values: [], errors: [] });
+  return each(call, items, { values: new Array(items.length), errors: [] });
 }
 
 function once(call: () => unknown): RunResult | Promise<RunResult> {
@@ -60,11 +60,10 @@ interface Many {
 function each(
   call: (item: unknown) => unknown,
   items: readonly unknown[],
-  from: number,
   done: Many,
 ): RunResult | Promise<RunResult> {
   const { values, errors } = done;
-  for (let i = from; i < items.length; i++) {
+  for (let i = 0; i < items.length; i++) {
     let value: unknown;
     try {
       value = call(items[i]);
@@ -72,8 +71,9 @@ function each(
       if (error instanceof SystemExit) return { error };
       errors.push([i, error]);
     }
-    if (isThenable(value)) return eachLater(call, items, i, value, done);
-    values.push(value);
+    if (typeof value === 'object' && isThenable(value))
+      return eachLater(call, items, i, value, done);
+    values[i] = value;
   }
   return done;
 }
