@@ -14,6 +14,7 @@ import sys
 import time
 
 WORKERS = len(os.sched_getaffinity(0))
+WARM = 3  # as in measure.mjs
 ctx = mp.get_context('forkserver')
 
 
@@ -92,7 +93,8 @@ def all_there(pool, workers, milliseconds=50):
 
 def rate(pool, count, chunksize):
     all_there(pool, WORKERS)
-    pool.map(range(count // 5), chunksize)
+    for _ in range(WARM):
+        pool.map(range(count), chunksize)
     begin = time.perf_counter()
     results = pool.map(range(count), chunksize)
     seconds = time.perf_counter() - begin
@@ -102,7 +104,7 @@ def rate(pool, count, chunksize):
 
 def each(pool, count, function, argument):
     all_there(pool, WORKERS)
-    for _ in range(count // 5):
+    for _ in range(count):
         pool.run(function, argument)
     begin = time.perf_counter()
     for _ in range(count):

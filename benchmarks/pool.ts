@@ -63,7 +63,7 @@ interface Measure {
   readonly digits: number;
 }
 
-const ONE_ARRAY = `${LENGTH} 10`;
+const ONE_ARRAY = `${LENGTH} 40`;
 const SERVERS = [POOL, 'piscina', 'tinypool, threads'];
 const SPIN = { [PYTHON_POOL]: 600_000, [PYTHON_EXECUTOR]: 600_000 };
 
@@ -80,7 +80,7 @@ const MEASURES = {
     who: [POOL, PYTHON_POOL],
     digits: 0,
   },
-  trip: { words: 'trip 2000', count: { [POOL]: 10_000, [EXECUTOR]: 10_000 }, who: ALL, digits: 1 },
+  trip: { words: 'trip 10000', who: ALL, digits: 1 },
   first: { words: 'first', who: ALL, fresh: true, digits: 0 },
   next: { words: 'first', who: ALL, digits: 1 },
   argument: { words: `argument ${ONE_ARRAY}`, who: ALL, digits: 1 },

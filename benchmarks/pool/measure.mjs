@@ -29,6 +29,8 @@ const [, , library = ''] = process.argv;
 const isOurs = library === 'pool' || library === 'executor';
 /** As many as there are processors, on all sides. */
 const WORKERS = availableParallelism();
+/** How often all of it is done before the clock starts, where a rate is measured. */
+const WARM = 3;
 /** Calls of `run()` at once where there is no `map`. */
 const AT_ONCE = 100;
 
@@ -68,7 +70,7 @@ function rate(count, all, options) {
   return withPool(
     WORKERS,
     async (pool) => {
-      await all(pool, Math.ceil(count / 5));
+      for (let i = 0; i < WARM; i++) await all(pool, count);
       const begin = clock();
       const last = await all(pool, count);
       const seconds = (clock() - begin) / 1000;
@@ -82,7 +84,7 @@ function rate(count, all, options) {
 /** Milliseconds for each. */
 function each(count, run, workers = WORKERS) {
   return withPool(workers, async (pool) => {
-    for (let i = 0; i < Math.ceil(count / 5); i++) await run(pool);
+    for (let i = 0; i < count; i++) await run(pool);
     const begin = clock();
     for (let i = 0; i < count; i++) await run(pool);
     return (clock() - begin) / count;
