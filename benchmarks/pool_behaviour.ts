@@ -69,7 +69,12 @@ const ROWS: Readonly<Record<string, readonly [title: string, ...facts: string[]]
     'and the pool goes on',
     'and the task can tidy up first',
   ],
-  timer: ['It leaves a timer behind', 'it fires on time', 'somebody tells of it'],
+  timer: [
+    'It leaves a timer behind',
+    'it fires on time',
+    'somebody tells of it',
+    'and which task it is of',
+  ],
   rejection: [
     'It leaves a promise behind that rejects',
     'the program is told',

@@ -141,10 +141,13 @@ const ROWS = {
     const file = scratch('timer');
     await pool.run('leaveTimer', file);
     await wait(100);
-    const isCounted = isOurs && pool.pool.stats().workers.some(({ leftBehind }) => leftBehind > 0);
+    const workers = isOurs ? pool.pool.stats().workers : [];
+    const isCounted = workers.some(({ leftBehind }) => leftBehind > 0);
+    const isNamed = workers.some(({ leftBy }) => leftBy === 'leaveTimer');
     await wait(800);
     say('it fires on time', existsSync(file));
     say('somebody tells of it', isCounted || told.length > 0);
+    say('and which task it is of', isNamed || words(told).includes('leaveTimer'));
     await settle(pool.end());
   },
 

@@ -20,6 +20,8 @@ export interface AnswerHooks {
   broken(error: Error): void;
   /** Something that a task has left behind has thrown. */
   leftover(error: unknown, task: string | undefined): void;
+  /** A task has left something in the event loop of a worker. */
+  left(worker: number, task: string): void;
   /** Some answers have been waited for, and are told. */
   later(): void;
 }
@@ -82,7 +84,8 @@ export class Answers {
     };
     try {
       const value = loadsBeside(taken, this.isBlocked, ANYBODY);
-      if (isThenable(value)) void this.#readLater(value, kind, task, refuse);
+      if (kind === ANSWER.LEFT) this.#hooks.left(taken.tag & PLACE, value as string);
+      else if (isThenable(value)) void this.#readLater(value, kind, task, refuse);
       else this.#deliver(kind, task, value);
     } catch (error) {
       refuse(error);

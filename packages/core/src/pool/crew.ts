@@ -42,6 +42,8 @@ export interface Member {
   killed: KillReason | undefined;
   /** Of the time between the signal and SIGKILL. */
   grace: NodeJS.Timeout | undefined;
+  /** The task that has left something behind last. */
+  leftBy: string | undefined;
   stopWatching: () => void;
 }
 
@@ -66,6 +68,8 @@ export interface WorkerStats {
   readonly startup: number;
   /** Timers, sockets and the like that tasks have left in its event loop, when it last had nothing to do. */
   readonly leftBehind: number;
+  /** The function after which that number has grown last. */
+  readonly leftBy: string | undefined;
   /** Its resident memory when it last looked; it looks where the pool has `maxMemory`. */
   readonly rss: number | undefined;
 }
@@ -141,6 +145,7 @@ export class Crew {
       isRunning: false,
       killed: undefined,
       grace: undefined,
+      leftBy: undefined,
       stopWatching: () => {},
     };
     this.members[place] = member;
@@ -301,13 +306,19 @@ export class Crew {
     }
   }
 
+  /** A task has left something in the event loop of a worker. */
+  left(place: number, task: string): void {
+    const member = this.members[place];
+    if (member !== undefined) member.leftBy = task;
+  }
+
   #tellWaiting(): void {
     for (const tell of this.#waiting.splice(0)) tell();
   }
 
   /** @param running how many tasks a worker has in hand, by its place */
   stats(running: (place: number) => number): WorkerStats[] {
-    return this.living.map(({ place, process }) => {
+    return this.living.map(({ place, process, leftBy }) => {
       const fields = this.#port.cells.fieldsOf(place);
       const field = (index: number) => fields[index] as number;
       const since = field(READY_AT) === 0 ? 0 : (now() - fromSharedClock(field(READY_AT))) / 1000;
@@ -319,6 +330,7 @@ export class Crew {
         idle: Math.max(0, since - field(BUSY)),
         startup: field(STARTED_IN),
         leftBehind: field(LEFT_BEHIND),
+        leftBy,
         rss: field(RSS) || undefined,
       };
     });

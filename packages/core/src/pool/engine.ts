@@ -10,6 +10,7 @@ import { SpinHope } from '../base/spin.ts';
 import type { SharingContext } from '../process/sharing.ts';
 import { behindThis, LoopTurns, nextTurn } from '../wait/loop_turns.ts';
 import { Answers } from './answers.ts';
+import { Backlog } from './backlog.ts';
 import { Calls } from './calls.ts';
 import { Crew, type MakeProcess, type Member } from './crew.ts';
 import { Deadlines } from './deadlines.ts';
@@ -17,7 +18,7 @@ import { BrokenProcessPool, CancelledError, type WorkerLostError } from './error
 import type { FunctionTable } from './functions.ts';
 import { InFlight } from './in_flight.ts';
 import { WorkerPort, type WorkerSettings } from './port.ts';
-import { type PoolStats, Recorder } from './stats.ts';
+import { type PoolStats, Tally } from './stats.ts';
 import {
   type Call,
   fail,
@@ -64,9 +65,7 @@ export class Engine {
   readonly #inFlight: InFlight;
   readonly #answers: Answers;
   readonly #deadlines: Deadlines;
-  readonly #sources: Source[] = [];
-  /** Tasks that are to be tried again: before all others. */
-  readonly #again: Task[] = [];
+  readonly #backlog = new Backlog();
   #isScheduled = false;
   #isAsleep = false;
   readonly #hope = new SpinHope(PATIENCE);
@@ -78,10 +77,7 @@ export class Engine {
   broken: Error | undefined;
   /** Who waits until all is done. */
   readonly #whenDone: (() => void)[] = [];
-  readonly #waited = new Recorder();
-  readonly #ran = new Recorder();
-  #done = 0;
-  #failed = 0;
+  readonly #tally = new Tally();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -92,6 +88,7 @@ export class Engine {
       answered: (task, failed) => this.#answered(task, failed),
       broken: (error) => this.break(error),
       leftover: options.onLeftover,
+      left: (worker, task) => this.crew.left(worker, task),
       later: () => this.schedule(),
     });
     this.#deadlines = new Deadlines(this.#inFlight, this.port.cells, (task) =>
@@ -105,12 +102,12 @@ export class Engine {
   }
 
   get isIdle(): boolean {
-    return this.#inFlight.count === 0 && this.#sources.length === 0 && this.#again.length === 0;
+    return this.#inFlight.count === 0 && this.#backlog.isEmpty;
   }
 
   #wantedWorkers(): number {
     if (this.isEnded || (this.isClosed && this.isIdle)) return 0;
-    return this.#options.onDemand ? this.#inFlight.count + this.#again.length : Infinity;
+    return this.#options.onDemand ? this.#inFlight.count + this.#backlog.again.length : Infinity;
   }
 
   /** Has a function ready for workers, until `endCall`. @throws PicklingError, OSError */
@@ -124,7 +121,7 @@ export class Engine {
 
   /** Takes on the tasks of a source. */
   add(source: Source): void {
-    this.#sources.push(source);
+    this.#backlog.add(source);
     this.schedule();
   }
 
@@ -182,7 +179,7 @@ export class Engine {
     this.#inFlight.update();
     let count = 0;
     while (this.#inFlight.hasRoom) {
-      const task = this.#nextTask();
+      const task = this.#backlog.next();
       if (task === undefined) break;
       if (this.#put(task)) count++;
     }
@@ -190,19 +187,6 @@ export class Engine {
     const unseen = this.port.cells.hasSpinner() ? count - 1 : count;
     if (unseen > 0) this.port.tasks._channel.items.notifySome(unseen);
     if (this.#options.onDemand) this.crew.fill();
-  }
-
-  #nextTask(): Task | undefined {
-    const again = this.#again.shift();
-    if (again !== undefined) return again;
-    for (let i = 0; i < this.#sources.length; ) {
-      const source = this.#sources[i] as Source;
-      const task = source.next();
-      if (task !== undefined) return task;
-      if (source.isOver) this.#sources.splice(i, 1);
-      else i++;
-    }
-    return undefined;
   }
 
   /** @returns false when it cannot be sent: then it has failed */
@@ -218,11 +202,7 @@ export class Engine {
   }
 
   #answered(task: Task, failed: boolean): void {
-    const begun = this.port.cells.begunAt(task.cell);
-    this.#waited.add((begun - task.madeAt) / 1000);
-    this.#ran.add((now() - begun) / 1000);
-    if (failed) this.#failed++;
-    else this.#done++;
+    this.#tally.answered(task.madeAt, this.port.cells.begunAt(task.cell), failed);
     this.#inFlight.clear(task);
   }
 
@@ -236,10 +216,10 @@ export class Engine {
    * @returns false when it has its answer
    */
   cancel(task: Task, reason: KillReason, why: unknown): boolean {
-    const worker = this.#forgetAgain(task) ? -1 : this.#inFlight.cancel(task);
+    const worker = this.#backlog.forget(task) ? -1 : this.#inFlight.cancel(task);
     if (worker === undefined) return false;
     if (worker >= 0) this.crew.kill(worker, reason, this.#options.killTimeout);
-    this.#failed++;
+    this.#tally.lost();
     fail(task, why);
     this.schedule();
     return true;
@@ -247,8 +227,8 @@ export class Engine {
 
   /** Takes a task back, unless a worker has it. @returns whether that is so */
   withdraw(task: Task, why: unknown): boolean {
-    if (!this.#forgetAgain(task) && !this.#inFlight.withdraw(task)) return false;
-    this.#failed++;
+    if (!this.#backlog.forget(task) && !this.#inFlight.withdraw(task)) return false;
+    this.#tally.lost();
     fail(task, why);
     this.schedule();
     return true;
@@ -256,15 +236,9 @@ export class Engine {
 
   /** Takes back whatever no worker has begun. */
   withdrawAll(makeError: () => Error): void {
-    for (const task of [...this.#again, ...this.#inFlight.all()]) this.withdraw(task, makeError());
-    for (const source of this.#sources.splice(0)) source.stop(makeError(), true);
-  }
-
-  /** Has a task not tried again. @returns whether it was to be */
-  #forgetAgain(task: Task): boolean {
-    const place = this.#again.indexOf(task);
-    if (place >= 0) this.#again.splice(place, 1);
-    return place >= 0;
+    for (const task of [...this.#backlog.again, ...this.#inFlight.all()])
+      this.withdraw(task, makeError());
+    this.#backlog.stop(makeError, true);
   }
 
   /** Whether a worker has begun a task. */
@@ -288,9 +262,9 @@ export class Engine {
     for (const task of tasks) {
       if (onWorkerDeath === 'retry' && task.attempt < ATTEMPTS && !this.isEnded) {
         task.attempt++;
-        this.#again.push(task);
+        this.#backlog.retry(task);
       } else {
-        this.#failed++;
+        this.#tally.lost();
         fail(task, lossOf(task, lost, killed));
       }
     }
@@ -362,8 +336,8 @@ export class Engine {
       this.#inFlight.clear(task);
       fail(task, makeError());
     }
-    for (const task of this.#again.splice(0)) fail(task, makeError());
-    for (const source of this.#sources.splice(0)) source.stop(makeError());
+    this.#backlog.failAgain(makeError);
+    this.#backlog.stop(makeError);
     this.#endIfDone();
     this.port.cells.setClosing(); // for one that is about to begin
     this.port.results._channel.items.recheck();
@@ -445,11 +419,8 @@ export class Engine {
       workers: this.crew.stats((place) => places.filter((taken) => taken === place).length),
       pending: this.#inFlight.count,
       running: running.length,
-      done: this.#done,
-      failed: this.#failed,
       replaced: Object.fromEntries(this.crew.replaced),
-      wait: this.#waited.histogram(),
-      run: this.#ran.histogram(),
+      ...this.#tally.counts(),
     };
   }
 }

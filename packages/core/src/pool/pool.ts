@@ -8,6 +8,7 @@
  *
  *     answer_message.ts  what a worker sends for what has become of a task
  *     answers.ts       what workers answer, on its way to who waits for it
+ *     backlog.ts       tasks that no worker can see yet
  *     calls.ts         functions and arguments on their way: by name, or by value
  *     cells.ts         which task is whose: compare-and-swap in shared memory
  *     crew.ts          the workers: their start, their end, who comes in their place

@@ -57,6 +57,8 @@ export const ANSWER = {
   INITIALIZER: 4,
   /** What something threw that a task had left behind: the error, and the task's name. */
   LEFTOVER: 5,
+  /** The name of the task after which a worker's event loop had more to do than before. */
+  LEFT: 6,
 } as const;
 
 /** Seconds for a lock whose owner may have died; of a living one it is free in less. */

@@ -1,6 +1,7 @@
 /**
- * How long tasks waited and ran.
+ * How many tasks were done, and how long they waited and ran.
  */
+import { now } from '@multiprocessing/posix';
 import type { WorkerStats } from './crew.ts';
 
 /** How many values there were up to each bound; the last count is of those above all bounds. */
@@ -34,8 +35,7 @@ export interface PoolStats {
 /** Seconds: ten microseconds to about three hours, each three times the one before, roughly. */
 const BOUNDS = Array.from({ length: 20 }, (_, i) => 1e-5 * 3 ** i);
 
-/** @internal */
-export class Recorder {
+class Recorder {
   readonly #counts = new Array<number>(BOUNDS.length + 1).fill(0);
   #count = 0;
   #sum = 0;
@@ -63,6 +63,36 @@ export class Recorder {
       mean: count > 0 ? this.#sum / count : 0,
       bounds: BOUNDS,
       counts: [...this.#counts],
+    };
+  }
+}
+
+/** What has become of the tasks of an engine. @internal */
+export class Tally {
+  readonly #waited = new Recorder();
+  readonly #ran = new Recorder();
+  #done = 0;
+  #failed = 0;
+
+  /** @param madeAt and when a worker has begun it, as now() tells the time */
+  answered(madeAt: number, begun: number, failed: boolean): void {
+    this.#waited.add((begun - madeAt) / 1000);
+    this.#ran.add((now() - begun) / 1000);
+    if (failed) this.#failed++;
+    else this.#done++;
+  }
+
+  /** A task has failed without an answer. */
+  lost(): void {
+    this.#failed++;
+  }
+
+  counts(): Pick<PoolStats, 'done' | 'failed' | 'wait' | 'run'> {
+    return {
+      done: this.#done,
+      failed: this.#failed,
+      wait: this.#waited.histogram(),
+      run: this.#ran.histogram(),
     };
   }
 }

@@ -70,6 +70,8 @@ class PoolWorker implements TaskWorker {
   readonly #cells: WorkerPort['cells'];
   /** Whether the last item was a task that is this worker's now, and when. */
   #taken = false;
+  /** The name of the last one that was done. */
+  #lastTask: string | undefined;
   #time = 0;
   /** Whether it has seen its next task in a spin. */
   #isSpinner = false;
@@ -161,6 +163,8 @@ class PoolWorker implements TaskWorker {
       if (isOver()) return true;
       // With nothing to do for the event loop it sleeps in the kernel, where it is woken in half of the time.
       const left = this.#leftBehind();
+      if (left > (this.#fields[LEFT_BEHIND] as number) && this.#lastTask !== undefined)
+        this.#send(dumpsAnswer(this.#lastTask), this.#worker, ANSWER.LEFT);
       this.#fields[LEFT_BEHIND] = left;
       if (left === 0) return this.#sleep(isOver);
     }
@@ -305,7 +309,10 @@ class PoolWorker implements TaskWorker {
 
   /** Sends the answer, if it is still wanted. */
   #finish(cell: number, host: TaskInHand | undefined, result: RunResult, begun: number): void {
-    if (host !== undefined) host.isOver = true;
+    if (host !== undefined) {
+      host.isOver = true;
+      this.#lastTask = host.name;
+    }
     if ('error' in result && result.error instanceof SystemExit) this.#exit(result.error);
     const answer = answerOf(result);
     this.#fields[TASKS] = (this.#fields[TASKS] as number) + 1;
