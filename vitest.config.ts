@@ -7,12 +7,18 @@ delete process.env.NODE_EXTRA_CA_CERTS;
 
 /** Those that take longest: begun last, one of them would run alone in the end. */
 const FIRST = [
-  'process/lifecycle',
+  'synchronize/damage',
+  'process/output',
+  'closures/privates',
+  'popen/addons',
+  'pool/cannot_hang',
+  'process/started_from',
+  'popen/kernel',
+  'pool/pool',
   'docs/examples',
+  'process/lifecycle',
   'process/workers',
-  'queues/death',
-  'closures/closures',
-  'connection/python_connection',
+  'multiprocessing/vitest_coverage',
 ];
 
 class LongestFirst extends BaseSequencer {
@@ -37,8 +43,8 @@ export default defineConfig({
     pool: 'forks',
     // Tests of `fork` run in this process: it must be able to.
     execArgv: process.platform === 'linux' ? ['--single-threaded', '--v8-pool-size=1'] : [],
-    // More than there are cores: tests wait for each other's processes as often as they compute.
-    maxWorkers: 3,
+    // More than there are cores: tests wait for processes as long as they compute.
+    maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     server: {
       deps: {
