@@ -38,7 +38,8 @@ describe('loads refuses', () => {
     ['builtins.getattr', 'cbuiltins\ngetattr\n.', 'builtins\\.getattr'],
     ['__builtin__.eval', 'c__builtin__\neval\n.', '__builtin__\\.eval'],
     ['STACK_GLOBAL', '\x80\x04\x8c\x05posix\x8c\x06system\x93.', 'posix\\.system'],
-    ['copyreg._reconstructor', 'ccopy_reg\n_reconstructor\n(.', 'copy_reg\\._reconstructor'],
+    ['copyreg._reconstructor', 'ccopy_reg\n_reconstructor\n.', 'copy_reg\\._reconstructor'],
+    ['a class alone in the arguments', 'ccopy_reg\n_reconstructor\ncos\nThing\n.', 'os\\.Thing'],
     [
       'copyreg.__newobj__',
       '\x80\x04\x8c\x07copyreg\x8c\x0a__newobj__\x93.',
@@ -74,11 +75,13 @@ describe('loads refuses', () => {
     ['EXT4', '\x80\x02\x84\x05\0\x01\0.', 'number 65541 of the extension registry'],
     ['INST', '(i__main__\nThing\n.', 'an instance of __main__\\.Thing'],
     ['OBJ', '(cbuiltins\nset\no.', 'an instance of a class'],
-    ['NEWOBJ', 'cbuiltins\nset\n)\x81.', 'an instance of a class'],
-    ['NEWOBJ_EX', 'cbuiltins\nset\n)}\x92.', 'an instance of a class'],
+    ['NEWOBJ', 'capp\nThing\n)\x81.', 'app\\.Thing'],
+    ['NEWOBJ of a value', 'N)\x81.', 'an instance of a class'],
+    ['NEWOBJ_EX', 'capp\nThing\n)}\x92.', 'app\\.Thing'],
+    ['a class in nested arguments', 'cbuiltins\nset\ncbuiltins\nset\n\x85\x85R.', 'builtins\\.set'],
+    ['getattr', 'cbuiltins\ngetattr\n(cbuiltins\nset\nVpop\ntR.', 'builtins\\.set\\.pop'],
     ['BUILD', '}}b.', 'the state of an object'],
     ['NEXT_BUFFER', '\x80\x05\x97.', 'a buffer that is out of band'],
-    ['READONLY_BUFFER', '\x80\x05C\x00\x98.', 'a buffer that is out of band'],
   ])('what would run code or find a name: %s', (_, pickle, what) => {
     expect(() => loads(raw(pickle))).toThrow(unpicklingError(asked(what)));
   });
@@ -119,6 +122,7 @@ describe('loads tells', () => {
     ['items for a tuple', raw(')(Ne.'), /appends to something that is no list/],
     ['pairs for a list', raw('](NNu.'), /sets an item of something that is no dict/],
     ['elements for a list', raw('](N\x90.'), /adds to something that is no set/],
+    ['a buffer that is none', raw('\x80\x05N\x98.'), /READONLY_BUFFER|no buffer/],
     ['a key without a value', raw('}(NNNu.'), /a key without a value/],
     ['arguments that are no tuple', raw('cbuiltins\nset\n]R.'), /arguments that are no tuple/],
     ['a name that is no text', raw('NN\x93.'), /a name that is no text/],

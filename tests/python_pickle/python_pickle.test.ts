@@ -227,24 +227,22 @@ print(json.dumps([len(one), len(set(map(id, one))), sum(r['number'] for r in two
     const sources = {
       'os.system': '(posix|os).system',
       eval: '(builtins|__builtin__).eval',
-      'range(3)': '(builtins|__builtin__).x?range',
-      '1j': '(builtins|__builtin__).complex',
-      'collections.OrderedDict(a=1)': 'collections.OrderedDict',
-      'datetime.date(2024, 1, 2)': 'datetime.date',
-      'decimal.Decimal(1)': 'decimal.Decimal',
-      'ValueError(1)': '(builtins|exceptions).ValueError',
+      'decimal.Context()': 'decimal.Context|copyreg|copy_reg',
+      're.compile("a")': 're._compile',
+      'functools.partial(print, 1)': 'functools.partial',
+      'json.JSONDecodeError("m", "d", 1)': 'json.decoder.JSONDecodeError',
+      ValueError: '(builtins|exceptions).ValueError',
       set: '(builtins|__builtin__).set',
       '[1, {"a": frozenset}]': '(builtins|__builtin__).frozenset',
       'types.SimpleNamespace(a=1)': 'types.SimpleNamespace|copyreg|copy_reg',
       'Thing()': '__main__.Thing|copyreg|copy_reg',
       'Evil()': '(posix|os).system',
       'Evil(eval, ("1",))': '(builtins|__builtin__).eval',
-      'array.array("i", [1])': 'array.(array|_array_reconstructor)',
     };
     const answers = ask<string[][]>(
       Object.keys(sources),
       `
-import array, collections, datetime, decimal, os, types
+import decimal, functools, os, re, types
 class Thing: pass
 class Evil:
     def __init__(self, *what): self.what = what or (os.system, ('false',))
@@ -297,7 +295,6 @@ describe('pickles', () => {
       [Symbol('s'), /^a symbol cannot be sent to Python: Symbol\(s\)/],
       [new Date(0), /^a Date cannot be sent to Python: send its getTime\(\)/],
       [/x/, /^a RegExp .* source/],
-      [new Error('e'), /^an Error .* message/],
       [new Float64Array(2), /^a Float64Array .*Array\.from.*new Uint8Array\(it\.buffer/],
       [new Uint8ClampedArray(2), /^a Uint8ClampedArray /],
       [new DataView(new ArrayBuffer(1)), /^a DataView /],

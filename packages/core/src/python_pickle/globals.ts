@@ -4,74 +4,83 @@
  */
 import { UnpicklingError } from '../base/errors.ts';
 import { Tuple } from './tuple.ts';
+import { type BuildCall, GlobalName, type PythonType } from './types.ts';
 
-/** A name that stands for plain data. It exists on the stack of the unpickler only. @internal */
-export class KnownGlobal {
-  readonly name: string;
-  /** Makes the value, or undefined if that call is not one for plain data. */
-  readonly make: (args: readonly unknown[]) => Buffer | Set<unknown> | undefined;
-
-  constructor(name: string, make: KnownGlobal['make']) {
-    this.name = name;
-    this.make = make;
-  }
-}
-
-function latin1(text: unknown, encoding: unknown): Buffer | undefined {
+function latin1([text, encoding]: readonly unknown[], call: BuildCall): Buffer | undefined {
   if (typeof text !== 'string' || (encoding !== 'latin1' && encoding !== 'latin-1'))
     return undefined;
+  call.copies(text.length);
   return /[^\0-\xff]/.test(text) ? undefined : Buffer.from(text, 'latin1');
 }
 
-function toSet(args: readonly unknown[]): Set<unknown> | undefined {
+function toSet(args: readonly unknown[], call: BuildCall): Set<unknown> | undefined {
   const [items] = args;
   if (args.length === 0) return new Set();
   if (args.length !== 1 || !Array.isArray(items) || items instanceof Tuple) return undefined;
+  call.copies(items.length);
   return new Set<unknown>(items);
 }
 
-function toBytes(args: readonly unknown[]): Buffer | undefined {
-  const [source, encoding] = args;
+function toList(args: readonly unknown[], call: BuildCall): unknown[] | undefined {
+  const [items] = args;
+  if (args.length === 0) return [];
+  if (args.length !== 1 || !Array.isArray(items)) return undefined;
+  call.copies(items.length);
+  return Array.from<unknown>(items);
+}
+
+function toBytes(args: readonly unknown[], call: BuildCall): Buffer | undefined {
+  const [source] = args;
   if (args.length === 0) return Buffer.alloc(0);
-  if (args.length === 1) return Buffer.isBuffer(source) ? Buffer.from(source) : undefined;
-  return args.length === 2 ? latin1(source, encoding) : undefined;
+  if (args.length === 2) return latin1(args, call);
+  if (args.length !== 1 || !Buffer.isBuffer(source)) return undefined;
+  call.copies(source.length);
+  return Buffer.from(source);
 }
 
-const encode = new KnownGlobal('_codecs.encode', (args) =>
-  args.length === 2 ? latin1(args[0], args[1]) : undefined,
-);
-
-const known = new Map<string, KnownGlobal>([[encode.name, encode]]);
-for (const module of ['builtins', '__builtin__']) {
-  for (const [name, make] of [
-    ['set', toSet],
-    ['frozenset', toSet],
-    ['bytes', toBytes],
-    ['bytearray', toBytes],
-  ] as const) {
-    known.set(`${module}.${name}`, new KnownGlobal(`${module}.${name}`, make));
-  }
-}
-
-/** @throws UnpicklingError for every other name */
-export function knownGlobal(module: string, name: string): KnownGlobal {
-  const found = known.get(`${module}.${name}`);
-  if (found === undefined) throw refused(`${module}.${name}`);
-  return found;
-}
+/** Rows for the table of types. */
+export const plainTypes: readonly PythonType[] = [
+  {
+    names: '_codecs.encode',
+    build: (args, call) => (args.length === 2 ? latin1(args, call) : undefined),
+  },
+  { names: 'builtins.set', build: toSet },
+  { names: 'builtins.frozenset', build: toSet },
+  { names: 'builtins.bytes', build: toBytes },
+  { names: 'builtins.bytearray', build: toBytes },
+  // What multiprocessing's own pickler makes of `d.keys()`, `d.values()` and `d.items()`.
+  { names: 'builtins.list', build: toList },
+  // As the base of an instance, and as what makes the values of a defaultdict.
+  ...['object', 'tuple', 'dict', 'int', 'float', 'str', 'bool'].map((name) => ({
+    names: `builtins.${name}`,
+  })),
+  {
+    // How protocols 0 and 1 make an instance: of its class, a base that has a value, and that value.
+    names: 'copyreg._reconstructor',
+    takesNames: true,
+    build: ([cls, base, value, ...more], call) => {
+      if (!(cls instanceof GlobalName && base instanceof GlobalName) || more.length > 0)
+        return undefined;
+      return call.build(cls, base.type?.names === 'builtins.object' ? [] : [value]);
+    },
+  },
+  {
+    names: 'builtins.getattr',
+    takesNames: true,
+    build: ([cls, name, ...more]) => {
+      if (!(cls instanceof GlobalName) || typeof name !== 'string' || more.length > 0)
+        return undefined;
+      const value = cls.type?.getattr?.(name);
+      if (value === undefined) throw refused(`${cls.name}.${name}`);
+      return value;
+    },
+  },
+];
 
 /** The refusal of something that is no plain data. */
 export function refused(what: string): UnpicklingError {
   const short = what.length > 200 ? `${what.slice(0, 200)}...` : what;
   return new UnpicklingError(
-    `the pickle asks for ${short}, which is never made here: send None, bool, int, float, str, bytes, list, tuple, dict or set`,
+    `the pickle asks for ${short}, which is never made here: send plain data, or register its class by registerClass()`,
   );
-}
-
-/** How many bytes or items a call copies. */
-export function sizeOfArguments(args: readonly unknown[]): number {
-  const [first] = args;
-  if (typeof first === 'string' || Array.isArray(first) || Buffer.isBuffer(first))
-    return first.length;
-  return 0;
 }

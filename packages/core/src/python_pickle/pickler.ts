@@ -1,5 +1,5 @@
 /**
- * Counterpart of pickle.py's `_Pickler`, for plain data only. Deviations: D-066, D-068.
+ * Counterpart of pickle.py's `_Pickler`, for plain data and what the table of types holds. Deviations: D-066, D-068.
  *
  * Containers are remembered when they begin, so that shared ones stay shared and cycles work; tuples and frozensets
  * when they end, as in CPython.
@@ -11,26 +11,42 @@ import { intrinsicOf } from '../pickle/realms.ts';
 import { isKnownSpecial, notData, notPlain } from './advice.ts';
 import * as op from './opcodes.ts';
 import { Tuple } from './tuple.ts';
+import { GlobalName, nameOf, type PythonTypes, type Reduced } from './types.ts';
 import { PythonWriter, shortText } from './writer.ts';
 
 /** So many items go with one opcode, as CPython's; its reader has no more of them on its stack. */
 const batch = 1000;
 
+/** How a pickle is written. @internal */
+export interface Writing {
+  readonly protocol: number;
+  readonly maxDepth: number;
+  readonly types: PythonTypes;
+  readonly context: unknown;
+}
+
 /** Pickles one object at a time. @internal */
 export class PythonPickler extends PythonWriter {
   private maxDepth = 0;
   private depth = 0;
+  /** How many objects have numbers. */
+  private numbers = 0;
   /** Under which number an object, or the key of one, can be found again. */
   private readonly memo = new Map<object | string, number>();
   /** Sets that went as frozensets, and tuples that hold only what can be hashed. */
   private readonly frozen = new Set<object>();
   /** How often a tuple or frozenset has begun and not ended. */
   private readonly open = new Map<object, number>();
+  /** Under which numbers classes and functions can be found again. */
+  private readonly names = new Map<string, number>();
+  private writing: Writing | undefined;
 
   /** @throws PicklingError if there is something in the object that is no plain data */
-  dumps(obj: unknown, protocol: number, maxDepth: number): Buffer {
+  dumps(obj: unknown, writing: Writing): Buffer {
+    const { protocol } = writing;
     this.protocol = protocol;
-    this.maxDepth = maxDepth;
+    this.maxDepth = writing.maxDepth;
+    this.writing = writing;
     this.begin();
     try {
       this.byte(op.PROTO);
@@ -43,9 +59,12 @@ export class PythonPickler extends PythonWriter {
       throw publicError(error);
     } finally {
       this.depth = 0;
+      this.writing = undefined;
+      this.numbers = 0;
       this.memo.clear();
       this.frozen.clear();
       this.open.clear();
+      if (this.names.size > 0) this.names.clear();
     }
   }
 
@@ -95,7 +114,7 @@ export class PythonPickler extends PythonWriter {
     if (Array.isArray(value)) {
       if (proto === Tuple.prototype) this.tuple(value, hashed);
       else if (isOwn(proto, 'Array')) this.list(value);
-      else throw notPlain(value);
+      else this.instance(value, proto);
     } else if (isOwn(proto, 'Object')) {
       this.plain(value as Record<string, unknown>, hashed);
     } else this.special(value, proto, hashed);
@@ -109,7 +128,64 @@ export class PythonPickler extends PythonWriter {
       this.remember(value);
     } else if (types.isMap(value) && isOwn(proto, 'Map', 'Object')) this.map(value);
     else if (types.isSet(value) && isOwn(proto, 'Set', 'Object')) this.set(value, hashed);
-    else throw notPlain(value);
+    else this.instance(value, proto);
+  }
+
+  //
+  // What the table of types holds
+  //
+
+  /** @throws Refusal if the table has no row for it */
+  private instance(value: object, proto: object | null): void {
+    const { types: table, protocol, context } = this.writing as Writing;
+    // An error of another realm is none of our Error, but an error.
+    const type =
+      table.ofInstance(proto) ??
+      (types.isNativeError(value) ? table.ofInstance(Error.prototype) : undefined);
+    if (type?.reduce === undefined) throw notPlain(value);
+    const reduced = type.reduce(value, { protocol, context });
+    this.begun(value);
+    this.globalName(reduced.name ?? nameOf(type));
+    this.args(reduced.args);
+    this.byte(reduced.newobj ? op.NEWOBJ : op.REDUCE);
+    this.ended(value);
+    this.remember(value);
+    this.contents(reduced);
+  }
+
+  private args(args: readonly unknown[]): void {
+    const { length } = args;
+    if (length > 3) this.byte(op.MARK);
+    for (let i = 0; i < length; i++) {
+      const arg = args[i];
+      if (arg instanceof GlobalName) this.globalName(arg.name);
+      else this.item(args, i, false);
+    }
+    if (length === 0) this.byte(op.EMPTY_TUPLE);
+    else this.byte(length > 3 ? op.TUPLE : op.TUPLE1 + length - 1);
+  }
+
+  /** What the object gets when it has been made: only then may it hold itself. */
+  private contents({ items, pairs, state }: Reduced): void {
+    if (items !== undefined) {
+      this.batches(items.length, op.APPENDS, (i) => this.item(items, i, false));
+    }
+    if (pairs !== undefined) this.pairs([...pairs]);
+    if (state !== undefined) {
+      this.value(state, false);
+      this.byte(op.BUILD);
+    }
+  }
+
+  private globalName(name: string): void {
+    const index = this.names.get(name);
+    if (index !== undefined) {
+      this.recall(index);
+      return;
+    }
+    this.global(...this.spelled(name));
+    this.names.set(name, this.numbers);
+    this.numberIt();
   }
 
   private list(items: readonly unknown[]): void {
@@ -191,13 +267,21 @@ export class PythonPickler extends PythonWriter {
     this.batches(size, op.SETITEMS, (i) => {
       const entry = entries.next().value;
       if (entry === undefined) throw new Refusal('a Map has been changed while it was sent');
-      this.key(entry[0], `<key ${i}>`);
-      try {
-        this.value(entry[1], false);
-      } catch (error) {
-        throw at(error, `.get(${inspect(entry[0], { depth: 0 })})`);
-      }
+      this.pair(entry, i);
     });
+  }
+
+  private pairs(pairs: readonly (readonly [unknown, unknown])[]): void {
+    this.batches(pairs.length, op.SETITEMS, (i) => this.pair(pairs[i] as [unknown, unknown], i));
+  }
+
+  private pair(entry: readonly [unknown, unknown], i: number): void {
+    this.key(entry[0], `<key ${i}>`);
+    try {
+      this.value(entry[1], false);
+    } catch (error) {
+      throw at(error, `.get(${inspect(entry[0], { depth: 0 })})`);
+    }
   }
 
   private set(set: Set<unknown>, hashed: boolean): void {
@@ -247,6 +331,8 @@ export class PythonPickler extends PythonWriter {
         );
       }
       this.frozen.add(value);
+    } else if (this.isHashable(value)) {
+      // As what it is: Python hashes it by its own class.
     } else if (Array.isArray(value)) {
       throw new Refusal(
         'a list cannot be a key of a dict or an element of a set in Python: make it a Tuple.from(it)',
@@ -254,6 +340,13 @@ export class PythonPickler extends PythonWriter {
     } else if (!types.isUint8Array(value)) {
       throw new Refusal('a dict cannot be a key of a dict or an element of a set in Python');
     }
+  }
+
+  private isHashable(value: object): boolean {
+    const proto = Object.getPrototypeOf(value) as object | null;
+    if (isOwn(proto, 'Object', 'Array', 'Map')) return false;
+    const type = this.writing?.types.ofInstance(proto);
+    return type?.reduce !== undefined && type.hashable !== false;
   }
 
   //
@@ -282,8 +375,12 @@ export class PythonPickler extends PythonWriter {
 
   /** What is on top of the reader's stack gets the next number. */
   private remember(value: object | string): void {
-    const index = this.memo.size;
-    this.memo.set(value, index);
+    this.memo.set(value, this.numbers);
+    this.numberIt();
+  }
+
+  private numberIt(): void {
+    const index = this.numbers++;
     if (this.protocol >= 4) this.byte(op.MEMOIZE);
     else this.numbered(index, op.BINPUT, op.LONG_BINPUT);
   }

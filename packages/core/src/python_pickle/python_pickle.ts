@@ -5,33 +5,65 @@
  * Reading makes nothing else: it imports nothing, calls nothing and runs no code of the program, so that bytes of a
  * stranger may be read. What becomes what is in docs/cpython-interop.md.
  *
- *     advice.ts     what to send in place of what Python has not
- *     depth.ts      how deeply data may be nested
- *     dict.ts       a dict's items as a Map or an object
- *     globals.ts    the few globals that a message may name
- *     memo.ts       the numbered objects of a message that is read
- *     opcodes.ts    the opcodes of protocols 0 to 5
- *     pickler.ts    objects to opcodes
- *     reader.ts     bytes, numbers and lines out of a message
- *     text.ts       Python's texts, also those that are no Unicode
- *     tuple.ts      Tuple: an array that is a tuple there
- *     unpickler.ts  opcodes to objects; it imports and calls nothing
- *     writer.ts     opcodes, numbers and texts into a message
+ *     advice.ts        what to send in place of what Python has not
+ *     builder.ts       what the unpickler makes: containers, and objects by the table of types
+ *     classes.ts       classes and enums that the program has registered
+ *     depth.ts         how deeply data may be nested
+ *     dict.ts          a dict's items as a Map or an object
+ *     exceptions.ts    Python's exceptions as errors, and back
+ *     globals.ts       the few calls that plain data needs
+ *     known_types.ts   the table of types that every message may name
+ *     memo.ts          the numbered objects of a message that is read
+ *     opcodes.ts       the opcodes of protocols 0 to 5
+ *     pickler.ts       objects to opcodes
+ *     python_error.ts  exceptions that have no other class here
+ *     reader.ts        bytes, numbers and lines out of a message
+ *     repr.ts          how Python shows a value
+ *     stack.ts         the unpickler's stack
+ *     text.ts          Python's texts, also those that are no Unicode
+ *     tuple.ts         Tuple: an array that is a tuple there
+ *     types.ts         the table of types, and what a row of it says
+ *     unknown.ts       objects of unknown classes, for people to read
+ *     unpickler.ts     opcodes to objects; it imports nothing
+ *     writer.ts        opcodes, numbers and texts into a message
  */
 import { inspect, types } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';
 import { typeError, UnpicklingError, ValueError } from '../base/errors.ts';
+import { processWide } from '../base/state.ts';
+import { addClass, addEnum, type ClassOptions } from './classes.ts';
 import { checkDepth } from './depth.ts';
+import { knownTypes } from './known_types.ts';
 import { PythonPickler } from './pickler.ts';
+import { type AnyClass, type PythonType, PythonTypes } from './types.ts';
+import { unknownType } from './unknown.ts';
 import { PythonUnpickler } from './unpickler.ts';
 
+export type { ClassOptions } from './classes.ts';
+export type { FromPython } from './exceptions.ts';
+export { AttributeError, KeyError, PythonError } from './python_error.ts';
 export { Tuple } from './tuple.ts';
+export {
+  type AnyClass,
+  type BuildCall,
+  GlobalName,
+  type PythonType,
+  PythonTypes,
+  type ReduceCall,
+  type Reduced,
+} from './types.ts';
+export { UnknownObject } from './unknown.ts';
 
 /** Python's `pickle.DEFAULT_PROTOCOL`, which every Python from 3.4 on reads. */
 export const DEFAULT_PROTOCOL = 4;
 /** Python's `pickle.HIGHEST_PROTOCOL`. */
 export const HIGHEST_PROTOCOL = 5;
 const lowestProtocol = 2;
+
+/** What the program has registered, whichever copy of this library it asked. */
+const ofProgram = processWide('types for Python', () => new PythonTypes());
+/** All that every message may name. What is known is each copy's own: its classes are. */
+const registered = new PythonTypes(ofProgram, knownTypes);
 
 /** Levels of nesting: about as many as CPython's pickler writes, which is limited by Python's stack. */
 const defaultDepth = 1000;
@@ -53,6 +85,52 @@ export interface LoadsOptions {
   readonly maxItems?: number;
   /** Levels of nesting; 1000 unless given. */
   readonly maxDepth?: number;
+  /** The buffers that the writer has kept out of the pickle by `buffer_callback`, in their order; protocol 5. */
+  readonly buffers?: readonly Uint8Array[];
+}
+
+/** By which table a pickle is written or read, and what its rows are given. @internal */
+export interface Scope {
+  readonly types: PythonTypes;
+  readonly context?: unknown;
+  /** Whether what is of an unknown class is read as an UnknownObject, for people, and not refused. */
+  readonly describesUnknown?: boolean;
+}
+
+/**
+ * Lets instances of a class travel to Python, as those of the class of that name there, and back. A dataclass and other classes
+ * without a `__reduce__` need no options: the fields are the properties. An error class is an exception there.
+ * No constructor runs when one is read.
+ * @param name the module's and the class's: `'app.models.Point'`, or `'app.models:Outer.Point'` for one that is in another one
+ * @throws TypeError for what is no class; ValueError for a name or a class that is registered already
+ */
+export function registerClass<T extends object>(
+  name: string,
+  cls: AnyClass<T>,
+  options: ClassOptions<T> = {},
+): void {
+  checkOptions(
+    options,
+    ['fields', 'slots', 'namedtuple', 'build', 'setState', 'reduce'],
+    'registerClass',
+  );
+  addClass(ofProgram, name, cls, options);
+}
+
+/**
+ * Lets the members of an enum travel to Python and back: the static properties of a class that are instances of it, each with a
+ * `value`, which is the one of Python's member.
+ * @throws TypeError for what is no class; ValueError for one without members, and for a name or class that is registered already
+ */
+export function registerEnum<T extends object>(name: string, cls: AnyClass<T>): void {
+  addEnum(ofProgram, name, cls);
+}
+
+/** A table on top of that of all pickles, for an upper room's own messages. @internal */
+export function typesOnTop(rows: readonly PythonType[]): PythonTypes {
+  const table = new PythonTypes(registered);
+  for (const row of rows) table.register(row);
+  return table;
 }
 
 /**
@@ -61,6 +139,11 @@ export interface LoadsOptions {
  * @throws PicklingError that says what in it is no plain data, and where; TypeError or ValueError for a wrong option
  */
 export function dumps(obj: unknown, options: DumpsOptions = {}): Uint8Array {
+  return dumpsIn({ types: registered }, obj, options);
+}
+
+/** The same by another table of types. @internal */
+export function dumpsIn(scope: Scope, obj: unknown, options: DumpsOptions = {}): Uint8Array {
   checkOptions(options, ['protocol', 'maxDepth'], 'dumps');
   const { protocol = DEFAULT_PROTOCOL, maxDepth = defaultDepth } = options;
   checkCount(maxDepth, 'maxDepth');
@@ -75,7 +158,7 @@ export function dumps(obj: unknown, options: DumpsOptions = {}): Uint8Array {
   const pickler = idle ?? new PythonPickler();
   idle = undefined;
   try {
-    return pickler.dumps(obj, protocol, maxDepth);
+    return pickler.dumps(obj, { protocol, maxDepth, types: scope.types, context: scope.context });
   } finally {
     idle = pickler;
   }
@@ -87,19 +170,28 @@ export function dumps(obj: unknown, options: DumpsOptions = {}): Uint8Array {
  * for a wrong argument
  */
 export function loads(bytes: Uint8Array, options: LoadsOptions = {}): unknown {
-  checkOptions(options, ['maxItems', 'maxDepth'], 'loads');
-  const { maxItems = Number.MAX_SAFE_INTEGER, maxDepth = defaultDepth } = options;
+  return loadsIn({ types: registered }, bytes, options);
+}
+
+/** The same by another table of types. @internal */
+export function loadsIn(scope: Scope, bytes: Uint8Array, options: LoadsOptions = {}): unknown {
+  checkOptions(options, ['maxItems', 'maxDepth', 'buffers'], 'loads');
+  const { maxItems = Number.MAX_SAFE_INTEGER, maxDepth = defaultDepth, buffers = [] } = options;
   checkCount(maxItems, 'maxItems');
   checkCount(maxDepth, 'maxDepth');
   if (!types.isUint8Array(bytes)) {
     throw typeError(`loads: bytes must be a Uint8Array, not ${inspect(bytes, { depth: 0 })}`);
   }
+  const { types: table, context } = scope;
+  const unknown = scope.describesUnknown ? unknownType : undefined;
+  const limits = { maxItems, types: table, context, unknown, buffers };
   try {
-    let unpickler = new PythonUnpickler(bytes, { maxItems });
+    let unpickler = new PythonUnpickler(bytes, limits);
     let value = unpickler.load();
-    if (unpickler.maps.size > 0) {
-      // Some dicts are to be Maps, which was seen when other objects referred to them already.
-      unpickler = new PythonUnpickler(bytes, { maxItems }, unpickler.maps);
+    const { found } = unpickler;
+    if (found.maps.size > 0 || found.effects) {
+      // Some dicts are to be Maps, which was seen when other objects referred to them already; or all has been found good.
+      unpickler = new PythonUnpickler(bytes, limits, found);
       value = unpickler.load();
     }
     if (unpickler.containers > maxDepth) checkDepth(value, maxDepth);

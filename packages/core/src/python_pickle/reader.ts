@@ -145,11 +145,7 @@ export abstract class PythonReader {
       case op.INST:
         return refused(`an instance of ${this.line()}.${this.line()}`);
       case op.OBJ:
-      case op.NEWOBJ:
-      case op.NEWOBJ_EX:
         return refused('an instance of a class');
-      case op.BUILD:
-        return refused('the state of an object');
       case op.PERSID:
         return refused(`the persistent object ${JSON.stringify(this.line())}`);
       case op.BINPERSID:
@@ -162,9 +158,6 @@ export abstract class PythonReader {
         return refused(`number ${this.byte() | (this.byte() << 8)} of the extension registry`);
       case op.EXT4:
         return refused(`number ${this.int32()} of the extension registry`);
-      case op.NEXT_BUFFER:
-      case op.READONLY_BUFFER:
-        return refused('a buffer that is out of band');
     }
     return this.damaged(`has an unknown opcode 0x${opcode.toString(16).padStart(2, '0')}`);
   }

@@ -1,51 +1,14 @@
 /**
- * Counterpart of pickle.py's `_Unpickler`, for plain data only. Deviations: D-066, D-067.
+ * Counterpart of pickle.py's `_Unpickler`. It makes plain data, and what the table of types says. Deviations: D-066, D-067.
  *
  * A machine with a stack of its own, so that no nesting uses up JavaScript's. What it makes costs memory in proportion
  * to the bytes that ask for it: no length is believed, nothing is copied twice.
  */
-import { UnpicklingError } from '../base/errors.ts';
-import { setProperty } from '../pickle/properties.ts';
-import { isDict } from './dict.ts';
-import { KnownGlobal, knownGlobal, refused, sizeOfArguments } from './globals.ts';
-import { Memo } from './memo.ts';
-import { PythonReader } from './reader.ts';
+import { PythonBuilder } from './builder.ts';
 import { asciiText, decodeLong, decodeRawUnicode, decodeStringLiteral } from './text.ts';
-import { Tuple } from './tuple.ts';
-
-/** What a pickle may ask for. @internal */
-export interface Limits {
-  readonly maxItems: number;
-}
 
 /** Reads one pickle. @internal */
-export class PythonUnpickler extends PythonReader {
-  /** Containers that it has made. */
-  containers = 0;
-  /** Those of its dicts, counted as they begin, that have a key which is no text: known after a first reading. */
-  readonly maps = new Set<number>();
-  private readonly known: ReadonlySet<number> | undefined;
-  private readonly dicts: object[] = [];
-  private ordinals: Map<object, number> | undefined;
-  private readonly memo = new Memo();
-  private stack: unknown[] = [];
-  private readonly marks: number[] = [];
-  /** How much of the stack is below the last mark, out of reach. */
-  private fence = 0;
-  private readonly maxItems: number;
-  private items = 0;
-  /** Bytes and items that calls have copied. */
-  private copied = 0;
-  /** Whether there is, or has been, a KnownGlobal on the stack. */
-  private globals = false;
-
-  /** @param known the dicts that are Maps, if the pickle has been read before */
-  constructor(bytes: Uint8Array, { maxItems }: Limits, known?: ReadonlySet<number>) {
-    super(bytes);
-    this.maxItems = maxItems;
-    this.known = known;
-  }
-
+export class PythonUnpickler extends PythonBuilder {
   load(): unknown {
     for (;;) {
       const opcode = this.byte();
@@ -120,10 +83,10 @@ export class PythonUnpickler extends PythonReader {
         case 0x85: // TUPLE1
         case 0x86: // TUPLE2
         case 0x87: // TUPLE3
-          this.tuple(this.take(opcode - 0x84));
+          this.tuple(this.take(opcode - 0x84, true));
           break;
         case 0x74: // TUPLE
-          this.tuple(this.toMark());
+          this.tuple(this.toMark(true));
           break;
         default:
           this.rarer(opcode);
@@ -187,6 +150,21 @@ export class PythonUnpickler extends PythonReader {
       case 0x93: // STACK_GLOBAL
         this.stackGlobal();
         break;
+      case 0x81: // NEWOBJ
+        this.newobj();
+        break;
+      case 0x92: // NEWOBJ_EX
+        this.newobjEx();
+        break;
+      case 0x62: // BUILD
+        this.setState();
+        break;
+      case 0x97: // NEXT_BUFFER
+        this.nextBuffer();
+        break;
+      case 0x98: // READONLY_BUFFER
+        this.readonlyBuffer();
+        break;
       default:
         this.older(opcode);
     }
@@ -238,147 +216,5 @@ export class PythonUnpickler extends PythonReader {
       default:
         throw this.refusal(opcode, this.stack.at(-1));
     }
-  }
-
-  //
-  // The stack
-  //
-
-  private push(value: unknown): void {
-    if (++this.items > this.maxItems) {
-      throw new UnpicklingError(`the pickle has more than ${this.maxItems} items`);
-    }
-    this.stack.push(value);
-  }
-
-  private top(): unknown {
-    if (this.stack.length <= this.fence) throw this.damaged('takes from an empty stack');
-    return this.stack[this.stack.length - 1];
-  }
-
-  /** @param raw whether it is thrown away */
-  private pop(raw = false): unknown {
-    const value = this.top();
-    this.stack.pop();
-    if (this.globals && !raw) this.plainOnly([value]);
-    return value;
-  }
-
-  private take(count: number): unknown[] {
-    const from = this.stack.length - count;
-    if (from < this.fence) throw this.damaged('takes from an empty stack');
-    const values = this.stack.splice(from, count);
-    if (this.globals) this.plainOnly(values);
-    return values;
-  }
-
-  private toMark(raw = false): unknown[] {
-    if (this.marks.length === 0) throw this.damaged('has no mark where it needs one');
-    const values = this.stack.splice(this.fence, this.stack.length - this.fence);
-    this.dropMark();
-    if (this.globals && !raw) this.plainOnly(values);
-    return values;
-  }
-
-  private dropMark(): void {
-    this.marks.pop();
-    this.fence = this.marks.at(-1) ?? 0;
-  }
-
-  /** A name may be called, and is no value. */
-  private plainOnly(values: readonly unknown[]): void {
-    for (const value of values) if (value instanceof KnownGlobal) throw refused(value.name);
-  }
-
-  //
-  // Containers
-  //
-
-  private made(container: object): void {
-    this.containers++;
-    this.push(container);
-  }
-
-  /** Of a list that is nobody else's: several times as fast as filling a new Tuple. */
-  private tuple(items: unknown[]): void {
-    this.made(Object.setPrototypeOf(items, Tuple.prototype) as Tuple);
-  }
-
-  private dict(): void {
-    const ordinal = this.dicts.length;
-    const dict = this.known?.has(ordinal) ? new Map() : {};
-    this.dicts.push(dict);
-    this.ordinals?.set(dict, ordinal);
-    this.made(dict);
-  }
-
-  private append(values: readonly unknown[]): void {
-    const list = this.top();
-    if (!Array.isArray(list) || list instanceof Tuple)
-      throw this.damaged('appends to something that is no list');
-    for (let i = 0; i < values.length; i++) list.push(values[i]);
-  }
-
-  private addItems(values: readonly unknown[]): void {
-    const set = this.top();
-    if (!(set instanceof Set)) throw this.damaged('adds to something that is no set');
-    for (let i = 0; i < values.length; i++) set.add(values[i]);
-  }
-
-  private setItems(values: readonly unknown[]): void {
-    const dict = this.top();
-    if (values.length % 2 !== 0) throw this.damaged('has a key without a value');
-    if (dict instanceof Map) {
-      for (let i = 0; i < values.length; i += 2) dict.set(values[i], values[i + 1]);
-      return;
-    }
-    if (!isDict(dict)) throw this.damaged('sets an item of something that is no dict');
-    for (let i = 0; i < values.length; i += 2) {
-      const key = values[i];
-      if (typeof key === 'string') {
-        setProperty(dict, key, values[i + 1]);
-      } else {
-        this.isMap(dict);
-        return;
-      }
-    }
-  }
-
-  /** Finds out only now which kind of object this had to be: for the next reading. */
-  private isMap(dict: object): void {
-    this.ordinals ??= new Map(this.dicts.map((each, i) => [each, i]));
-    this.maps.add(this.ordinals.get(dict) as number);
-  }
-
-  //
-  // Names and calls
-  //
-
-  private stackGlobal(): void {
-    const [module, name] = this.take(2);
-    if (typeof module !== 'string' || typeof name !== 'string') {
-      throw this.damaged('has a name that is no text');
-    }
-    this.global(module, name);
-  }
-
-  private global(module: string, name: string): void {
-    const found = knownGlobal(module, name);
-    this.globals = true;
-    this.push(found);
-  }
-
-  private reduce(): void {
-    const args = this.pop();
-    const callable = this.pop(true);
-    if (!(callable instanceof KnownGlobal))
-      throw refused('a call of something that is no function');
-    if (!(args instanceof Tuple)) throw this.damaged('has arguments that are no tuple');
-    this.copied += sizeOfArguments(args);
-    if (this.copied > this.end) throw this.damaged('copies more than it has');
-    const value = callable.make(args);
-    if (value === undefined)
-      throw refused(`a call of ${callable.name} with other arguments than pickle's own`);
-    this.made(value);
   }
 }

@@ -5,9 +5,15 @@ import { Refusal } from '../pickle/message.ts';
 import { PickleWriter } from '../pickle/writer.ts';
 import * as op from './opcodes.ts';
 import { encodeLong, encodeUtf8 } from './text.ts';
+import { splitName } from './types.ts';
 
 /** Longer texts are not looked at character by character, and longer keys not remembered. @internal */
 export const shortText = 64;
+
+const exceptionNames = /(?:Error|Exception|Warning|Exit|Interrupt|StopIteration)$/;
+/** Builtins that Python 2 has not: a Python 3 does not look for them in Python 2's module. */
+const newNames =
+  /^(?:BlockingIO|BrokenPipe|ChildProcess|Connection\w*|FileExists|FileNotFound|Interrupted|IsADirectory|ModuleNotFound|NotADirectory|Permission|ProcessLookup|PythonFinalization|Recursion|Timeout)Error$|^(?:Encoding|Resource)Warning$|^StopAsyncIteration$|ExceptionGroup$/;
 
 /** Writes the parts of a pickle. @internal */
 export abstract class PythonWriter extends PickleWriter {
@@ -126,6 +132,15 @@ export abstract class PythonWriter extends PickleWriter {
   protected global(module: string, name: string): void {
     this.byte(op.GLOBAL);
     this.raw(Buffer.from(`${module}\n${name}\n`, 'latin1'));
+  }
+
+  /** The module and name by which this protocol's readers know it: Python 2 reads protocol 2. */
+  protected spelled(name: string): [module: string, qualname: string] {
+    const [module, qualname] = splitName(name);
+    if (this.protocol > 2 || module !== 'builtins' || newNames.test(qualname))
+      return [module, qualname];
+    if (qualname === 'range') return ['__builtin__', 'xrange'];
+    return [exceptionNames.test(qualname) ? 'exceptions' : '__builtin__', qualname];
   }
 
   protected numbered(index: number, short: number, long: number): void {
