@@ -293,10 +293,11 @@ describe('pickles', () => {
     const refused: [value: unknown, message: RegExp][] = [
       [() => 1, /^a function cannot be sent to Python/],
       [Symbol('s'), /^a symbol cannot be sent to Python: Symbol\(s\)/],
-      [new Date(0), /^a Date cannot be sent to Python: send its getTime\(\)/],
       [/x/, /^a RegExp .* source/],
-      [new Float64Array(2), /^a Float64Array .*Array\.from.*new Uint8Array\(it\.buffer/],
-      [new Uint8ClampedArray(2), /^a Uint8ClampedArray /],
+      [
+        new (class Samples extends Float64Array {})(2),
+        /^a Samples .*Array\.from.*new Uint8Array\(it\.buffer/,
+      ],
       [new DataView(new ArrayBuffer(1)), /^a DataView /],
       [new ArrayBuffer(1), /^an ArrayBuffer .*new Uint8Array/],
       [Promise.resolve(), /^a Promise .*await/],

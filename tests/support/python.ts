@@ -6,6 +6,8 @@ import { type Running, running } from './programs.ts';
 
 export interface Python {
   readonly label: string;
+  /** `3.13.0` */
+  readonly version: string;
   run(code: string, ...args: string[]): SpawnSyncReturns<string>;
   /** The same with something on its stdin. */
   feed(input: string, code: string): SpawnSyncReturns<string>;
@@ -23,11 +25,22 @@ const candidates: [label: string, command: string, env?: Record<string, string>]
       ['PYENV_VERSION=3.13.0 python3', 'python3', { PYENV_VERSION: '3.13.0' }],
     ];
 
-/** Those that have multiprocessing.shared_memory, one of each version, and why others are not there. */
-export function findPythons(): { pythons: Python[]; reasons: string[] } {
+/** The oldest that has multiprocessing.shared_memory, for what differs between versions. */
+const oldest: typeof candidates = named
+  ? []
+  : [
+      ['python3.8', 'python3.8'],
+      ['PYENV_VERSION=3.8.18 python3', 'python3', { PYENV_VERSION: '3.8.18' }],
+    ];
+
+/**
+ * Those that have multiprocessing.shared_memory, one of each version, and why others are not there.
+ * @param options.old whether one of 3.8 is looked for, too
+ */
+export function findPythons({ old = false } = {}): { pythons: Python[]; reasons: string[] } {
   const pythons = new Map<string, Python>();
   const reasons: string[] = [];
-  for (const [label, command, env] of candidates) {
+  for (const [label, command, env] of old ? [...oldest, ...candidates] : candidates) {
     const feed = (input: string, code: string, ...args: string[]) =>
       spawnSync(command, ['-c', code, ...args], {
         encoding: 'utf8',
@@ -48,7 +61,7 @@ export function findPythons(): { pythons: Python[]; reasons: string[] } {
     }
     const version = stdout.trim();
     if (!pythons.has(version))
-      pythons.set(version, { label: `Python ${version}`, run, feed, start });
+      pythons.set(version, { label: `Python ${version}`, version, run, feed, start });
   }
   return { pythons: [...pythons.values()], reasons };
 }

@@ -13,9 +13,9 @@ const advice: readonly (readonly [
   advice: string,
   called?: string,
 ])[] = [
-  [types.isDate, 'send its getTime() / 1000 or its toISOString()'],
-  [types.isRegExp, 'send its source and its flags'],
+  [types.isDate, 'send new Date(it)'],
   [types.isNativeError, 'send its message, its stack or what else it holds'],
+  [types.isRegExp, 'send its source and its flags'],
   [types.isPromise, 'await it first'],
   [types.isSymbolObject, 'send its description', 'a Symbol object'],
   [types.isBoxedPrimitive, 'send its valueOf()'],
@@ -63,7 +63,7 @@ export function notData(value: unknown): Refusal {
 }
 
 /** As one says it: `a URL`, `an Error`, `a Uint8Array`, `an HTTPAgent`. */
-function withArticle(name: string): string {
+export function withArticle(name: string): string {
   const vowel = /^[AEIO]/i.test(name) && !/^(Eu|One|Once)/.test(name);
   const short = /^[FHLMNRSX](?![a-z])/.test(name) && name.length > 1; // said letter by letter
   const youSound = /^U(?![a-z])|^U[a-z]?[aeiou]/.test(name);

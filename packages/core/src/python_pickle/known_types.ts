@@ -1,10 +1,27 @@
 /**
  * The table of the types that every pickle may name.
  */
+import { arrayTypes } from './arrays.ts';
+import { collectionTypes } from './collections.ts';
+import { datetimeTypes } from './datetime.ts';
 import { exceptionTypes } from './exceptions.ts';
 import { plainTypes } from './globals.ts';
+import { numberTypes } from './numbers.ts';
+import { placeTypes } from './places.ts';
+import { timezoneTypes } from './timezones.ts';
 import { PythonTypes } from './types.ts';
 
 /** @internal */
 export const knownTypes = new PythonTypes();
-for (const type of [...plainTypes, ...exceptionTypes]) knownTypes.register(type);
+for (const type of [
+  ...plainTypes,
+  ...exceptionTypes,
+  ...timezoneTypes,
+  ...datetimeTypes,
+  ...numberTypes,
+  ...collectionTypes,
+  ...placeTypes,
+  ...arrayTypes,
+]) {
+  knownTypes.register(type);
+}

@@ -8,7 +8,7 @@ import { inspect, types } from 'node:util';
 import { partsOf } from '../pickle/kinds.ts';
 import { at, publicError, Refusal, segment } from '../pickle/message.ts';
 import { intrinsicOf } from '../pickle/realms.ts';
-import { isKnownSpecial, notData, notPlain } from './advice.ts';
+import { isKnownSpecial, notData, notPlain, withArticle } from './advice.ts';
 import * as op from './opcodes.ts';
 import { Tuple } from './tuple.ts';
 import { GlobalName, nameOf, type PythonTypes, type Reduced } from './types.ts';
@@ -138,10 +138,7 @@ export class PythonPickler extends PythonWriter {
   /** @throws Refusal if the table has no row for it */
   private instance(value: object, proto: object | null): void {
     const { types: table, protocol, context } = this.writing as Writing;
-    // An error of another realm is none of our Error, but an error.
-    const type =
-      table.ofInstance(proto) ??
-      (types.isNativeError(value) ? table.ofInstance(Error.prototype) : undefined);
+    const type = table.ofInstance(proto) ?? table.ofInstance(ofThisRealm(value, proto));
     if (type?.reduce === undefined) throw notPlain(value);
     const reduced = type.reduce(value, { protocol, context });
     this.begun(value);
@@ -331,7 +328,7 @@ export class PythonPickler extends PythonWriter {
         );
       }
       this.frozen.add(value);
-    } else if (this.isHashable(value)) {
+    } else if (this.isKnownHashable(value)) {
       // As what it is: Python hashes it by its own class.
     } else if (Array.isArray(value)) {
       throw new Refusal(
@@ -342,11 +339,14 @@ export class PythonPickler extends PythonWriter {
     }
   }
 
-  private isHashable(value: object): boolean {
+  /** @throws Refusal for an instance that Python cannot hash */
+  private isKnownHashable(value: object): boolean {
     const proto = Object.getPrototypeOf(value) as object | null;
     if (isOwn(proto, 'Object', 'Array', 'Map')) return false;
     const type = this.writing?.types.ofInstance(proto);
-    return type?.reduce !== undefined && type.hashable !== false;
+    if (type?.hashable !== false) return type?.reduce !== undefined;
+    const name = type.cls?.name ?? nameOf(type);
+    throw new Refusal(`${withArticle(name)} cannot be a key or an element in Python`);
   }
 
   //
@@ -394,6 +394,19 @@ export class PythonPickler extends PythonWriter {
 function isOwn(proto: object | null, ...names: string[]): boolean {
   if (proto === Object.prototype || proto === null) return names.includes('Object');
   return names.includes(intrinsicOf(proto) ?? '');
+}
+
+/** The prototype that a class of the language has here, if this is an instance of the one of another realm. */
+function ofThisRealm(value: object, proto: object | null): object | null {
+  let above = proto;
+  while (above !== null) {
+    const name = intrinsicOf(above);
+    const cls = name && (globalThis as unknown as Record<string, { prototype?: object }>)[name];
+    if (cls) return cls.prototype ?? null;
+    // Of what is derived only errors are sent.
+    above = types.isNativeError(value) ? (Object.getPrototypeOf(above) as object | null) : null;
+  }
+  return null;
 }
 
 function proxyRefusal(): Refusal {

@@ -6,21 +6,27 @@
  * stranger may be read. What becomes what is in docs/cpython-interop.md.
  *
  *     advice.ts        what to send in place of what Python has not
+ *     arrays.ts        array.array as typed arrays, and back
  *     builder.ts       what the unpickler makes: containers, and objects by the table of types
  *     classes.ts       classes and enums that the program has registered
+ *     collections.ts   deque, OrderedDict, defaultdict, Counter
+ *     datetime.ts      datetime, date and time
  *     depth.ts         how deeply data may be nested
  *     dict.ts          a dict's items as a Map or an object
  *     exceptions.ts    Python's exceptions as errors, and back
  *     globals.ts       the few calls that plain data needs
  *     known_types.ts   the table of types that every message may name
  *     memo.ts          the numbered objects of a message that is read
+ *     numbers.ts       Decimal, Fraction, complex; range and slice
  *     opcodes.ts       the opcodes of protocols 0 to 5
  *     pickler.ts       objects to opcodes
+ *     places.ts        UUID, and the paths of pathlib
  *     python_error.ts  exceptions that have no other class here
  *     reader.ts        bytes, numbers and lines out of a message
  *     repr.ts          how Python shows a value
  *     stack.ts         the unpickler's stack
  *     text.ts          Python's texts, also those that are no Unicode
+ *     timezones.ts     timedelta, timezone, ZoneInfo
  *     tuple.ts         Tuple: an array that is a tuple there
  *     types.ts         the table of types, and what a row of it says
  *     unknown.ts       objects of unknown classes, for people to read
@@ -39,9 +45,15 @@ import { type AnyClass, type PythonType, PythonTypes } from './types.ts';
 import { unknownType } from './unknown.ts';
 import { PythonUnpickler } from './unpickler.ts';
 
+export { type NumberArray, PythonArray } from './arrays.ts';
 export type { ClassOptions } from './classes.ts';
+export { Counter, DefaultDict, Deque, OrderedDict } from './collections.ts';
+export { DateOnly, DateTime, TimeOnly, type TimeOptions } from './datetime.ts';
 export type { FromPython } from './exceptions.ts';
+export { Complex, Decimal, Fraction, type Integer, Range, Slice } from './numbers.ts';
+export { Path, type PathKind, UUID } from './places.ts';
 export { AttributeError, KeyError, PythonError } from './python_error.ts';
+export { TimeDelta, TimeZone, type TimeZoneInfo, ZoneInfo } from './timezones.ts';
 export { Tuple } from './tuple.ts';
 export {
   type AnyClass,

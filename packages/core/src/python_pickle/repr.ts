@@ -7,10 +7,19 @@ import { Tuple } from './tuple.ts';
 /** Longer ones are cut: many objects may have been made of one, and each shows it. */
 const longest = 500;
 
+/** A value class shows its parts by repr(). */
+let nested = 0;
+
 /** Python's `repr(value)`, cut to some 500 characters. */
 export function repr(value: unknown): string {
+  if (nested > 4) return '...';
   const parts: string[] = [];
-  write(value, parts, { left: longest, depth: 0 });
+  nested++;
+  try {
+    write(value, parts, { left: longest, depth: 0 });
+  } finally {
+    nested--;
+  }
   const text = parts.join('');
   return text.length > longest ? `${text.slice(0, longest)}...` : text;
 }
