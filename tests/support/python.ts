@@ -37,10 +37,35 @@ const oldest: typeof candidates = named
  * Those that have multiprocessing.shared_memory, one of each version, and why others are not there.
  * @param options.old whether one of 3.8 is looked for, too
  */
-export function findPythons({ old = false } = {}): { pythons: Python[]; reasons: string[] } {
+export function findPythons({ old = false } = {}): Found {
+  return find(
+    old ? [...oldest, ...candidates] : candidates,
+    'import platform, multiprocessing.shared_memory; print(platform.python_version())',
+    'Python',
+  );
+}
+
+/** Those that have numpy, one of each version of that. */
+export function findNumpys(): Found {
+  const others: typeof candidates = named
+    ? []
+    : [
+        ['/usr/bin/python3', '/usr/bin/python3'],
+        ['PYENV_VERSION=3.8.18 python3', 'python3', { PYENV_VERSION: '3.8.18' }],
+      ];
+  return find([...candidates, ...others], 'import numpy; print(numpy.__version__)', 'numpy');
+}
+
+interface Found {
+  readonly pythons: Python[];
+  readonly reasons: string[];
+}
+
+/** @param ask a program that prints the version of something */
+function find(commands: typeof candidates, ask: string, what: string): Found {
   const pythons = new Map<string, Python>();
   const reasons: string[] = [];
-  for (const [label, command, env] of old ? [...oldest, ...candidates] : candidates) {
+  for (const [label, command, env] of commands) {
     const feed = (input: string, code: string, ...args: string[]) =>
       spawnSync(command, ['-c', code, ...args], {
         encoding: 'utf8',
@@ -52,16 +77,14 @@ export function findPythons({ old = false } = {}): { pythons: Python[]; reasons:
     const run = (code: string, ...args: string[]) => feed('', code, ...args);
     const start = (code: string, ...args: string[]) =>
       running(spawn(command, ['-c', code, ...args], { env: { ...process.env, ...env } }));
-    const { error, status, stdout, stderr } = run(
-      'import platform, multiprocessing.shared_memory; print(platform.python_version())',
-    );
+    const { error, status, stdout, stderr } = run(ask);
     if (error || status !== 0) {
       reasons.push(`${label}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`);
       continue;
     }
     const version = stdout.trim();
     if (!pythons.has(version))
-      pythons.set(version, { label: `Python ${version}`, version, run, feed, start });
+      pythons.set(version, { label: `${what} ${version}`, version, run, feed, start });
   }
   return { pythons: [...pythons.values()], reasons };
 }

@@ -44,12 +44,15 @@ export abstract class PythonBuilder extends PythonStack {
   /** Of the objects that have been built: what takes their state and items. */
   private readonly built = new Map<object, PythonType>();
   private copied = 0;
+  /** Bytes of the pickle and the buffers. */
+  private readonly length: number;
   private buffer = 0;
 
   /** @param before what was found out if the pickle has been read before */
   constructor(bytes: Uint8Array, limits: Limits, before?: Findings) {
     super(bytes, limits.maxItems);
     this.limits = limits;
+    this.length = limits.buffers.reduce((sum, { length }) => sum + length, this.end);
     this.before = before;
   }
 
@@ -220,7 +223,7 @@ export abstract class PythonBuilder extends PythonStack {
 
   protected readonly copies = (count: number): void => {
     this.copied += count;
-    if (this.copied > this.end) throw this.damaged('copies more than it has');
+    if (this.copied > this.length) throw this.damaged('copies more than it has');
   };
 
   protected setState(): void {

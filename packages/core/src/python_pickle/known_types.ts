@@ -4,9 +4,11 @@
 import { arrayTypes } from './arrays.ts';
 import { collectionTypes } from './collections.ts';
 import { datetimeTypes } from './datetime.ts';
+import { dtypeTypes } from './dtypes.ts';
 import { exceptionTypes } from './exceptions.ts';
 import { plainTypes } from './globals.ts';
 import { numberTypes } from './numbers.ts';
+import { numpyTypes } from './numpy.ts';
 import { placeTypes } from './places.ts';
 import { timezoneTypes } from './timezones.ts';
 import { PythonTypes } from './types.ts';
@@ -22,6 +24,8 @@ for (const type of [
   ...collectionTypes,
   ...placeTypes,
   ...arrayTypes,
+  ...dtypeTypes,
+  ...numpyTypes,
 ]) {
   knownTypes.register(type);
 }

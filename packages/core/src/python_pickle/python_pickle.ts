@@ -13,11 +13,14 @@
  *     datetime.ts      datetime, date and time
  *     depth.ts         how deeply data may be nested
  *     dict.ts          a dict's items as a Map or an object
+ *     dtypes.ts        the element types of numpy's arrays
  *     exceptions.ts    Python's exceptions as errors, and back
  *     globals.ts       the few calls that plain data needs
+ *     half.ts          numbers of 16 bits
  *     known_types.ts   the table of types that every message may name
  *     memo.ts          the numbered objects of a message that is read
  *     numbers.ts       Decimal, Fraction, complex; range and slice
+ *     numpy.ts         numpy's arrays and scalars
  *     opcodes.ts       the opcodes of protocols 0 to 5
  *     pickler.ts       objects to opcodes
  *     places.ts        UUID, and the paths of pathlib
@@ -40,6 +43,7 @@ import { processWide } from '../base/state.ts';
 import { addClass, addEnum, type ClassOptions } from './classes.ts';
 import { checkDepth } from './depth.ts';
 import { knownTypes } from './known_types.ts';
+import { typedArraysOfNumpy } from './numpy.ts';
 import { PythonPickler } from './pickler.ts';
 import { type AnyClass, type PythonType, PythonTypes } from './types.ts';
 import { unknownType } from './unknown.ts';
@@ -49,8 +53,10 @@ export { type NumberArray, PythonArray } from './arrays.ts';
 export type { ClassOptions } from './classes.ts';
 export { Counter, DefaultDict, Deque, OrderedDict } from './collections.ts';
 export { DateOnly, DateTime, TimeOnly, type TimeOptions } from './datetime.ts';
+export { DType } from './dtypes.ts';
 export type { FromPython } from './exceptions.ts';
 export { Complex, Decimal, Fraction, type Integer, Range, Slice } from './numbers.ts';
+export { NDArray, type Order } from './numpy.ts';
 export { Path, type PathKind, UUID } from './places.ts';
 export { AttributeError, KeyError, PythonError } from './python_error.ts';
 export { TimeDelta, TimeZone, type TimeZoneInfo, ZoneInfo } from './timezones.ts';
@@ -72,6 +78,24 @@ export const DEFAULT_PROTOCOL = 4;
 export const HIGHEST_PROTOCOL = 5;
 const lowestProtocol = 2;
 
+const ofNumpy = new PythonTypes();
+for (const type of typedArraysOfNumpy) ofNumpy.register(type);
+const overOthers = new WeakMap<PythonTypes, PythonTypes>();
+
+/** @throws ValueError */
+function tableFor(typedArrays: unknown, below: PythonTypes): PythonTypes {
+  if (typedArrays === 'array') return below;
+  if (typedArrays !== 'numpy') {
+    throw new ValueError(`typedArrays must be 'array' or 'numpy', not ${inspect(typedArrays)}`);
+  }
+  let table = overOthers.get(below);
+  if (table === undefined) {
+    table = new PythonTypes(ofNumpy, below);
+    overOthers.set(below, table);
+  }
+  return table;
+}
+
 /** What the program has registered, whichever copy of this library it asked. */
 const ofProgram = processWide('types for Python', () => new PythonTypes());
 /** All that every message may name. What is known is each copy's own: its classes are. */
@@ -89,6 +113,11 @@ export interface DumpsOptions {
   readonly protocol?: number | undefined;
   /** Levels of nesting; 1000 unless given. */
   readonly maxDepth?: number;
+  /**
+   * As what typed arrays other than a Uint8Array go: as `array.array`, which every Python has, unless given; `'numpy'` as an
+   * `ndarray`, for a Python that has numpy.
+   */
+  readonly typedArrays?: 'array' | 'numpy';
 }
 
 /** What a pickle may ask for. */
@@ -156,8 +185,8 @@ export function dumps(obj: unknown, options: DumpsOptions = {}): Uint8Array {
 
 /** The same by another table of types. @internal */
 export function dumpsIn(scope: Scope, obj: unknown, options: DumpsOptions = {}): Uint8Array {
-  checkOptions(options, ['protocol', 'maxDepth'], 'dumps');
-  const { protocol = DEFAULT_PROTOCOL, maxDepth = defaultDepth } = options;
+  checkOptions(options, ['protocol', 'maxDepth', 'typedArrays'], 'dumps');
+  const { protocol = DEFAULT_PROTOCOL, maxDepth = defaultDepth, typedArrays } = options;
   checkCount(maxDepth, 'maxDepth');
   if (typeof protocol !== 'number') {
     throw typeError(`protocol must be a number, not ${inspect(protocol)}`);
@@ -167,10 +196,11 @@ export function dumpsIn(scope: Scope, obj: unknown, options: DumpsOptions = {}):
       `protocol: ${protocol} is not written here, but ${lowestProtocol} to ${HIGHEST_PROTOCOL} are`,
     );
   }
+  const table = typedArrays === undefined ? scope.types : tableFor(typedArrays, scope.types);
   const pickler = idle ?? new PythonPickler();
   idle = undefined;
   try {
-    return pickler.dumps(obj, { protocol, maxDepth, types: scope.types, context: scope.context });
+    return pickler.dumps(obj, { protocol, maxDepth, types: table, context: scope.context });
   } finally {
     idle = pickler;
   }
