@@ -13,6 +13,7 @@ export {
   DType,
   type DumpsOptions,
   dumps,
+  type EnumClass,
   Fraction,
   type FromPython,
   HIGHEST_PROTOCOL,

@@ -4,7 +4,8 @@
 import { inspect, types } from 'node:util';
 import { Refusal } from '../pickle/message.ts';
 
-const DATA = 'send what it holds as a plain object, an Array, a Map or a Set';
+const DATA =
+  'send what it holds as a plain object, an Array, a Map or a Set, or register its class by registerClass()';
 const PRIVATE = 'nobody can list what it holds';
 
 /** What to do about objects that are none of the plain data, and how those are called whose class has no name. */

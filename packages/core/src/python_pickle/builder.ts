@@ -8,7 +8,7 @@ import { isDict } from './dict.ts';
 import { refused } from './globals.ts';
 import { Carrier, PythonStack } from './stack.ts';
 import { Tuple } from './tuple.ts';
-import { GlobalName, nameOf, type PythonType, type PythonTypes } from './types.ts';
+import { GlobalName, nameOf, type PythonType, type PythonTypes, splitName } from './types.ts';
 
 /** What a pickle may ask for, and what is made of the names in it. @internal */
 export interface Limits {
@@ -210,6 +210,7 @@ export abstract class PythonBuilder extends PythonStack {
         newobj,
         kwargs,
         copies: this.copies,
+        find: this.find,
         build: (global, more) => this.build(global, more, true),
       }),
     );
@@ -220,6 +221,11 @@ export abstract class PythonBuilder extends PythonStack {
       this.built.set(value, type);
     return value;
   }
+
+  private readonly find = (name: string): GlobalName | undefined => {
+    const type = this.limits.types.find(...splitName(name));
+    return type && new GlobalName(name, type);
+  };
 
   protected readonly copies = (count: number): void => {
     this.copied += count;

@@ -139,12 +139,19 @@ function ownState(
   return { args: [], newobj: true, state };
 }
 
+/** A class whose constructor may be private. */
+export interface EnumClass<T> {
+  readonly prototype: T;
+  readonly name: string;
+}
+
 /** Puts the members of an enum into a table. @throws TypeError, ValueError */
 export function addEnum<T extends object>(
   table: PythonTypes,
   name: string,
-  cls: AnyClass<T>,
+  enumClass: EnumClass<T>,
 ): void {
+  const cls = enumClass as AnyClass<T>;
   checkName(name, 'registerEnum');
   if (typeof cls !== 'function') {
     throw typeError(`registerEnum: cls must be a class, not ${inspect(cls)}`);

@@ -67,10 +67,10 @@ export const plainTypes: readonly PythonType[] = [
   {
     names: 'builtins.getattr',
     takesNames: true,
-    build: ([cls, name, ...more]) => {
+    build: ([cls, name, ...more], call) => {
       if (!(cls instanceof GlobalName) || typeof name !== 'string' || more.length > 0)
         return undefined;
-      const value = cls.type?.getattr?.(name);
+      const value = cls.type?.getattr?.(name) ?? call.find(`${cls.name}.${name}`);
       if (value === undefined) throw refused(`${cls.name}.${name}`);
       return value;
     },

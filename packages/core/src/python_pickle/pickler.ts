@@ -180,7 +180,18 @@ export class PythonPickler extends PythonWriter {
       this.recall(index);
       return;
     }
-    this.global(...this.spelled(name));
+    const [module, qualname] = this.spelled(name);
+    const dot = qualname.lastIndexOf('.');
+    if (dot < 0 || this.protocol > 3) {
+      this.global(module, qualname);
+    } else {
+      // Readers of these protocols do not look into classes by themselves.
+      this.globalName('builtins.getattr');
+      this.globalName(`${module}:${qualname.slice(0, dot)}`);
+      this.text(qualname.slice(dot + 1));
+      this.byte(op.TUPLE2);
+      this.byte(op.REDUCE);
+    }
     this.names.set(name, this.numbers);
     this.numberIt();
   }

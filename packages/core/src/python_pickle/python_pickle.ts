@@ -40,7 +40,7 @@ import { inspect, types } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';
 import { typeError, UnpicklingError, ValueError } from '../base/errors.ts';
 import { processWide } from '../base/state.ts';
-import { addClass, addEnum, type ClassOptions } from './classes.ts';
+import { addClass, addEnum, type ClassOptions, type EnumClass } from './classes.ts';
 import { checkDepth } from './depth.ts';
 import { knownTypes } from './known_types.ts';
 import { typedArraysOfNumpy } from './numpy.ts';
@@ -50,7 +50,7 @@ import { unknownType } from './unknown.ts';
 import { PythonUnpickler } from './unpickler.ts';
 
 export { type NumberArray, PythonArray } from './arrays.ts';
-export type { ClassOptions } from './classes.ts';
+export type { ClassOptions, EnumClass } from './classes.ts';
 export { Counter, DefaultDict, Deque, OrderedDict } from './collections.ts';
 export { DateOnly, DateTime, TimeOnly, type TimeOptions } from './datetime.ts';
 export { DType } from './dtypes.ts';
@@ -163,7 +163,7 @@ export function registerClass<T extends object>(
  * `value`, which is the one of Python's member.
  * @throws TypeError for what is no class; ValueError for one without members, and for a name or class that is registered already
  */
-export function registerEnum<T extends object>(name: string, cls: AnyClass<T>): void {
+export function registerEnum<T extends object>(name: string, cls: EnumClass<T>): void {
   addEnum(ofProgram, name, cls);
 }
 

@@ -20,6 +20,8 @@ export interface BuildCall {
   readonly kwargs: Readonly<Record<string, unknown>> | undefined;
   /** Counts bytes or items that are copied: all of a pickle may copy no more than it is long. @throws UnpicklingError */
   copies(count: number): void;
+  /** What a name stands for that is not in the pickle itself, such as that of a class in a class. */
+  find(name: string): GlobalName | undefined;
   /** Builds by another name that is among the arguments. @throws UnpicklingError */
   build(global: GlobalName, args: readonly unknown[]): unknown;
 }
@@ -110,6 +112,8 @@ const renamed: Readonly<Record<string, string>> = {
 export class PythonTypes {
   private readonly byName = new Map<string, PythonType>();
   private readonly byPrototype = new Map<object, PythonType>();
+  /** Classes that have registered ones in them, which is all that is known of them. */
+  private readonly outer = new Map<string, PythonType>();
   private readonly below: readonly PythonTypes[];
 
   /** @param below where rows are looked for that are not here, the first one first */
@@ -127,7 +131,10 @@ export class PythonTypes {
     if (prototype !== undefined && this.byPrototype.has(prototype)) {
       throw new ValueError(`${type.cls?.name} is registered already, for another name of Python`);
     }
-    for (const name of names) this.byName.set(dotted(name), type);
+    for (const name of names) {
+      this.byName.set(dotted(name), type);
+      for (const outer of outerNames(name)) this.outer.set(outer, { names: outer });
+    }
     if (prototype !== undefined) this.byPrototype.set(prototype, type);
   }
 
@@ -141,7 +148,7 @@ export class PythonTypes {
   private named(name: string): PythonType | undefined {
     let type = this.byName.get(name);
     for (const table of this.below) type ??= table.named(name);
-    return type;
+    return type ?? this.outer.get(name);
   }
 
   /** How an object is written that has this prototype. */
@@ -168,6 +175,13 @@ export class PythonTypes {
 /** The first name of a row, which is written. */
 export function nameOf({ names }: PythonType): string {
   return typeof names === 'string' ? names : (names[0] as string);
+}
+
+/** The classes that it is in, if it says so by a colon. */
+function outerNames(name: string): string[] {
+  const [module, qualname] = splitName(name);
+  const parts = qualname.split('.');
+  return parts.slice(1).map((_, i) => `${module}.${parts.slice(0, i + 1).join('.')}`);
 }
 
 function dotted(name: string): string {
