@@ -1,6 +1,8 @@
 /**
- * What Python programs send besides plain data: the classes of its standard library, both ways, in all protocols.
+ * What Python programs send besides plain data: the classes of its standard library, both ways, in all protocols. The table of
+ * docs/cpython-interop.md is made here: `MULTIPROCESSING_UPDATE=1 npx vitest run tests/python_pickle/values.test.ts`.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { createContext, runInContext } from 'node:vm';
 import {
@@ -259,6 +261,54 @@ print(json.dumps(wrong))`,
         `'foreign': [datetime.datetime(1970, 1, 1, 0, 0, ${utc}), array('h', [1])]}`,
     );
   });
+});
+
+/** A cell with code. */
+const code = (text: string) => `\`${text.replaceAll('|', '\\|')}\``;
+
+test('the table of the page says what comes and goes', ({ skip }) => {
+  const python = pythons.find(({ version }) => version.startsWith('3.13.'));
+  if (python === undefined) return skip('the table is that of Python 3.13, which is not there');
+  const rows = cases.filter(({ row }) => row);
+  const ask = (data: unknown, program: string) => {
+    const { stdout, stderr } = python.feed(JSON.stringify(data), prelude + program);
+    expect(stderr).toBe('');
+    return JSON.parse(stdout) as string[];
+  };
+  const pickles = ask(
+    rows.map((row) => row.python),
+    'print(json.dumps([pickle.dumps(eval(s)).hex() for s in json.load(sys.stdin)]))',
+  );
+  const values = pickles.map((pickle) => loads(Buffer.from(pickle, 'hex')) as object);
+  const back = ask(
+    values.map((value) => hex(dumps(value))),
+    'print(json.dumps([repr(pickle.loads(bytes.fromhex(p))) for p in json.load(sys.stdin)]))',
+  );
+  const cells = rows.map((row, i) => {
+    const value = values[i] as object;
+    const shown = inspect(value).replace(/\s+/g, ' ');
+    const text = Object.hasOwn(value.constructor.prototype as object, 'toString')
+      ? String(value)
+      : '';
+    const text2 = text === '' || text === shown ? '' : code(text);
+    return `| ${code(row.python)} | ${code(value.constructor.name)} | ${text2 || code(shown)} | ${code(back[i] ?? '')} |`;
+  });
+  const table = [
+    '| from Python | is here a | whose text is | and goes to Python as |',
+    '| --- | --- | --- | --- |',
+    ...cells,
+  ].join('\n');
+  const page = new URL('../../docs/cpython-interop.md', import.meta.url);
+  const before = readFileSync(page, 'utf8');
+  const place = /(?<=<!-- values\.test\.ts -->\n)[^]*(?=\n<!-- end of values\.test\.ts -->)/;
+  if (process.env.MULTIPROCESSING_UPDATE) {
+    writeFileSync(
+      page,
+      before.replace(place, () => `\n${table}\n`),
+    );
+  } else {
+    expect(place.exec(before)?.[0].trim()).toBe(table);
+  }
 });
 
 test.each(written)('all come back as they were, in protocol %i', (protocol) => {

@@ -147,17 +147,7 @@ export class DateTime {
 
   /** The same moment in UTC. @throws ValueError for an invalid Date, and for a year beyond 1 to 9999 */
   static fromDate(date: Date): DateTime {
-    if (Number.isNaN(date.getTime())) throw new ValueError('the Date is invalid');
-    return new DateTime(
-      date.getUTCFullYear(),
-      date.getUTCMonth() + 1,
-      date.getUTCDate(),
-      date.getUTCHours(),
-      date.getUTCMinutes(),
-      date.getUTCSeconds(),
-      date.getUTCMilliseconds() * 1000,
-      { tzinfo: TimeZone.utc },
-    );
+    return fromDate(date);
   }
 
   /**
@@ -209,6 +199,21 @@ export class DateTime {
   [inspect.custom](): string {
     return `datetime.datetime(${this.year}, ${this.month}, ${this.day}, ${reprTime(this)})`;
   }
+}
+
+// Outside of the class: bundlers give a class another name that names itself.
+function fromDate(date: Date): DateTime {
+  if (Number.isNaN(date.getTime())) throw new ValueError('the Date is invalid');
+  return new DateTime(
+    date.getUTCFullYear(),
+    date.getUTCMonth() + 1,
+    date.getUTCDate(),
+    date.getUTCHours(),
+    date.getUTCMinutes(),
+    date.getUTCSeconds(),
+    date.getUTCMilliseconds() * 1000,
+    { tzinfo: TimeZone.utc },
+  );
 }
 
 type Clock = Pick<TimeOnly, 'hour' | 'minute' | 'second' | 'microsecond' | 'tzinfo' | 'fold'>;

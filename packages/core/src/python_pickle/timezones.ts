@@ -85,7 +85,8 @@ export function offsetText(offset: TimeDelta): string {
 
 /** A time zone of one offset; Python's `datetime.timezone`. */
 export class TimeZone {
-  static readonly utc = new TimeZone(new TimeDelta());
+  /** Python's `timezone.utc`. */
+  static readonly utc: TimeZone;
   readonly offset: TimeDelta;
   readonly name: string | undefined;
 
@@ -115,6 +116,9 @@ export class TimeZone {
     return `datetime.timezone(${inspect(offset)}${more})`;
   }
 }
+
+// Outside of the class: bundlers give a class another name that names itself.
+(TimeZone as { utc: TimeZone }).utc = new TimeZone(new TimeDelta());
 
 /** A time zone of the tz database; Python's `zoneinfo.ZoneInfo`. */
 export class ZoneInfo {
