@@ -300,7 +300,7 @@ test('the table of the page says what comes and goes', ({ skip }) => {
   ].join('\n');
   const page = new URL('../../docs/cpython-interop.md', import.meta.url);
   const before = readFileSync(page, 'utf8');
-  const place = /(?<=<!-- values\.test\.ts -->\n)[^]*(?=\n<!-- end of values\.test\.ts -->)/;
+  const place = /(?<=<!-- values\.test\.ts -->\n)[\s\S]*(?=\n<!-- end of values\.test\.ts -->)/;
   if (process.env.MULTIPROCESSING_UPDATE) {
     writeFileSync(
       page,
