@@ -33,6 +33,7 @@ export const rooms = {
     { room: 'synchronize', python: 'synchronize.py' },
     { room: 'queues', python: 'queues.py' },
     { room: 'pool', python: 'pool.py' },
+    { room: 'managers', python: 'managers.py' },
   ],
   popen: [
     { room: 'base', main: '../index' },

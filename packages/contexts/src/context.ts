@@ -11,10 +11,9 @@ import {
   type BaseProcess,
   BufferTooShort,
   type Connection,
-  checkMayStart,
   currentProcess,
   getReducer,
-  NotImplementedError,
+  managers,
   nameExports,
   Pipe,
   type PipeOptions,
@@ -57,12 +56,6 @@ import {
   threadsAllowed,
 } from './processes.ts';
 
-/** Until the package that brings it lands. @throws RuntimeError where no process may be started */
-function later(name: string): never {
-  checkMayStart();
-  throw new NotImplementedError(`${name} is not part of this release yet`);
-}
-
 /** Options without a context get this one; what is none of both is refused where they are looked at. */
 function withContext<L extends LockOption>(
   ctx: BaseContext,
@@ -93,6 +86,7 @@ const factoryNames = [
   'JoinableQueue',
   'Lock',
   'Manager',
+  'ManagerSync',
   'Pipe',
   'Pool',
   'Queue',
@@ -188,9 +182,20 @@ export abstract class BaseContext {
     return availableParallelism();
   }
 
-  Manager(): never {
-    return later('Manager');
+  /**
+   * Starts a manager: a process that holds objects for others; Python's `Manager`.
+   * @param options address, authkey and what else `ManagerOptions` says
+   */
+  async Manager(options: Omit<managers.ManagerOptions, 'ctx'> = {}): Promise<managers.SyncManager> {
+    const manager = new managers.SyncManager({ ...options, ctx: this });
+    return manager.start();
   }
+
+  /** The blocking twin of `Manager`. */
+  ManagerSync(options: Omit<managers.ManagerOptions, 'ctx'> = {}): managers.SyncManager {
+    return new managers.SyncManager({ ...options, ctx: this }).startSync();
+  }
+
   /**
    * Two connected connections; Python's `Pipe`.
    * @param duplex whether both can send and receive; otherwise the first one receives and the second one sends
@@ -446,6 +451,7 @@ export const defaultOf = {} as { context: BaseContext };
 
 nameExports(import.meta.url, { contextOf });
 pool.setPoolContext(() => poolContextOf(defaultOf.context));
+managers.setManagerContext(() => defaultOf.context);
 
 /** @internal */
 export const concreteContexts = {

@@ -1,7 +1,7 @@
 /**
  * @multiprocessing/core: a room (folder) per CPython module, under the same names. They import only downwards, in this
  * order from the ground up: base, util, process, pickle, python_pickle, closures, fds, heap, sharedctypes, wait,
- * shared_memory, connection, synchronize, queues, pool (house.mjs). The file with the room's name says what the others are for.
+ * shared_memory, connection, synchronize, queues, pool, managers (house.mjs). The file with the room's name says what the others are for.
  */
 
 export * from './base/base.ts';
@@ -24,6 +24,7 @@ export { Listener, type ListenerOptions } from './connection/listener.ts';
 export * as resourceSharer from './connection/resource_sharer.ts';
 export * from './fds/fds.ts';
 export * as heap from './heap/heap.ts';
+export * as managers from './managers/managers.ts';
 export * from './pickle/reducer.ts';
 export * from './pickle/reduction.ts';
 export { dumpsForThread } from './pickle/thread_sharing.ts';

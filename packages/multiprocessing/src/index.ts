@@ -127,6 +127,7 @@ export const Event = bound('Event');
 export const JoinableQueue = bound('JoinableQueue') as QueueFactory<'JoinableQueue'>;
 export const Lock = bound('Lock');
 export const Manager = bound('Manager');
+export const ManagerSync = bound('ManagerSync');
 export const Pipe = bound('Pipe');
 export const Pool = bound('Pool');
 export const Queue = bound('Queue') as QueueFactory<'Queue'>;

@@ -1,0 +1,457 @@
+/**
+ * Counterpart of `BaseManager` in multiprocessing/managers.py. Deviations: D-139, D-148, D-149.
+ */
+import { inspect } from 'node:util';
+import { checkOptions, checkTimeout } from '../base/arguments.ts';
+import { checkMayStart } from '../base/bootstrapping.ts';
+import { AssertionError, EOFError, ProcessError, typeError, ValueError } from '../base/errors.ts';
+import { currentProcess } from '../base/process_table.ts';
+import type { Address } from '../connection/addresses.ts';
+import { type Connection, Pipe } from '../connection/connection.ts';
+import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
+import type { BaseProcess } from '../process/process.ts';
+import { Finalize } from '../util/finalize.ts';
+import { info } from '../util/logging.ts';
+import { ended } from './errors.ts';
+import type { Link } from './link.ts';
+import { forgetManager, linkTo, noteProcess } from './links.ts';
+import { AutoProxy } from './make_proxy.ts';
+import { type BaseProxy, makeProxy } from './proxy.ts';
+import type { ProxyManager, ProxyTypes, Serializer } from './proxy_type.ts';
+import { type Callable, type RegisterOptions, type Registry, registration } from './registry.ts';
+import { runServer, type ServerOrder, type ServerReport } from './run_server.ts';
+import { Server, serverWires } from './server.ts';
+import { State, Token, where } from './token.ts';
+
+/** What a manager needs of the context that its process is made in. @internal */
+export interface ManagerContext {
+  readonly Process: new (options: never) => object;
+  readonly _name: string | undefined;
+}
+
+const defaults = { context: undefined as (() => ManagerContext) | undefined };
+
+/** Says which context a manager has that is made without one; the contexts stand to the right of this package. @internal */
+export function setManagerContext(context: () => ManagerContext): void {
+  defaults.context = context;
+}
+
+/** Options of a manager. */
+export interface ManagerOptions {
+  /** Where it serves, or where the one is that `connect` connects to: `[host, port]`, a path, `'\0name'`. A path of its own, without. */
+  address?: Address | undefined;
+  /** Clients have to prove that they hold it; the key of this process, without. */
+  authkey?: Uint8Array | undefined;
+  /** `'node'` (default) carries all that pickling here carries; `'pickle'` is CPython's wire: for Python programs. */
+  serializer?: Serializer | undefined;
+  /** How long `shutdown` waits before it terminates the process, and before it kills it, in seconds: 1, without. */
+  shutdownTimeout?: number | undefined;
+  /** Makes the process: a context. The default one, without. */
+  ctx?: object | undefined;
+  /** The longest message that is taken of a client, in bytes: 1 GiB, without. */
+  maxMessageBytes?: number | undefined;
+  /** How long a client may take to prove that it holds the key, in seconds: 20, without. */
+  authTimeout?: number | undefined;
+}
+
+const OPTIONS = [
+  'address',
+  'authkey',
+  'serializer',
+  'shutdownTimeout',
+  'ctx',
+  'maxMessageBytes',
+  'authTimeout',
+];
+
+/** Options of `start`. */
+export interface StartOptions {
+  /** Called in the manager's process before it serves; it must be exported, as a target. */
+  initializer?: Callable | undefined;
+  initargs?: readonly unknown[] | undefined;
+}
+
+/** What is left to be done for a manager that was started. */
+interface Started {
+  readonly process: BaseProcess;
+  readonly address: Address;
+  readonly link: () => Link;
+  readonly state: State;
+  readonly timeout: number;
+}
+
+/** A process that holds objects for others, or the way to one; Python's `managers.BaseManager`. */
+export class BaseManager implements ProxyManager {
+  /** The types that managers of this class can make. @internal */
+  static _registry: Registry = new Map();
+  /** @internal */
+  static readonly _Server: ServerOrder['Server'] = Server;
+
+  /** @internal */ readonly _authkey: AuthenticationString;
+  /** @internal */ readonly _state = new State();
+  readonly #serializer: Serializer;
+  readonly #timeout: number;
+  readonly #ctx: ManagerContext | undefined;
+  readonly #limits: { maxMessageBytes: number | undefined; authTimeout: number | undefined };
+  #address: Address | undefined;
+  #process: BaseProcess | undefined;
+  #finalizer: Finalize<[Started]> | undefined;
+
+  /** @throws TypeError, ValueError */
+  constructor(options: ManagerOptions = {}) {
+    checkOptions(options, OPTIONS, new.target.name);
+    const { serializer = 'node', shutdownTimeout = 1, ctx } = options;
+    checkTimeout(shutdownTimeout);
+    checkTimeout(options.authTimeout);
+    checkLength(options.maxMessageBytes);
+    if (!serverWires.has(serializer)) {
+      throw new ValueError(
+        `serializer: ${inspect(serializer)} is unknown, expected one of ${[...serverWires.keys()].join(', ')}`,
+      );
+    }
+    if (ctx !== undefined && typeof (ctx as Partial<ManagerContext>)?.Process !== 'function')
+      throw typeError(`ctx must be a context, not ${inspect(ctx, { depth: 0 })}`);
+    this.#address = options.address;
+    this._authkey = toAuthkey(options.authkey ?? currentProcess().authkey);
+    this.#serializer = serializer;
+    this.#timeout = shutdownTimeout;
+    this.#ctx = ctx as ManagerContext | undefined;
+    const { maxMessageBytes, authTimeout } = options;
+    this.#limits = { maxMessageBytes, authTimeout };
+  }
+
+  //
+  // The server
+  //
+
+  /** Where it serves; undefined before that is known. */
+  get address(): Address | undefined {
+    return this.#address;
+  }
+
+  /** A server of these types for this process: `await manager.getServer().serveForever()`. @throws ProcessError once it is started */
+  getServer(): Server {
+    this.#checkInitial();
+    const { _Server, _registry } = this.constructor as typeof BaseManager;
+    return new _Server(_registry, this.#address, this._authkey, this.#serializer, this.#limits);
+  }
+
+  /**
+   * Connects to a manager that another program has started.
+   * @throws OSError ECONNREFUSED, ENOENT among others; AuthenticationError
+   */
+  async connect(): Promise<this> {
+    await this.#connectLink().call({ ident: null, method: 'dummy', args: [] });
+    this._state.value = State.STARTED;
+    return this;
+  }
+
+  /** The blocking twin of `connect`. */
+  connectSync(): this {
+    this.#connectLink().callSync({ ident: null, method: 'dummy', args: [] });
+    this._state.value = State.STARTED;
+    return this;
+  }
+
+  #connectLink(): Link {
+    if (this.#address === undefined) throw new ValueError('address: connect() needs one');
+    return linkTo(this.#address, this._authkey, this.#serializer);
+  }
+
+  /**
+   * Starts the manager's process.
+   * @throws ProcessError when it was started before; RuntimeError from a main module without guard; PicklingError for a registered
+   *   function that is not exported; what its initializer or the address makes it throw
+   */
+  async start(options: StartOptions = {}): Promise<this> {
+    const { process, reader, writer } = this.#prepare(options, false);
+    try {
+      await process.start();
+      writer.close();
+      this.#served(process, (await reader.recv()) as ServerReport);
+    } catch (error) {
+      if (process._popen !== undefined) await process.join();
+      throw this.#notServed(process, error);
+    } finally {
+      writer.close();
+      reader.close();
+    }
+    return this;
+  }
+
+  /** The blocking twin of `start`. */
+  startSync(options: StartOptions = {}): this {
+    const { process, reader, writer } = this.#prepare(options, true);
+    try {
+      process.startSync();
+      writer.close();
+      this.#served(process, reader.recvSync() as ServerReport);
+    } catch (error) {
+      if (process._popen !== undefined) process.joinSync();
+      throw this.#notServed(process, error);
+    } finally {
+      writer.close();
+      reader.close();
+    }
+    return this;
+  }
+
+  #prepare({ initializer, initargs = [] }: StartOptions, sync: boolean) {
+    this.#checkInitial();
+    checkMayStart();
+    if (initializer !== undefined && typeof initializer !== 'function')
+      throw typeError('initializer must be a callable');
+    const ctx = this.#ctx ?? (defaults.context as () => ManagerContext)();
+    const [reader, writer] = Pipe(false);
+    const { _Server, _registry } = this.constructor as typeof BaseManager;
+    const order: ServerOrder = {
+      Server: _Server,
+      registry: _registry,
+      address: this.#address,
+      authkey: this._authkey,
+      serializer: this.#serializer,
+      limits: this.#limits,
+      initializer,
+      initargs,
+    };
+    const args: [ServerOrder, Connection] = [order, writer];
+    const process = new ctx.Process({ target: runServer, args } as never) as BaseProcess & {
+      _emulates?: boolean;
+    };
+    process.name = `${this.constructor.name}-${process._identity.join(':')}`;
+    // A child that is forked while its parent blocks has no event loop.
+    if (sync && ctx._name === 'fork') process._emulates = true;
+    return { process, reader, writer };
+  }
+
+  #served(process: BaseProcess, report: ServerReport): void {
+    if ('error' in report) throw report.error;
+    const { address } = report;
+    this.#address = address;
+    this.#process = process;
+    this._state.value = State.STARTED;
+    noteProcess(address, process);
+    const [authkey, serializer] = [this._authkey, this.#serializer];
+    const link = () => linkTo(address, authkey, serializer);
+    const started = { process, address, link, state: this._state, timeout: this.#timeout };
+    this.#finalizer = new Finalize(this, finalizeManager, { args: [started], exitpriority: 0 });
+  }
+
+  /** What a process has ended of before it said that it serves. */
+  #notServed(process: BaseProcess, error: unknown): unknown {
+    if (!(error instanceof EOFError)) return error;
+    const how = `exit code ${process.exitcode}, before it served`;
+    return ended(where(this.#address ?? process.name), how, error);
+  }
+
+  #checkInitial(): void {
+    const { value } = this._state;
+    if (value === State.STARTED) throw new ProcessError('Already started server');
+    if (value === State.SHUTDOWN) throw new ProcessError('Manager has shut down');
+  }
+
+  /** @internal */
+  get _isShutDown(): boolean {
+    return this._state.value === State.SHUTDOWN;
+  }
+
+  /**
+   * Ends the manager's process: asks it to, and terminates or kills it if it does not. A second call does nothing.
+   * @throws ProcessError when this object has not started it
+   */
+  async shutdown(): Promise<void> {
+    const finalizer = this.#toShutDown();
+    if (!finalizer?.stillActive()) return;
+    finalizer.cancel();
+    const process = this.#process as BaseProcess;
+    const link = linkTo(this.#address as Address, this._authkey, this.#serializer);
+    if (process.isAlive()) {
+      info('sending shutdown message to manager');
+      await link.shutDown();
+      for (const harder of [() => {}, () => process.terminate(), () => process.kill()]) {
+        harder();
+        await process.join(this.#timeout);
+        if (!process.isAlive()) break;
+        info('manager still alive');
+      }
+      await process.join();
+    }
+    this.#ended();
+  }
+
+  /** The blocking twin of `shutdown`. */
+  shutdownSync(): void {
+    const finalizer = this.#toShutDown();
+    if (finalizer?.stillActive()) finalizer.call();
+  }
+
+  #toShutDown(): Finalize<[Started]> | undefined {
+    if (this.#finalizer !== undefined) return this.#finalizer;
+    if (this._isShutDown) return undefined;
+    throw new ProcessError('only who has started a manager can shut it down: this object has not');
+  }
+
+  #ended(): void {
+    this._state.value = State.SHUTDOWN;
+    forgetManager(this.#address as Address);
+  }
+
+  /** Waits until the manager's process has ended, if this object has started it. @param timeout seconds */
+  async join(timeout?: number): Promise<void> {
+    await this.#process?.join(timeout);
+  }
+
+  /** The blocking twin of `join`. */
+  joinSync(timeout?: number): void {
+    this.#process?.joinSync(timeout);
+  }
+
+  //
+  // Objects
+  //
+
+  /** @internal */
+  _link(): Link {
+    if (this._state.value === State.INITIAL) throw new AssertionError('server not yet started');
+    const address = this.#address as Address;
+    if (this._isShutDown) throw ended(where(address), 'it was shut down');
+    return linkTo(address, this._authkey, this.#serializer);
+  }
+
+  #creation(typeid: string, args: readonly unknown[], kwds: object | undefined) {
+    return { ident: null, method: 'create', args: [typeid, ...args], kwds };
+  }
+
+  /** Makes an object, and a proxy of it. @throws what the registered callable throws; AssertionError, EOFError, OSError */
+  async _create(typeid: string, args: readonly unknown[] = [], kwds?: object): Promise<BaseProxy> {
+    const link = this._link();
+    return this.#proxyOf(typeid, await link.call(this.#creation(typeid, args, kwds)));
+  }
+
+  /** The blocking twin of `_create`. */
+  _createSync(typeid: string, args: readonly unknown[] = [], kwds?: object): BaseProxy {
+    return this.#proxyOf(typeid, this._link().callSync(this.#creation(typeid, args, kwds)));
+  }
+
+  #proxyOf(typeid: string, created: unknown): BaseProxy {
+    const [id, exposed] = created as [string, string[]];
+    const { _registry } = this.constructor as typeof BaseManager;
+    const type = _registry.get(typeid)?.proxytype ?? AutoProxy;
+    const token = new Token(typeid, this.#address as Address, id);
+    // The manager counts a reference with the object.
+    return makeProxy(type, token, this.#serializer, { manager: this, exposed, incref: false });
+  }
+
+  /** As what results of a type's methods are shared, and results of theirs. @internal */
+  _proxyTypes(typeid: string): ProxyTypes {
+    const { _registry } = this.constructor as typeof BaseManager;
+    const types: Record<string, ProxyTypes[string]> = {};
+    const add = (of: string) => {
+      for (const result of Object.values(_registry.get(of)?.methodToTypeid ?? {})) {
+        if (Object.hasOwn(types, result)) continue;
+        types[result] = _registry.get(result)?.proxytype ?? null;
+        add(result);
+      }
+    };
+    add(typeid);
+    return types;
+  }
+
+  /** The objects that proxies refer to, with how many do; Python's `_debug_info`. */
+  async debugInfo(): Promise<string> {
+    return (await this._link().call({ ident: null, method: 'debug_info', args: [] })) as string;
+  }
+
+  /** The blocking twin of `debugInfo`. */
+  debugInfoSync(): string {
+    return this._link().callSync({ ident: null, method: 'debug_info', args: [] }) as string;
+  }
+
+  /** How many objects proxies refer to; Python's `_number_of_objects`. */
+  async numberOfObjects(): Promise<number> {
+    const call = { ident: null, method: 'number_of_objects', args: [] };
+    return (await this._link().call(call)) as number;
+  }
+
+  /** The blocking twin of `numberOfObjects`. */
+  numberOfObjectsSync(): number {
+    return this._link().callSync({ ident: null, method: 'number_of_objects', args: [] }) as number;
+  }
+
+  /**
+   * Registers a type; Python's `BaseManager.register`. Managers of this class have a method of that name then, and one with `Sync` behind
+   * it, which make an object and return a proxy of it.
+   * @param typeid its name
+   * @param callable a function or class that makes the object, exported: it is called in the manager's process. For who only connects it
+   *   may be left out
+   * @throws TypeError, AssertionError, ValueError for a name that managers have already
+   */
+  static register(typeid: string, callable?: Callable, options: RegisterOptions = {}): void {
+    const registered = registration(typeid, callable, options);
+    const { createMethod = true } = options;
+    if (createMethod && RESERVED.has(typeid))
+      throw new ValueError(`typeid: managers have a method '${typeid}' already`);
+    if (!Object.hasOwn(this, '_registry')) this._registry = new Map(this._registry);
+    this._registry.set(typeid, registered);
+    if (!createMethod) return;
+    define(this.prototype, typeid, function (this: BaseManager, ...args: unknown[]) {
+      return this._create(typeid, args);
+    });
+    define(this.prototype, `${typeid}Sync`, function (this: BaseManager, ...args: unknown[]) {
+      return this._createSync(typeid, args);
+    });
+  }
+
+  /** `await using`: shuts it down, if this object has started it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#finalizer !== undefined) await this.shutdown();
+  }
+
+  /** `using`: the same, and blocks. */
+  [Symbol.dispose](): void {
+    if (this.#finalizer !== undefined) this.shutdownSync();
+  }
+
+  toString(): string {
+    const state = ['initial', 'started', 'shut down'][this._state.value];
+    const at = this.#address === undefined ? '' : ` address=${inspect(this.#address)}`;
+    return `<${this.constructor.name}${at} ${state}>`;
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
+
+const RESERVED: ReadonlySet<string> = new Set([
+  ...Object.getOwnPropertyNames(BaseManager.prototype),
+  ...Object.getOwnPropertyNames(Object.prototype),
+  'then',
+]);
+
+function define(prototype: object, name: string, value: (...args: unknown[]) => unknown): void {
+  Object.defineProperty(value, 'name', { value: name });
+  Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
+}
+
+function checkLength(length: unknown): void {
+  if (length === undefined || (Number.isSafeInteger(length) && (length as number) > 0)) return;
+  throw new ValueError(`maxMessageBytes must be a number of bytes, not ${inspect(length)}`);
+}
+
+/** At the end of the process, when nobody has the manager any more, and for `shutdownSync`. */
+function finalizeManager({ process, address, link, state, timeout }: Started): void {
+  if (process.isAlive()) {
+    info('sending shutdown message to manager');
+    link().shutDownSync();
+    for (const harder of [() => {}, () => process.terminate(), () => process.kill()]) {
+      harder();
+      process.joinSync(timeout);
+      if (!process.isAlive()) break;
+      info('manager still alive');
+    }
+    process.joinSync();
+  }
+  state.value = State.SHUTDOWN;
+  forgetManager(address);
+}

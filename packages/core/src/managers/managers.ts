@@ -1,0 +1,95 @@
+/**
+ * Counterpart of multiprocessing/managers.py: a process that holds objects for others.
+ *
+ *     caller.ts            who calls a method, and what waits for whom
+ *     channel.ts           messages read and written by the buffer
+ *     errors.ts            RemoteError, KeyError ...
+ *     keys.ts              which keys of a dict are the same
+ *     link.ts              this process's connection to a manager
+ *     links.ts             all of them
+ *     local_condition.ts   threading.Condition, Event, Barrier of the manager's clients
+ *     local_dict.ts        dict, set
+ *     local_list.ts        list
+ *     local_locks.ts       threading.Lock, RLock, Semaphore
+ *     local_queue.ts       queue.Queue
+ *     local_server.ts      the server that is in this process
+ *     local_values.ts      Namespace, Value, Array
+ *     make_proxy.ts        MakeProxyType, AutoProxy
+ *     manager.ts           BaseManager
+ *     methods.ts           the methods of an object, by their names on the wire
+ *     node_wire.ts         requests and answers between processes of this library
+ *     proxies.ts           ListProxy, DictProxy, SetProxy
+ *     proxy.ts             BaseProxy, RebuildProxy
+ *     proxy_type.ts        classes of proxies, as the others see them
+ *     referent.ts          what a proxy stands for
+ *     registry.ts          the types that a manager can make
+ *     repr.ts              texts as Python's
+ *     run_server.ts        what runs in the manager's process
+ *     server.ts            Server
+ *     server_link.ts       a client's connection at the server
+ *     shared_memory_manager.ts  SharedMemoryManager
+ *     shared_objects.ts    the objects of a server, and who refers to them
+ *     slice.ts             parts of lists
+ *     sync_manager.ts      SyncManager
+ *     sync_proxies.ts      the proxies of locks, queues, values ...
+ *     token.ts             Token, State
+ *     views.ts             proxies that are written as what they stand for
+ */
+export { KeyError, RemoteError, ShutDown, StopIteration } from './errors.ts';
+export { Namespace } from './local_values.ts';
+export {
+  AutoProxy,
+  type Creator,
+  type MadeProxyType,
+  MakeProxyType,
+  type Proxied,
+  type ProxyArguments,
+  type Twins,
+} from './make_proxy.ts';
+export {
+  BaseManager,
+  type ManagerContext,
+  type ManagerOptions,
+  type StartOptions,
+  setManagerContext,
+} from './manager.ts';
+export {
+  type DictMethods,
+  DictProxy,
+  type Items,
+  type ListItems,
+  type ListMethods,
+  ListProxy,
+  type SetMethods,
+  SetProxy,
+  type SortOptions,
+} from './proxies.ts';
+export { BaseProxy, rebuildProxy as RebuildProxy } from './proxy.ts';
+export type { ProxyOptions, ProxyType, Serializer } from './proxy_type.ts';
+export type { Callable, RegisterOptions } from './registry.ts';
+export { Server } from './server.ts';
+export { SharedMemoryManager, SharedMemoryServer } from './shared_memory_manager.ts';
+export { Slice } from './slice.ts';
+export { SyncManager } from './sync_manager.ts';
+export {
+  AcquirerProxy,
+  type ArrayMethods,
+  ArrayProxy,
+  type AsyncResultMethods,
+  AsyncResultProxy,
+  type BarrierMethods,
+  BarrierProxy,
+  ConditionProxy,
+  type EventMethods,
+  EventProxy,
+  type Guard,
+  IteratorProxy,
+  NamespaceProxy,
+  type PoolMethods,
+  PoolProxy,
+  type QueueMethods,
+  QueueProxy,
+  ValueProxy,
+} from './sync_proxies.ts';
+export { State, Token } from './token.ts';
+export type { AsyncList, AsyncRecord } from './views.ts';

@@ -1,0 +1,2 @@
+/** `multiprocessing/managers`: processes that hold objects for others. */
+export * from '@multiprocessing/core/managers/managers';
