@@ -7,6 +7,7 @@ import { authkeyOf, linkTo } from './links.ts';
 import { camelCase } from './methods.ts';
 import { BaseProxy, makers } from './proxy.ts';
 import type { ProxyOptions, Serializer } from './proxy_type.ts';
+import { noteRecipe, typeMakers } from './sent_types.ts';
 import type { Token } from './token.ts';
 
 /** A method and its blocking twin, for each of an interface of blocking ones. */
@@ -122,6 +123,7 @@ export function MakeProxyType<M = object>(
     }
     Object.defineProperty(ProxyType, 'name', { value: name });
     defineMethods(ProxyType, exposed);
+    noteRecipe(ProxyType, name, ProxyType._exposed_);
     type = ProxyType as unknown as MadeProxyType;
     made.set(key, type);
   }
@@ -147,4 +149,5 @@ export function AutoProxy(
 }
 
 makers.auto = AutoProxy;
+typeMakers.make = MakeProxyType;
 nameExports(import.meta.url, { AutoProxy });

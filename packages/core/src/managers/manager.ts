@@ -1,12 +1,13 @@
 /**
  * Counterpart of `BaseManager` in multiprocessing/managers.py. Deviations: D-139, D-148, D-149.
  */
+import { rmSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { checkOptions, checkTimeout } from '../base/arguments.ts';
 import { checkMayStart } from '../base/bootstrapping.ts';
 import { AssertionError, EOFError, ProcessError, typeError, ValueError } from '../base/errors.ts';
 import { currentProcess } from '../base/process_table.ts';
-import type { Address } from '../connection/addresses.ts';
+import { type Address, arbitraryAddress } from '../connection/addresses.ts';
 import { type Connection, Pipe } from '../connection/connection.ts';
 import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
 import type { BaseProcess } from '../process/process.ts';
@@ -20,6 +21,7 @@ import { type BaseProxy, makeProxy } from './proxy.ts';
 import type { ProxyManager, ProxyTypes, Serializer } from './proxy_type.ts';
 import { type Callable, type RegisterOptions, type Registry, registration } from './registry.ts';
 import { runServer, type ServerOrder, type ServerReport } from './run_server.ts';
+import { sentRegistry } from './sent_types.ts';
 import { Server, serverWires } from './server.ts';
 import { State, Token, where } from './token.ts';
 
@@ -75,6 +77,7 @@ export interface StartOptions {
 interface Started {
   readonly process: BaseProcess;
   readonly address: Address;
+  readonly chosen: string | undefined;
   readonly link: () => Link;
   readonly state: State;
   readonly timeout: number;
@@ -94,6 +97,8 @@ export class BaseManager implements ProxyManager {
   readonly #ctx: ManagerContext | undefined;
   readonly #limits: { maxMessageBytes: number | undefined; authTimeout: number | undefined };
   #address: Address | undefined;
+  /** The path of a socket that nobody has named. */
+  #chosen: string | undefined;
   #process: BaseProcess | undefined;
   #finalizer: Finalize<[Started]> | undefined;
 
@@ -206,8 +211,8 @@ export class BaseManager implements ProxyManager {
     const { _Server, _registry } = this.constructor as typeof BaseManager;
     const order: ServerOrder = {
       Server: _Server,
-      registry: _registry,
-      address: this.#address,
+      registry: sentRegistry(_registry),
+      address: this.#address ?? this.#chosenAddress(),
       authkey: this._authkey,
       serializer: this.#serializer,
       limits: this.#limits,
@@ -224,6 +229,12 @@ export class BaseManager implements ProxyManager {
     return { process, reader, writer };
   }
 
+  /** In this process's own folder: who is killed leaves nothing in one of its own. */
+  #chosenAddress(): Address {
+    this.#chosen = arbitraryAddress('AF_UNIX') as string;
+    return this.#chosen;
+  }
+
   #served(process: BaseProcess, report: ServerReport): void {
     if ('error' in report) throw report.error;
     const { address } = report;
@@ -233,7 +244,8 @@ export class BaseManager implements ProxyManager {
     noteProcess(address, process);
     const [authkey, serializer] = [this._authkey, this.#serializer];
     const link = () => linkTo(address, authkey, serializer);
-    const started = { process, address, link, state: this._state, timeout: this.#timeout };
+    const { _state: state } = this;
+    const started = { process, address, chosen: this.#chosen, link, state, timeout: this.#timeout };
     this.#finalizer = new Finalize(this, finalizeManager, { args: [started], exitpriority: 0 });
   }
 
@@ -248,6 +260,11 @@ export class BaseManager implements ProxyManager {
     const { value } = this._state;
     if (value === State.STARTED) throw new ProcessError('Already started server');
     if (value === State.SHUTDOWN) throw new ProcessError('Manager has shut down');
+  }
+
+  /** The manager's process, once this object has started it. @internal */
+  get _process(): BaseProcess | undefined {
+    return this.#process;
   }
 
   /** @internal */
@@ -293,7 +310,7 @@ export class BaseManager implements ProxyManager {
 
   #ended(): void {
     this._state.value = State.SHUTDOWN;
-    forgetManager(this.#address as Address);
+    forget(this.#address as Address, this.#chosen);
   }
 
   /** Waits until the manager's process has ended, if this object has started it. @param timeout seconds */
@@ -387,19 +404,8 @@ export class BaseManager implements ProxyManager {
    * @throws TypeError, AssertionError, ValueError for a name that managers have already
    */
   static register(typeid: string, callable?: Callable, options: RegisterOptions = {}): void {
-    const registered = registration(typeid, callable, options);
-    const { createMethod = true } = options;
-    if (createMethod && RESERVED.has(typeid))
-      throw new ValueError(`typeid: managers have a method '${typeid}' already`);
-    if (!Object.hasOwn(this, '_registry')) this._registry = new Map(this._registry);
-    this._registry.set(typeid, registered);
-    if (!createMethod) return;
-    define(this.prototype, typeid, function (this: BaseManager, ...args: unknown[]) {
-      return this._create(typeid, args);
-    });
-    define(this.prototype, `${typeid}Sync`, function (this: BaseManager, ...args: unknown[]) {
-      return this._createSync(typeid, args);
-    });
+    // biome-ignore lint/complexity/noThisInStatic: a class derived from this one has types of its own
+    registerIn(this, typeid, callable, options);
   }
 
   /** `await using`: shuts it down, if this object has started it. */
@@ -423,13 +429,38 @@ export class BaseManager implements ProxyManager {
   }
 }
 
+function registerIn(
+  cls: typeof BaseManager,
+  typeid: string,
+  callable: Callable | undefined,
+  options: RegisterOptions,
+): void {
+  const registered = registration(typeid, callable, options);
+  const { createMethod = true } = options;
+  if (createMethod && RESERVED.has(typeid))
+    throw new ValueError(`typeid: managers have a method '${typeid}' already`);
+  if (!Object.hasOwn(cls, '_registry')) cls._registry = new Map(cls._registry);
+  cls._registry.set(typeid, registered);
+  if (!createMethod) return;
+  define(cls.prototype, typeid, function (this: BaseManager, ...args: unknown[]) {
+    return this._create(typeid, args);
+  });
+  define(cls.prototype, `${typeid}Sync`, function (this: BaseManager, ...args: unknown[]) {
+    return this._createSync(typeid, args);
+  });
+}
+
 const RESERVED: ReadonlySet<string> = new Set([
   ...Object.getOwnPropertyNames(BaseManager.prototype),
   ...Object.getOwnPropertyNames(Object.prototype),
   'then',
 ]);
 
-function define(prototype: object, name: string, value: (...args: unknown[]) => unknown): void {
+function define(
+  prototype: object,
+  name: string,
+  value: (this: BaseManager, ...args: unknown[]) => unknown,
+): void {
   Object.defineProperty(value, 'name', { value: name });
   Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
 }
@@ -440,7 +471,7 @@ function checkLength(length: unknown): void {
 }
 
 /** At the end of the process, when nobody has the manager any more, and for `shutdownSync`. */
-function finalizeManager({ process, address, link, state, timeout }: Started): void {
+function finalizeManager({ process, address, chosen, link, state, timeout }: Started): void {
   if (process.isAlive()) {
     info('sending shutdown message to manager');
     link().shutDownSync();
@@ -453,5 +484,11 @@ function finalizeManager({ process, address, link, state, timeout }: Started): v
     process.joinSync();
   }
   state.value = State.SHUTDOWN;
+  forget(address, chosen);
+}
+
+/** Forgets a manager that has ended, and removes the socket of one that was killed. */
+function forget(address: Address, chosen: string | undefined): void {
   forgetManager(address);
+  if (chosen !== undefined) rmSync(chosen, { force: true });
 }

@@ -25,6 +25,7 @@
  *     registry.ts          the types that a manager can make
  *     repr.ts              texts as Python's
  *     run_server.ts        what runs in the manager's process
+ *     sent_types.ts        classes of proxies on their way
  *     server.ts            Server
  *     server_link.ts       a client's connection at the server
  *     shared_memory_manager.ts  SharedMemoryManager

@@ -70,9 +70,14 @@ function noAttribute(obj: object, name: unknown): Error {
   );
 }
 
+/** Methods are no attributes: they cannot be sent. */
 function getAttribute(obj: Indexed, name: unknown): unknown {
-  if (typeof name !== 'string' || holderOf(obj, name) === undefined) throw noAttribute(obj, name);
-  return obj[name];
+  const holder = typeof name === 'string' ? holderOf(obj, name) : undefined;
+  if (holder === undefined) throw noAttribute(obj, name);
+  const isOwn = holder === obj;
+  if (!isOwn && !Object.getOwnPropertyDescriptor(holder, name as string)?.get)
+    throw noAttribute(obj, name);
+  return obj[name as string];
 }
 
 function setAttribute(obj: Indexed, name: unknown, value: unknown): void {

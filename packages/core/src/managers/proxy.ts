@@ -22,6 +22,7 @@ import type {
   Serializer,
 } from './proxy_type.ts';
 import { referentSymbol } from './referent.ts';
+import { receivedType, receivedTypes, type SentType, sentType, sentTypes } from './sent_types.ts';
 import type { Entry } from './shared_objects.ts';
 import { Token, where } from './token.ts';
 
@@ -29,7 +30,7 @@ import { Token, where } from './token.ts';
 export interface ProxyState {
   readonly authkey?: Uint8Array;
   readonly exposed?: readonly string[];
-  readonly types?: ProxyTypes;
+  readonly types?: Readonly<Record<string, SentType>>;
   /** Whether the sender has counted the reference. */
   readonly counted?: boolean;
 }
@@ -157,8 +158,9 @@ export class BaseProxy {
 
   /** A result that is shared. */
   #shared(result: unknown): BaseProxy {
-    const [exposed, token, proxytype] = result as [string[], Token, ProxyType | undefined];
-    const given = this._types[token.typeid] ?? proxytype ?? sharedTypes.get(token.typeid);
+    const [exposed, token, proxytype] = result as [string[], Token, SentType | undefined];
+    const given =
+      this._types[token.typeid] ?? receivedType(proxytype ?? null) ?? sharedTypes.get(token.typeid);
     const type = given ?? makers.auto;
     // The manager may know itself by another address than its clients do.
     const mine = new Token(token.typeid, this._token.address, token.id);
@@ -169,7 +171,7 @@ export class BaseProxy {
       types: this._types,
       incref: false,
     };
-    return makeProxy(type as ProxyType, mine, this._serializer, options);
+    return makeProxy(type, mine, this._serializer, options);
   }
 
   /** A copy of the object; Python's `_getvalue`. */
@@ -208,12 +210,12 @@ export class BaseProxy {
     const isLaunching = getSpawningPopen() !== undefined;
     const state: { -readonly [K in keyof ProxyState]: ProxyState[K] } = {};
     if (isLaunching) state.authkey = this._authkey;
-    if (Object.keys(this._types).length > 0) state.types = this._types;
+    if (Object.keys(this._types).length > 0) state.types = sentTypes(this._types);
     if (own !== undefined && countForClient(own.entry)) state.counted = true;
     else if (own === undefined && !goesTo(this.#reference?.link)) keepForAWhile(this);
     const type = this.constructor as unknown as { _isAuto?: boolean };
     if (type._isAuto || this._exposed !== undefined) state.exposed = this._exposed ?? [];
-    const maker = type._isAuto ? null : (this.constructor as unknown as ProxyType);
+    const maker = type._isAuto ? null : sentType(this.constructor as unknown as ProxyType);
     const { typeid, address, id } = this._token;
     return [rebuildProxy, [maker, new Token(typeid, address, id), this._serializer, state]];
   }
@@ -276,12 +278,16 @@ export function makeProxy(
 
 /** Makes a proxy again in another process; Python's `managers.RebuildProxy`. @internal */
 export function rebuildProxy(
-  type: ProxyType | null,
+  type: SentType,
   token: Token,
   serializer: Serializer,
-  { counted = false, ...options }: ProxyState,
+  { counted = false, types, ...options }: ProxyState,
 ): BaseProxy {
-  return makeProxy(type ?? makers.auto, token, serializer, { ...options, incref: !counted });
+  return makeProxy(receivedType(type) ?? makers.auto, token, serializer, {
+    ...options,
+    types: types && receivedTypes(types),
+    incref: !counted,
+  });
 }
 
 nameExports(import.meta.url, { BaseProxy, rebuildProxy });

@@ -8,13 +8,14 @@ import type { Connection } from '../connection/connection.ts';
 import { parentProcess } from '../process/process.ts';
 import { info } from '../util/logging.ts';
 import type { Serializer } from './proxy_type.ts';
-import { type Callable, make, type Registry } from './registry.ts';
+import { type Callable, make } from './registry.ts';
+import { receivedRegistry, type SentRegistry } from './sent_types.ts';
 import type { Server, ServerLimits } from './server.ts';
 
 /** What a manager's process is told. @internal */
 export interface ServerOrder {
   readonly Server: new (...args: ConstructorParameters<typeof Server>) => Server;
-  readonly registry: Registry;
+  readonly registry: SentRegistry;
   readonly address: Address | undefined;
   readonly authkey: Uint8Array;
   readonly serializer: Serializer;
@@ -34,7 +35,7 @@ export async function runServer(order: ServerOrder, writer: Connection): Promise
   try {
     if (order.initializer !== undefined) await make(order.initializer, order.initargs);
     const { registry, address, authkey, serializer, limits } = order;
-    server = new order.Server(registry, address, authkey, serializer, limits);
+    server = new order.Server(receivedRegistry(registry), address, authkey, serializer, limits);
     await writer.send({ address: server.address } satisfies ServerReport);
   } catch (error) {
     await writer.send({ error } satisfies ServerReport);

@@ -25,6 +25,7 @@ import { contentOf, methodOf, publicMethods, textOf } from './methods.ts';
 import { nodeWire } from './node_wire.ts';
 import type { Serializer } from './proxy_type.ts';
 import { make, type Registered, type Registry } from './registry.ts';
+import { sentType } from './sent_types.ts';
 import {
   type Answer,
   type Handler,
@@ -288,7 +289,7 @@ export class Server implements LocalServer, Handler {
       this.#objects.refer(entry, link);
       const token = new Token(typeid, this.address, entry.id);
       const exposed = [...entry.exposed];
-      return { kind: '#PROXY', result: [exposed, token, entry.proxytype] };
+      return { kind: '#PROXY', result: [exposed, token, sentType(entry.proxytype)] };
     } catch (error) {
       return this.failed(error);
     }

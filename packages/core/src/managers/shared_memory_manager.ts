@@ -56,6 +56,7 @@ export class SharedMemoryManager extends BaseManager {
 
   /** Makes a segment. @param size bytes */
   async SharedMemory(size: number): Promise<SharedMemory> {
+    this._link();
     const segment = new SharedMemory({ create: true, size });
     await this.#tracked(segment);
     return segment;
@@ -63,6 +64,7 @@ export class SharedMemoryManager extends BaseManager {
 
   /** The blocking twin of `SharedMemory`. */
   SharedMemorySync(size: number): SharedMemory {
+    this._link();
     const segment = new SharedMemory({ create: true, size });
     this.#trackedSync(segment);
     return segment;
@@ -70,6 +72,7 @@ export class SharedMemoryManager extends BaseManager {
 
   /** Makes a list in a segment. */
   async ShareableList<T extends Shareable>(items: Iterable<T>): Promise<ShareableList<T>> {
+    this._link();
     const list = new ShareableList<T>(items);
     await this.#tracked(list.shm);
     return list;
@@ -77,6 +80,7 @@ export class SharedMemoryManager extends BaseManager {
 
   /** The blocking twin of `ShareableList`. */
   ShareableListSync<T extends Shareable>(items: Iterable<T>): ShareableList<T> {
+    this._link();
     const list = new ShareableList<T>(items);
     this.#trackedSync(list.shm);
     return list;

@@ -34,6 +34,8 @@ export class SharedObjects {
   readonly #collected = new FinalizationRegistry<string>((id) => {
     if (this.#nested.get(id)?.deref() === undefined) this.#nested.delete(id);
   });
+  /** An object that is made or returned again is the same one. */
+  readonly #entries = new WeakMap<object, Entry>();
   /** What each owner refers to. */
   readonly #owners = new Map<Owner, Set<Entry>>();
   /** Other managers at the same address have other ones. */
@@ -51,9 +53,14 @@ export class SharedObjects {
     return this.#objects.size;
   }
 
+  /** The entry of an object, which nobody refers to yet. */
   add(made: Pick<Entry, 'typeid' | 'obj' | 'exposed' | 'methodToTypeid' | 'proxytype'>): Entry {
+    const known = isObject(made.obj) ? this.#entries.get(made.obj) : undefined;
+    if (known !== undefined && known.typeid === made.typeid) return known;
     const id = `${this.#prefix}${(++this.#serial).toString(16).padStart(8, '0')}`;
-    return { ...made, id, references: new Map(), count: 0, isNested: false };
+    const entry = { ...made, id, references: new Map(), count: 0, isNested: false };
+    if (isObject(made.obj)) this.#entries.set(made.obj, entry);
+    return entry;
   }
 
   /** @throws RemoteError */
@@ -129,4 +136,8 @@ export class SharedObjects {
     this.#objects.clear();
     this.#owners.clear();
   }
+}
+
+function isObject(obj: unknown): obj is object {
+  return typeof obj === 'object' && obj !== null;
 }

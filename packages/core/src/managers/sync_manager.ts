@@ -47,12 +47,12 @@ export class SyncManager extends BaseManager {
   /** An array of numbers of one C type. @throws ValueError, TypeError for what is none */
   declare Array: <T extends number | bigint = number>(
     typecode: string,
-    items: Iterable<T>,
+    items: Iterable<NoInfer<T>>,
   ) => Promise<ArrayProxy<T>>;
   /** The blocking twin of `Array`. */
   declare ArraySync: <T extends number | bigint = number>(
     typecode: string,
-    items: Iterable<T>,
+    items: Iterable<NoInfer<T>>,
   ) => ArrayProxy<T>;
   /** A queue. @param maxsize items at the same time; 0: any number */
   declare Queue: <T = unknown>(maxsize?: number) => Promise<QueueProxy<T>>;

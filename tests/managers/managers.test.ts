@@ -1,0 +1,181 @@
+/**
+ * The life of managers: start, registered types, connecting, the end, also the sudden one.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import * as mp from 'multiprocessing';
+import {
+  type BaseManager,
+  RemoteError,
+  SharedMemoryManager,
+  State,
+  SyncManager,
+} from 'multiprocessing/managers';
+import { kill } from 'multiprocessing/os';
+import { ShareableList, SharedMemory } from 'multiprocessing/shared_memory';
+import { getTempDir } from 'multiprocessing/util';
+import { beforeAll, expect, test } from 'vitest';
+import * as targets from '../fixtures/dist/manager_targets.js';
+import { MyManager, QueueManager } from '../fixtures/dist/manager_targets.js';
+import { forEachStartMethod } from '../support/start_methods.ts';
+
+const HOST = '127.0.0.1';
+
+async function common(manager: MyManager): Promise<void> {
+  const foo = await manager.Foo();
+  const bar = await manager.Bar();
+  expect(['f', 'g', '_h'].filter((name) => name in foo)).toEqual(['f', 'g']);
+  expect(['f', 'g', '_h'].filter((name) => name in bar)).toEqual(['f', '_h']);
+  expect(await foo.f()).toBe('f()');
+  expect(foo.fSync()).toBe('f()');
+  await expect(foo.g()).rejects.toThrow(mp.ValueError);
+  expect(await foo._callmethod('f')).toBe('f()');
+  await expect(foo._callmethod('_h')).rejects.toThrow(RemoteError);
+  await expect(foo._callmethod('constructor')).rejects.toThrow(RemoteError);
+  expect(await bar._h()).toBe('_h()');
+  expect(await bar._callmethod('_h')).toBe('_h()');
+  const all: number[] = [];
+  for await (const square of await manager.squares()) all.push(square);
+  expect(all).toEqual([0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
+}
+
+function ended(manager: BaseManager): number | undefined {
+  return manager._process?.exitcode;
+}
+
+function pidOf(manager: BaseManager): number {
+  return manager._process?.pid as number;
+}
+
+beforeAll(() => {
+  getTempDir(); // there once for the process, and no leftover of a test
+});
+
+forEachStartMethod((ctx) => {
+  test('registered types, until shutdown', async () => {
+    const manager = new MyManager({ ctx });
+    await manager.start();
+    await common(manager);
+    await manager.shutdown();
+    await manager.join();
+    await manager.shutdown();
+    expect(ended(manager)).toBe(0);
+  });
+
+  test('await using ends a manager', async () => {
+    const manager = new MyManager({ ctx });
+    {
+      await using m = await manager.start();
+      await common(m);
+    }
+    expect(ended(manager)).toBe(0);
+    expect(manager._state.value).toBe(State.SHUTDOWN);
+  });
+
+  test('a manager that was started is ended by using', () => {
+    const manager = new MyManager({ ctx }).startSync();
+    {
+      using m = manager;
+      expect(m.FooSync().fSync()).toBe('f()');
+    }
+    expect(ended(manager)).toBe(0);
+  });
+
+  test('an initializer runs in the process of the manager', async () => {
+    await using manager = await ctx.Manager();
+    const ns = await manager.Namespace<{ test: number }>({ test: 0 });
+    const other = new SyncManager({ ctx });
+    await expect(other.start({ initializer: 1 as never })).rejects.toThrow(TypeError);
+    await other.start({ initializer: targets.initializer, initargs: [ns] });
+    expect(ns.sync.test).toBe(1);
+    await other.shutdown();
+    const third = new SyncManager({ ctx });
+    await expect(third.start({ initializer: targets.failingInitializer })).rejects.toThrow(
+      'not like this',
+    );
+  });
+
+  test('a manager on TCP, used by its program, by another process, and by who connects', async () => {
+    const authkey = Buffer.from(crypto.getRandomValues(new Uint8Array(32)));
+    const values = ['hello', undefined, true, 2.25, 'hall\u00e5', '\u043f\u0440', [1, [2]]];
+    const manager = new QueueManager({ address: [HOST, 0], authkey, ctx });
+    await manager.start();
+    const address = manager.address as [string, number];
+    const p = new ctx.Process({ target: targets.putAll, args: [address, authkey, values] });
+    await p.start();
+    const other = await new QueueManager({ address, authkey }).connect();
+    const queue = await other.get_queue();
+    for (const value of values) expect(await queue.get()).toEqual(value);
+    await expect(queue.put(() => 1)).rejects.toThrow(mp.PicklingError);
+    await p.join();
+    expect(p.exitcode).toBe(0);
+    await expect(other.shutdown()).rejects.toThrow(mp.ProcessError);
+    await manager.shutdown();
+  });
+
+  test('a manager that is killed: calls under way and later ones say so', async () => {
+    const manager = await ctx.Manager();
+    const queue = await manager.Queue();
+    const waits = [queue.get(), queue.get()];
+    const pid = pidOf(manager);
+    await manager.numberOfObjects();
+    kill(pid, 9);
+    for (const wait of waits)
+      await expect(wait).rejects.toThrow(
+        `the manager at ${manager.address} has ended: the manager process has ended: exit code -9`,
+      );
+    await expect(queue.get()).rejects.toThrow(mp.EOFError);
+    expect(() => queue.getSync()).toThrow('exit code -9');
+    await expect(manager.list()).rejects.toThrow(mp.EOFError);
+    await manager.shutdown();
+    await expect(manager.list()).rejects.toThrow('it was shut down');
+    await expect(queue.get()).rejects.toThrow('it was shut down');
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
+  test('a manager that is killed while somebody blocks', async () => {
+    const manager = await ctx.Manager();
+    const queue = await manager.Queue();
+    const killer = spawn('sh', ['-c', `read _; kill -9 ${pidOf(manager)}`]);
+    const ended = once(killer, 'exit');
+    killer.stdin.end('\n');
+    expect(() => queue.getSync()).toThrow('exit code -9');
+    await ended;
+    await manager.shutdown();
+  });
+
+  test('shared memory of a manager is gone with it', async () => {
+    const manager = new SharedMemoryManager({ ctx });
+    await expect(manager.SharedMemory(9)).rejects.toThrow(mp.AssertionError);
+    await manager.start();
+    const lists = [await manager.ShareableList([0, 1, 2]), manager.ShareableListSync([5])];
+    const segments = [await manager.SharedMemory(32), manager.SharedMemorySync(64)];
+    const twin = new ShareableList(null, { name: lists[0]?.shm.name });
+    expect([...twin]).toEqual([0, 1, 2]);
+    const name = segments[0]?.name as string;
+    const attached = new SharedMemory({ name });
+    expect(attached.size).toBeGreaterThanOrEqual(32);
+    await manager.shutdown();
+    expect(() => new SharedMemory({ name })).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+    for (const shm of [attached, twin.shm, ...segments, ...lists.map((l) => l.shm)]) shm.close();
+    let held: string;
+    {
+      await using second = await new SharedMemoryManager({ ctx }).start();
+      const list = await second.ShareableList(['howdy']);
+      held = list.shm.name;
+      list.shm.close();
+    }
+    expect(() => new SharedMemory({ name: held })).toThrow();
+  });
+
+  test('SIGINT is not for the manager', async () => {
+    const manager = await new SharedMemoryManager({ ctx }).start();
+    const first = await manager.ShareableList([1]);
+    kill(pidOf(manager), 2);
+    const second = await manager.ShareableList([2]);
+    expect([...first, ...second]).toEqual([1, 2]);
+    for (const { shm } of [first, second]) shm.close();
+    await manager.shutdown();
+  });
+});
