@@ -11,20 +11,6 @@ export class RemoteError extends ProcessError {
   override readonly code = 'ERR_MP_REMOTE';
 }
 
-/** There is no such key; Python's `KeyError`. */
-export class KeyError extends RuntimeError {
-  override name = 'KeyError';
-  override readonly code = 'ERR_MP_KEY';
-  /** The key. */
-  readonly key: unknown;
-
-  /** @param key that which is not there @param text it in words */
-  constructor(key?: unknown, text: string = String(key)) {
-    super(text);
-    this.key = key;
-  }
-}
-
 /** An iterator has nothing more; Python's `StopIteration`. */
 export class StopIteration extends RuntimeError {
   override name = 'StopIteration';
@@ -61,4 +47,4 @@ export function isGone(error: unknown): boolean {
 
 const GONE = new Set(['EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ENOENT', 'ECONNABORTED']);
 
-nameExports(import.meta.url, { RemoteError, KeyError, StopIteration, ShutDown });
+nameExports(import.meta.url, { RemoteError, StopIteration, ShutDown });

@@ -8,8 +8,9 @@ import { processWide } from '../base/state.ts';
 import type { Address } from '../connection/addresses.ts';
 import type { BaseProcess } from '../process/process.ts';
 import { registerAfterFork } from '../util/util.ts';
+import type { LinkOptions } from './conversation.ts';
 import { ended, isGone } from './errors.ts';
-import { type Link, type LinkOptions, NodeLink } from './link.ts';
+import { type Link, NodeLink } from './link.ts';
 import type { Serializer } from './proxy_type.ts';
 import { where } from './token.ts';
 
@@ -41,7 +42,7 @@ export function linkTo(address: Address, authkey: Uint8Array, serializer: Serial
   const key = `${serializer} ${where(address)} ${Buffer.from(authkey).toString('hex')}`;
   const known = state.links.get(key);
   if (known?.isOpen) {
-    if (known instanceof NodeLink) known.look();
+    known.look();
     if (known.isOpen) return known;
   }
   known?.leaveToParent();

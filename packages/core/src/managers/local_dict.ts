@@ -3,7 +3,7 @@
  */
 import { typeError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
-import { KeyError } from './errors.ts';
+import { KeyError } from '../python_pickle/python_error.ts';
 import { keyOf } from './keys.ts';
 import { referentOf } from './referent.ts';
 import { dictText, reprOf } from './repr.ts';
@@ -27,7 +27,7 @@ export class LocalDict {
   /** @throws KeyError */
   __getitem__(key: unknown): unknown {
     const pair = this.#items.get(keyOf(key));
-    if (pair === undefined) throw new KeyError(key, reprOf(key));
+    if (pair === undefined) throw new KeyError(key);
     return pair[1];
   }
 
@@ -38,7 +38,7 @@ export class LocalDict {
 
   /** @throws KeyError */
   __delitem__(key: unknown): void {
-    if (!this.#items.delete(keyOf(key))) throw new KeyError(key, reprOf(key));
+    if (!this.#items.delete(keyOf(key))) throw new KeyError(key);
   }
 
   __contains__(key: unknown): boolean {
@@ -103,7 +103,7 @@ export class LocalDict {
   pop(...args: [key: unknown, otherwise?: unknown]): unknown {
     const known = keyOf(args[0]);
     const pair = this.#items.get(known);
-    if (pair === undefined && args.length < 2) throw new KeyError(args[0], reprOf(args[0]));
+    if (pair === undefined && args.length < 2) throw new KeyError(args[0]);
     this.#items.delete(known);
     return pair === undefined ? args[1] : pair[1];
   }
@@ -112,7 +112,7 @@ export class LocalDict {
   popitem(): Pair {
     const known = [...this.#items.keys()].at(-1);
     const pair = this.#items.get(known);
-    if (pair === undefined) throw new KeyError(undefined, 'popitem(): dictionary is empty');
+    if (pair === undefined) throw new KeyError('popitem(): dictionary is empty');
     this.#items.delete(known);
     return pair;
   }
@@ -237,7 +237,7 @@ export class LocalSet {
 
   /** @throws KeyError */
   remove(item: unknown): void {
-    if (!this.#items.delete(keyOf(item))) throw new KeyError(item, reprOf(item));
+    if (!this.#items.delete(keyOf(item))) throw new KeyError(item);
   }
 
   /** @throws KeyError when it is empty */
@@ -246,7 +246,7 @@ export class LocalSet {
       this.#items.delete(key);
       return item;
     }
-    throw new KeyError(undefined, 'pop from an empty set');
+    throw new KeyError('pop from an empty set');
   }
 
   __contains__(item: unknown): boolean {

@@ -4,9 +4,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { indexError, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
+import { Slice } from '../python_pickle/numbers.ts';
 import { referentOf } from './referent.ts';
 import { reprOf } from './repr.ts';
-import { placeIn, Slice } from './slice.ts';
+import { beginOf, placeIn, placesOf } from './slice.ts';
 
 /** @internal */
 export class LocalList {
@@ -24,7 +25,7 @@ export class LocalList {
 
   __getitem__(index: unknown): unknown {
     const items = this.#items;
-    if (index instanceof Slice) return index.places(items.length).map((at) => items[at]);
+    if (index instanceof Slice) return placesOf(index, items.length).map((at) => items[at]);
     return items[placeIn(items.length, index)];
   }
 
@@ -34,11 +35,10 @@ export class LocalList {
       items[placeIn(items.length, index, 'list assignment')] = value;
       return;
     }
-    const places = index.places(items.length);
+    const places = placesOf(index, items.length);
     const values = listOf(value);
     if ((index.step ?? 1) === 1) {
-      const start = places[0] ?? new Slice(index.start, undefined).places(items.length)[0];
-      items.splice(start ?? items.length, places.length, ...values);
+      items.splice(beginOf(index, items.length), places.length, ...values);
       return;
     }
     if (places.length !== values.length) {
@@ -55,7 +55,7 @@ export class LocalList {
       items.splice(placeIn(items.length, index, 'list assignment'), 1);
       return;
     }
-    const gone = new Set(index.places(items.length));
+    const gone = new Set(placesOf(index, items.length));
     this.#items = items.filter((_, at) => !gone.has(at));
   }
 
@@ -117,7 +117,7 @@ export class LocalList {
 
   /** @throws ValueError when it is not there */
   index(value: unknown, start: unknown = 0, stop: unknown = undefined): number {
-    const at = this.#find(value, new Slice(start as number, stop as number));
+    const at = this.#find(value, new Slice(start, stop));
     if (at < 0) throw new ValueError(`${reprOf(value)} is not in list`);
     return at;
   }
@@ -154,8 +154,8 @@ export class LocalList {
     this.#items = keyed.map(([, item]) => item);
   }
 
-  #find(value: unknown, within = new Slice()): number {
-    for (const at of within.places(this.#items.length))
+  #find(value: unknown, within = new Slice(null, null)): number {
+    for (const at of placesOf(within, this.#items.length))
       if (isDeepStrictEqual(this.#items[at], value)) return at;
     return -1;
   }

@@ -3,8 +3,9 @@
  */
 import { ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
+import { Slice } from '../python_pickle/numbers.ts';
 import { reprOf } from './repr.ts';
-import { placeIn, Slice } from './slice.ts';
+import { placeIn, placesOf } from './slice.ts';
 
 /** An object with attributes; Python's `managers.Namespace`. */
 export class Namespace {
@@ -107,7 +108,7 @@ export class LocalArray {
 
   __getitem__(index: unknown): unknown {
     const items = this.#items;
-    if (index instanceof Slice) return index.places(items.length).map((at) => items[at]);
+    if (index instanceof Slice) return placesOf(index, items.length).map((at) => items[at]);
     return items[placeIn(items.length, index, 'array')];
   }
 
@@ -117,7 +118,7 @@ export class LocalArray {
       items[placeIn(items.length, index, 'array assignment')] = this.#checked(value);
       return;
     }
-    const places = index.places(items.length);
+    const places = placesOf(index, items.length);
     const values = Array.from(value as Iterable<unknown>, (item) => this.#checked(item));
     if (values.length !== places.length)
       throw new ValueError('a part of an array can be set to as many numbers as it has only');

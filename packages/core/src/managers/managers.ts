@@ -3,9 +3,10 @@
  *
  *     caller.ts            who calls a method, and what waits for whom
  *     channel.ts           messages read and written by the buffer
+ *     conversation.ts      calls over one connection
  *     errors.ts            RemoteError, KeyError ...
  *     keys.ts              which keys of a dict are the same
- *     link.ts              this process's connection to a manager
+ *     link.ts              this process's way to a manager
  *     links.ts             all of them
  *     local_condition.ts   threading.Condition, Event, Barrier of the manager's clients
  *     local_dict.ts        dict, set
@@ -36,7 +37,10 @@
  *     token.ts             Token, State
  *     views.ts             proxies that are written as what they stand for
  */
-export { KeyError, RemoteError, ShutDown, StopIteration } from './errors.ts';
+
+export { Slice } from '../python_pickle/numbers.ts';
+export { AttributeError, KeyError } from '../python_pickle/python_error.ts';
+export { RemoteError, ShutDown, StopIteration } from './errors.ts';
 export { Namespace } from './local_values.ts';
 export {
   AutoProxy,
@@ -70,7 +74,6 @@ export type { ProxyOptions, ProxyType, Serializer } from './proxy_type.ts';
 export type { Callable, RegisterOptions } from './registry.ts';
 export { Server } from './server.ts';
 export { SharedMemoryManager, SharedMemoryServer } from './shared_memory_manager.ts';
-export { Slice } from './slice.ts';
 export { SyncManager } from './sync_manager.ts';
 export {
   AcquirerProxy,

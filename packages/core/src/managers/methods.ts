@@ -3,6 +3,7 @@
  * among them, for objects that have JavaScript's.
  */
 import { typeError } from '../base/errors.ts';
+import { AttributeError } from '../python_pickle/python_error.ts';
 import { StopIteration } from './errors.ts';
 import { LocalDict, LocalSet } from './local_dict.ts';
 import { LocalList } from './local_list.ts';
@@ -65,7 +66,7 @@ function has(obj: Indexed, name: string): boolean {
 }
 
 function noAttribute(obj: object, name: unknown): Error {
-  return typeError(
+  return new AttributeError(
     `'${obj.constructor?.name ?? 'object'}' object has no attribute ${reprOf(name)}`,
   );
 }

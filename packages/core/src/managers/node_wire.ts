@@ -8,6 +8,7 @@
 import { UnpicklingError } from '../base/errors.ts';
 import { ANYBODY } from '../pickle/permissions.ts';
 import { ForkingPickler, loadsBeside } from '../pickle/reduction.ts';
+import type { ClientWire } from './conversation.ts';
 import { RemoteError } from './errors.ts';
 import { answering } from './local_server.ts';
 import type { Answer, Request, ServerLink, ServerWire } from './server_link.ts';
@@ -20,27 +21,8 @@ export type Kind = (typeof KINDS)[number];
 const NOTHING = new Uint8Array();
 
 /** @throws UnpicklingError @returns a promise if modules have to be imported first, and that is allowed @internal */
-export function loadsMessage(bytes: Uint8Array, sync: boolean): unknown {
+function loadsMessage(bytes: Uint8Array, sync: boolean): unknown {
   return loadsBeside({ bytes, length: bytes.length, beside: [] }, sync, ANYBODY);
-}
-
-/** @throws PicklingError @internal */
-export function requestBody(
-  ident: string | null,
-  method: string,
-  args: readonly unknown[],
-  kwds: object | undefined,
-): Uint8Array {
-  return ForkingPickler.dumps(
-    kwds === undefined ? [ident, method, args] : [ident, method, args, kwds],
-  );
-}
-
-/** The number before a message. @internal */
-export function serialHead(serial: number): Buffer {
-  const head = Buffer.allocUnsafe(4);
-  head.writeUInt32LE(serial);
-  return head;
 }
 
 function answerHead(serial: number, kind: Kind): Buffer {
@@ -50,12 +32,28 @@ function answerHead(serial: number, kind: Kind): Buffer {
   return head;
 }
 
-/** What an answer begins with, and where its pickle is. @throws UnpicklingError @internal */
-export function answerOf(message: Buffer): { serial: number; kind: Kind; body: Buffer } {
-  const kind = KINDS[message[4] ?? -1];
-  if (kind === undefined) throw new UnpicklingError('an answer of the manager is damaged');
-  return { serial: message.readUInt32LE(0), kind, body: message.subarray(5) };
-}
+/** The client's side of this wire. @internal */
+export const nodeClientWire: ClientWire = {
+  isNumbered: true,
+
+  request(serial, { ident, method, args, kwds }) {
+    const head = Buffer.allocUnsafe(4);
+    head.writeUInt32LE(serial);
+    const request = kwds === undefined ? [ident, method, args] : [ident, method, args, kwds];
+    return [head, ForkingPickler.dumps(request)];
+  },
+
+  answer(message) {
+    const kind = KINDS[message[4] ?? -1];
+    if (kind === undefined) throw new UnpicklingError('an answer of the manager is damaged');
+    const load = (sync: boolean) => {
+      const result = message.length === 5 ? undefined : loadsMessage(message.subarray(5), sync);
+      if (!(result instanceof Promise)) return { kind, result };
+      return result.then((later) => ({ kind, result: later }));
+    };
+    return { serial: message.readUInt32LE(0), load };
+  },
+};
 
 /** A request, if it is one. @throws UnpicklingError @internal */
 export function checkedRequest(request: unknown, serial: number | undefined): Request {

@@ -3,9 +3,9 @@
  * Deviations: D-144, D-146.
  */
 import { nameExports } from '../base/names.ts';
+import type { Slice } from '../python_pickle/numbers.ts';
 import { defineMethods, named, type ProxyArguments, type Twins } from './make_proxy.ts';
 import { BaseProxy } from './proxy.ts';
-import type { Slice } from './slice.ts';
 import {
   type AsyncList,
   type AsyncRecord,

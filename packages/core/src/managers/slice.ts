@@ -2,33 +2,33 @@
  * Parts of lists as Python's `[start:stop:step]`, and places from the end.
  */
 import { indexError, typeError, ValueError } from '../base/errors.ts';
-import { nameExports } from '../base/names.ts';
+import type { Slice } from '../python_pickle/numbers.ts';
 
-/** Python's `slice`: what `getItem`, `setItem` and `delItem` of a list take for a part of it. */
-export class Slice {
-  readonly start: number | undefined;
-  readonly stop: number | undefined;
-  readonly step: number | undefined;
+/** The places that a slice has in a list of that length. @throws ValueError for a step of 0, TypeError @internal */
+export function placesOf({ start, stop, step }: Slice, length: number): number[] {
+  const by = whole(step) ?? 1;
+  if (by === 0) throw new ValueError('slice step cannot be zero');
+  const [low, high] = by > 0 ? [0, length] : [-1, length - 1];
+  const clamp = (n: number) => Math.min(Math.max(n < 0 ? n + length : n, low), high);
+  const [first, last] = [whole(start), whole(stop)];
+  const from = first === undefined ? (by > 0 ? low : high) : clamp(first);
+  const to = last === undefined ? (by > 0 ? high : low) : clamp(last);
+  const places: number[] = [];
+  for (let i = from; by > 0 ? i < to : i > to; i += by) places.push(i);
+  return places;
+}
 
-  /** @param start the first, from the end if negative @param stop the first that is not in it @param step 1, without */
-  constructor(start?: number, stop?: number, step?: number) {
-    this.start = start ?? undefined;
-    this.stop = stop ?? undefined;
-    this.step = step ?? undefined;
-  }
+/** Where a slice begins. @internal */
+export function beginOf({ start }: Slice, length: number): number {
+  const first = whole(start) ?? 0;
+  return Math.min(Math.max(first < 0 ? first + length : first, 0), length);
+}
 
-  /** The places that it has in a list of that length. @throws ValueError for a step of 0 */
-  places(length: number): number[] {
-    const step = this.step ?? 1;
-    if (step === 0) throw new ValueError('slice step cannot be zero');
-    const [low, high] = step > 0 ? [0, length] : [-1, length - 1];
-    const clamp = (n: number) => Math.min(Math.max(n < 0 ? n + length : n, low), high);
-    const start = this.start === undefined ? (step > 0 ? low : high) : clamp(this.start);
-    const stop = this.stop === undefined ? (step > 0 ? high : low) : clamp(this.stop);
-    const places: number[] = [];
-    for (let i = start; step > 0 ? i < stop : i > stop; i += step) places.push(i);
-    return places;
-  }
+function whole(value: unknown): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  const number = Number(value);
+  if (!Number.isInteger(number)) throw typeError('slice indices must be whole numbers or null');
+  return number;
 }
 
 /** A place in a list. @throws TypeError, RangeError (Python's IndexError) @internal */
@@ -40,5 +40,3 @@ export function placeIn(length: number, index: unknown, what = 'list'): number {
   if (at < 0 || at >= length) throw indexError(`${what} index out of range`);
   return at;
 }
-
-nameExports(import.meta.url, { Slice });

@@ -6,10 +6,10 @@
 import { now } from '@multiprocessing/posix';
 import { checkTimeout } from '../base/arguments.ts';
 import { nameExports } from '../base/names.ts';
+import type { Slice } from '../python_pickle/numbers.ts';
 import { StopIteration } from './errors.ts';
 import { defineMethods, named, type ProxyArguments, type Twins } from './make_proxy.ts';
 import { BaseProxy, sharedTypes } from './proxy.ts';
-import type { Slice } from './slice.ts';
 import { asyncNamespaceView, namespaceView } from './views.ts';
 
 const NEVER: ReadonlySet<string> = new Set();
@@ -290,7 +290,7 @@ export class NamespaceProxy<T extends object = Record<string, unknown>> extends 
   ];
   static override readonly _mayBlock = NEVER;
 
-  /** Python's `namespace.name`. @throws TypeError (AttributeError) when there is none */
+  /** Python's `namespace.name`. @throws AttributeError when there is none */
   async getAttr<K extends keyof T & string>(name: K): Promise<T[K]> {
     return (await this._callmethod('__getattribute__', [name])) as T[K];
   }
@@ -310,7 +310,7 @@ export class NamespaceProxy<T extends object = Record<string, unknown>> extends 
     this._callmethodSync('__setattr__', [name, value]);
   }
 
-  /** Python's `del namespace.name`. @throws TypeError (AttributeError) when there is none */
+  /** Python's `del namespace.name`. @throws AttributeError when there is none */
   async delAttr(name: keyof T & string): Promise<void> {
     await this._callmethod('__delattr__', [name]);
   }

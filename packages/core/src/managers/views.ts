@@ -2,8 +2,9 @@
  * Proxies that are written as what they stand for: `d.sync.key = 1`, `list.sync[0]`, `await d.async.key`. Deviations: D-147.
  */
 import { typeError } from '../base/errors.ts';
+import { Slice } from '../python_pickle/numbers.ts';
+import { AttributeError } from '../python_pickle/python_error.ts';
 import type { BaseProxy } from './proxy.ts';
-import { Slice } from './slice.ts';
 
 /** A dict or namespace for who awaits. */
 export type AsyncRecord<V> = { readonly [name: string]: Promise<V> };
@@ -96,7 +97,7 @@ export function listView<T>(proxy: BaseProxy): T[] {
     },
     set: (_, key, value) => {
       const place = placeOf(key);
-      if (key === 'length') call('__delitem__', new Slice(value));
+      if (key === 'length') call('__delitem__', new Slice(value, null));
       else if (place === undefined) refuse('have other properties than those of a list');
       else if (place === length()) call('append', value);
       else call('__setitem__', place, value);
@@ -185,7 +186,7 @@ function hasAttribute(call: CallSync, name: string): boolean {
     call('__getattribute__', name);
     return true;
   } catch (error) {
-    if (error instanceof TypeError) return false;
+    if (error instanceof AttributeError) return false;
     throw error;
   }
 }

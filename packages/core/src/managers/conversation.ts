@@ -1,0 +1,373 @@
+/**
+ * A connection to a manager, and the calls that go over it: in their order, and each gets its answer as it comes. A blocking call writes
+ * and reads the socket itself, and hands out on the way what others wait for. Deviations: D-141.
+ */
+import { constants } from 'node:buffer';
+import { close, closeRaw, dup, now } from '@multiprocessing/posix';
+import { SpinHope } from '../base/spin.ts';
+import type { Address } from '../connection/addresses.ts';
+import { Client, ClientSync } from '../connection/client.ts';
+import type { Connection } from '../connection/connection.ts';
+import { withTraceback } from '../pool/errors.ts';
+import { generation } from '../wait/hub.ts';
+import { behindThis } from '../wait/loop_turns.ts';
+import { Channel } from './channel.ts';
+import { isGone, RemoteError } from './errors.ts';
+import type { Kind } from './node_wire.ts';
+
+/** A call of an object's method, or of the server itself. @internal */
+export interface Call {
+  /** null for the server itself. */
+  readonly ident: string | null;
+  readonly method: string;
+  readonly args: readonly unknown[];
+  readonly kwds?: object | undefined;
+  /** Whether it may wait there for something. */
+  readonly mayBlock?: boolean | undefined;
+  /** Makes a proxy of a result that is shared. It keeps the caller's proxy alive. */
+  readonly shared?: ((result: unknown) => unknown) | undefined;
+}
+
+/** How a link is made, and what it says when it ends. @internal */
+export interface LinkOptions {
+  readonly address: Address;
+  readonly authkey: Uint8Array;
+  /** What the manager is told about this process. */
+  readonly name: string;
+  /** What a call is told that has found the manager gone. */
+  explain(error: unknown): Promise<unknown>;
+  explainSync(error: unknown): unknown;
+  closed(ended: object): void;
+}
+
+/** How requests and answers look in bytes, for a client. @internal */
+export interface ClientWire {
+  /** Whether a request can do without an answer: by the serial 0. */
+  readonly isNumbered: boolean;
+  /** @throws PicklingError */
+  request(serial: number, call: Call): [head: Uint8Array, body: Uint8Array];
+  /** Of which call the answer is; 0 where they come in the order of the requests. @throws UnpicklingError */
+  answer(message: Buffer): {
+    readonly serial: number;
+    load(sync: boolean): Loaded | Promise<Loaded>;
+  };
+}
+
+/** An answer that was read. @internal */
+export interface Loaded {
+  readonly kind: Kind;
+  readonly result: unknown;
+}
+
+interface Pending {
+  readonly call: Call;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** As each look asks the kernel, there are fewer. */
+const RARELY = 5;
+/** After so many milliseconds without a call it is looked whether the manager is still there. */
+const IDLE = 100;
+const LAST_SERIAL = 0xffffffff;
+
+/** @internal */
+export class Conversation {
+  readonly #options: LinkOptions;
+  readonly #wire: ClientWire;
+  readonly #generation = generation();
+  #fd = -1;
+  #channel: Channel | undefined;
+  #connecting: Promise<void> | undefined;
+  #isClosed = false;
+  #serial = 0;
+  readonly #pending = new Map<number, Pending>();
+  /** Requests that wait for the connection. */
+  #backlog: [Uint8Array, Uint8Array][] = [];
+  /** Whose answer is the next one, where they have no numbers. */
+  #answered = 0;
+  #isFlushing = false;
+  #isWriting = false;
+  #isListening = false;
+  #lastUse = 0;
+  readonly #hope = new SpinHope();
+
+  constructor(options: LinkOptions, wire: ClientWire) {
+    this.#options = options;
+    this.#wire = wire;
+  }
+
+  get isOpen(): boolean {
+    return !this.#isClosed && this.#generation === generation();
+  }
+
+  //
+  // Connecting
+  //
+
+  #attach(connection: Connection): void {
+    const fd = dup(connection.fileno());
+    connection.close();
+    if (this.#channel !== undefined || this.#isClosed) {
+      close(fd);
+      return;
+    }
+    this.#fd = fd;
+    this.#channel = new Channel(fd, constants.MAX_LENGTH);
+    this.#lastUse = now();
+    const hello = { ident: null, method: 'accept_connection', args: [this.#options.name] };
+    this.#channel.add(...this.#wire.request(0, hello));
+    for (const [head, body] of this.#backlog) this.#channel.add(head, body);
+    this.#backlog = [];
+  }
+
+  #connectSync(): Channel {
+    if (this.#channel !== undefined) return this.#channel;
+    const { address, authkey } = this.#options;
+    try {
+      this.#attach(ClientSync(address, { authkey }));
+    } catch (error) {
+      const why = this.#options.explainSync(error);
+      this.close(why);
+      throw why;
+    }
+    return this.#channel as unknown as Channel;
+  }
+
+  #connect(): void {
+    if (this.#channel === undefined) this.#connecting ??= this.#connectNow();
+  }
+
+  async #connectNow(): Promise<void> {
+    const { address, authkey } = this.#options;
+    try {
+      const connection = await Client(address, { authkey });
+      if (this.#generation !== generation()) return;
+      this.#attach(connection);
+      this.#flush();
+      this.#listen();
+    } catch (error) {
+      if (this.#channel === undefined) this.close(await this.#options.explain(error));
+    }
+  }
+
+  //
+  // Calls
+  //
+
+  #next(): number {
+    do this.#serial = this.#serial === LAST_SERIAL ? 1 : this.#serial + 1;
+    while (this.#pending.has(this.#serial));
+    return this.#serial;
+  }
+
+  #send([head, body]: [Uint8Array, Uint8Array]): void {
+    if (this.#channel === undefined) this.#backlog.push([head, body]);
+    else this.#channel.add(head, body);
+  }
+
+  call(call: Call): Promise<unknown> {
+    const serial = this.#next();
+    const request = this.#wire.request(serial, call);
+    return new Promise((resolve, reject) => {
+      this.#pending.set(serial, { call, resolve, reject });
+      this.#send(request);
+      if (this.#channel === undefined) this.#connect();
+      else {
+        this.#flushSoon();
+        this.#listen();
+      }
+    });
+  }
+
+  callSync(call: Call): unknown {
+    const serial = this.#next();
+    const request = this.#wire.request(serial, call);
+    const channel = this.#connectSync();
+    let outcome: { value: unknown } | { error: unknown } | undefined;
+    this.#pending.set(serial, {
+      call,
+      resolve: (value) => {
+        outcome = { value };
+      },
+      reject: (error) => {
+        outcome = { error };
+      },
+    });
+    this.#send(request);
+    try {
+      if (this.#isWriting) channel.cancelWritable();
+      this.#isWriting = false;
+      channel.flush(true);
+      while (outcome === undefined) {
+        const message = channel.next();
+        if (message !== undefined) this.#take(message, serial);
+        else if (!channel.fill() && !this.#hope.spin(() => channel.fill(), RARELY))
+          channel.waitReadable();
+      }
+    } catch (error) {
+      const why = isGone(error) ? this.#options.explainSync(error) : error;
+      this.close(why);
+      throw why;
+    }
+    this.#lastUse = now();
+    this.#rest();
+    if ('error' in outcome) throw outcome.error;
+    return (outcome as { value: unknown }).value;
+  }
+
+  /** Finds out whether the manager has gone while nobody called. @internal */
+  look(): void {
+    if (this.#channel === undefined || this.#pending.size > 0 || now() - this.#lastUse < IDLE)
+      return;
+    try {
+      this.#channel.fill();
+      this.#lastUse = now();
+    } catch {
+      this.close();
+    }
+  }
+
+  /** Sends what wants no answer, for a numbered wire. @param wait whether to connect now, if it is not; it throws nothing */
+  post(call: Call, wait: boolean): void {
+    if (!this.isOpen) return;
+    try {
+      this.#send(this.#wire.request(0, call));
+      if (wait) this.#connectSync();
+      if (this.#channel !== undefined) this.#flushSoon();
+      else this.#connect();
+      if (wait) this.#flush();
+    } catch {
+      // Whoever calls a method is told.
+    }
+  }
+
+  /** Connects, if it is not. It throws nothing. */
+  async connected(): Promise<void> {
+    this.#connect();
+    await this.#connecting;
+  }
+
+  //
+  // Answers
+  //
+
+  #take(message: Buffer, blocking?: number): void {
+    const answer = this.#wire.answer(message);
+    const serial = this.#wire.isNumbered ? answer.serial : this.#answered++;
+    const pending = this.#pending.get(serial);
+    if (pending === undefined) return;
+    this.#pending.delete(serial);
+    try {
+      const loaded = answer.load(serial === blocking);
+      if (!(loaded instanceof Promise)) settle(pending, loaded);
+      else loaded.then((later) => settle(pending, later), pending.reject);
+    } catch (error) {
+      pending.reject(error);
+    }
+  }
+
+  #listen(): void {
+    if (this.#isListening || this.#isClosed || this.#pending.size === 0) return;
+    this.#isListening = true;
+    this.#channel?.whenReadable(this.#onReadable);
+  }
+
+  /** An idle connection keeps no event loop alive. */
+  #rest(): void {
+    if (!this.#isListening || this.#pending.size > 0) return;
+    this.#isListening = false;
+    this.#channel?.cancelReadable();
+  }
+
+  #onReadable = (): void => {
+    this.#isListening = false;
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    try {
+      do {
+        for (let m = channel.next(); m !== undefined; m = channel.next()) this.#take(m);
+      } while (this.#pending.size > 0 && channel.fill());
+      this.#lastUse = now();
+      this.#listen();
+    } catch (error) {
+      void this.#lost(error);
+    }
+  };
+
+  async #lost(error: unknown): Promise<void> {
+    if (this.#isClosed) return;
+    const pending = this.#shut();
+    const why = isGone(error) ? await this.#options.explain(error) : error;
+    for (const { reject } of pending) reject(why);
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    behindThis(() => {
+      this.#isFlushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const channel = this.#channel;
+    if (channel === undefined || this.#isWriting || this.#isClosed) return;
+    try {
+      if (channel.flush(false)) return;
+      this.#isWriting = true;
+      channel.whenWritable((error) => {
+        this.#isWriting = false;
+        if (error === undefined) this.#flush();
+        else void this.#lost(error);
+      });
+    } catch (error) {
+      void this.#lost(error);
+    }
+  }
+
+  //
+  // The end
+  //
+
+  close(error?: unknown): void {
+    if (this.#isClosed) return;
+    const why = error ?? new RemoteError('the connection to the manager was closed');
+    for (const { reject } of this.#shut()) reject(why);
+  }
+
+  /** @returns what waits */
+  #shut(): Pending[] {
+    this.#isClosed = true;
+    this.#channel?.close();
+    if (this.#fd >= 0) close(this.#fd);
+    this.#channel = undefined;
+    this.#fd = -1;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#backlog = [];
+    this.#options.closed(this);
+    return pending;
+  }
+
+  leaveToParent(): void {
+    if (this.#generation === generation()) return;
+    this.#isClosed = true;
+    if (this.#fd >= 0) closeRaw(this.#fd);
+    this.#fd = -1;
+    this.#channel = undefined;
+  }
+}
+
+/** @throws nothing @internal */
+function settle({ call, resolve, reject }: Pending, { kind, result }: Loaded): void {
+  try {
+    if (kind === '#RETURN') resolve(result);
+    else if (kind === '#PROXY') resolve(call.shared === undefined ? result : call.shared(result));
+    else if (kind === '#ERROR') reject(withTraceback(result));
+    else reject(new RemoteError(String(result)));
+  } catch (error) {
+    reject(error);
+  }
+}
