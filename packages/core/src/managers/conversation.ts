@@ -13,7 +13,6 @@ import { generation } from '../wait/hub.ts';
 import { behindThis } from '../wait/loop_turns.ts';
 import { Channel } from './channel.ts';
 import { isGone, RemoteError } from './errors.ts';
-import type { Kind } from './node_wire.ts';
 
 /** A call of an object's method, or of the server itself. @internal */
 export interface Call {
@@ -52,6 +51,9 @@ export interface ClientWire {
     load(sync: boolean): Loaded | Promise<Loaded>;
   };
 }
+
+/** What an answer is. @internal */
+export type Kind = '#RETURN' | '#ERROR' | '#PROXY' | '#TRACEBACK' | '#UNSERIALIZABLE';
 
 /** An answer that was read. @internal */
 export interface Loaded {

@@ -17,6 +17,7 @@ import { where } from './token.ts';
 /** A proxy, as far as a forked child has to do with it. @internal */
 export interface Forked {
   _afterFork(): void;
+  _releaseSync(): void;
 }
 
 const state = processWide('managerLinks', () => ({
@@ -128,6 +129,11 @@ export function noteProxy(proxy: Forked): () => void {
   const weak = new WeakRef(proxy);
   state.proxies.add(weak);
   return () => state.proxies.delete(weak);
+}
+
+/** Gives back all references at the end of the process, where the end of a connection does not. @internal */
+export function releaseAllSync(): void {
+  for (const proxy of [...state.proxies]) proxy.deref()?._releaseSync();
 }
 
 /** In a forked child: the links are its parent's, and its proxies count for themselves. */

@@ -22,6 +22,9 @@
  *     proxies.ts           ListProxy, DictProxy, SetProxy
  *     proxy.ts             BaseProxy, RebuildProxy
  *     proxy_type.ts        classes of proxies, as the others see them
+ *     python_link.ts       the way to a manager that speaks CPython's wire
+ *     python_types.ts      what CPython's managers send of themselves
+ *     python_wire.ts       CPython's requests and answers
  *     referent.ts          what a proxy stands for
  *     registry.ts          the types that a manager can make
  *     repr.ts              texts as Python's
@@ -39,6 +42,9 @@
  */
 
 export { Slice } from '../python_pickle/numbers.ts';
+
+import './python_link.ts';
+
 export { AttributeError, KeyError } from '../python_pickle/python_error.ts';
 export { RemoteError, ShutDown, StopIteration } from './errors.ts';
 export { Namespace } from './local_values.ts';

@@ -8,15 +8,12 @@
 import { UnpicklingError } from '../base/errors.ts';
 import { ANYBODY } from '../pickle/permissions.ts';
 import { ForkingPickler, loadsBeside } from '../pickle/reduction.ts';
-import type { ClientWire } from './conversation.ts';
+import type { ClientWire, Kind } from './conversation.ts';
 import { RemoteError } from './errors.ts';
 import { answering } from './local_server.ts';
 import type { Answer, Request, ServerLink, ServerWire } from './server_link.ts';
 
-const KINDS = ['#RETURN', '#ERROR', '#PROXY', '#TRACEBACK', '#UNSERIALIZABLE'] as const;
-
-/** @internal */
-export type Kind = (typeof KINDS)[number];
+const KINDS: readonly Kind[] = ['#RETURN', '#ERROR', '#PROXY', '#TRACEBACK', '#UNSERIALIZABLE'];
 
 const NOTHING = new Uint8Array();
 

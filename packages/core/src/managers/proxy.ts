@@ -194,6 +194,11 @@ export class BaseProxy {
     this.#refer(true);
   }
 
+  /** At the end of the process. @internal */
+  _releaseSync(): void {
+    this.#reference?.link.releaseSync(this._token.id);
+  }
+
   /** Gives the reference back now, in place of when the proxy is collected. It is of no use then. */
   [Symbol.dispose](): void {
     const reference = this.#reference;

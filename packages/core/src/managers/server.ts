@@ -61,7 +61,7 @@ const CONTROL = new Map<string, Control>([
   [
     'create',
     function (link, args, kwds) {
-      return this.create(link, args, kwds);
+      return this.create(this.ownerOf(link), args, kwds);
     } as Control,
   ],
   [
@@ -74,13 +74,13 @@ const CONTROL = new Map<string, Control>([
   [
     'incref',
     function (link, [ident]) {
-      this.incref(link, ident);
+      this.incref(this.ownerOf(link), ident);
     } as Control,
   ],
   [
     'decref',
     function (link, [ident]) {
-      this.decref(link, ident);
+      this.decref(this.ownerOf(link), ident);
     } as Control,
   ],
   [
@@ -121,6 +121,7 @@ export class Server implements LocalServer, Handler {
   readonly #longest: number;
   readonly #links = new Set<ServerLink>();
   readonly #objects = new SharedObjects(dispose);
+  readonly #anybody: Owner = {};
   #stopped: (() => void) | undefined;
   #isStopped = false;
   /** What clients can ask of it besides. @internal */
@@ -259,6 +260,8 @@ export class Server implements LocalServer, Handler {
 
   #ask(link: ServerLink, name: string, args: readonly unknown[], kwds: object) {
     const control = this.control.get(name);
+    // CPython's clients ask one thing by a connection.
+    if (this.#wire.inOrder && name !== 'accept_connection') link.closes = true;
     if (control === undefined) throw new RemoteError(`${JSON.stringify(name)} unrecognized`);
     const result = calledBy(link, () => control.call(this, link, args, kwds));
     if (!isThenable(result)) return { kind: '#RETURN' as const, result };
@@ -286,7 +289,7 @@ export class Server implements LocalServer, Handler {
   #share(link: ServerLink, typeid: string, result: unknown): Answer {
     try {
       const entry = this.#add(typeid, this.#registered(typeid), result);
-      this.#objects.refer(entry, link);
+      this.#objects.refer(entry, this.ownerOf(link));
       const token = new Token(typeid, this.address, entry.id);
       const exposed = [...entry.exposed];
       return { kind: '#PROXY', result: [exposed, token, sentType(entry.proxytype)] };
@@ -305,6 +308,11 @@ export class Server implements LocalServer, Handler {
     throw new RemoteError(
       `the manager has no type ${JSON.stringify(typeid)}: it has ${[...this.registry.keys()].join(', ')}`,
     );
+  }
+
+  /** Whom references are of: CPython's clients count by connections that say nothing of them. @internal */
+  ownerOf(link: ServerLink): Owner {
+    return this.#wire.inOrder ? this.#anybody : link;
   }
 
   /** @returns the object's name and its methods; the client has a reference then @internal */

@@ -8,11 +8,11 @@ import { reprOf } from './repr.ts';
 
 /** Which shared object, and of which manager; Python's `managers.Token`. */
 export class Token {
-  readonly typeid: string;
+  typeid: string;
   /** Where the manager is. */
   address: Address;
   /** Its name there: no other object of this manager ever has it, nor one of a manager after it. */
-  readonly id: string;
+  id: string;
 
   constructor(typeid: string, address: Address, id: string) {
     this.typeid = typeid;
