@@ -7,6 +7,7 @@ import { currentProcess } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
 import type { Address } from '../connection/addresses.ts';
 import type { BaseProcess } from '../process/process.ts';
+import { Finalize } from '../util/finalize.ts';
 import { registerAfterFork } from '../util/util.ts';
 import type { LinkOptions } from './conversation.ts';
 import { ended, isGone } from './errors.ts';
@@ -28,6 +29,8 @@ const state = processWide('managerLinks', () => ({
   processes: new Map<string, BaseProcess>(),
   /** Proxies that have a reference. */
   proxies: new Set<WeakRef<Forked>>(),
+  /** Gives back their references. */
+  atExit: undefined as Finalize | undefined,
 }));
 
 /** What makes links, by their wires. Who speaks CPython's enters itself. @internal */
@@ -131,8 +134,13 @@ export function noteProxy(proxy: Forked): () => void {
   return () => state.proxies.delete(weak);
 }
 
-/** Gives back all references at the end of the process, where the end of a connection does not. @internal */
-export function releaseAllSync(): void {
+/** Has references given back at the end of the process, where the end of a connection does not do that. @internal */
+export function releaseAtExit(): void {
+  if (state.atExit?.stillActive()) return;
+  state.atExit = new Finalize(null, releaseAllSync, { exitpriority: 10 });
+}
+
+function releaseAllSync(): void {
   for (const proxy of [...state.proxies]) proxy.deref()?._releaseSync();
 }
 
@@ -143,6 +151,8 @@ function afterFork(): void {
     link.leaveToParent();
     state.links.delete(key);
   }
+  // A child begins without what was registered before, in its own start as well.
+  if (state.atExit !== undefined) releaseAtExit();
   for (const proxy of [...state.proxies]) proxy.deref()?._afterFork();
 }
 

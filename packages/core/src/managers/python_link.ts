@@ -5,12 +5,11 @@
  */
 import { Client, type ClientOptions, ClientSync } from '../connection/client.ts';
 import { withTraceback } from '../pool/errors.ts';
-import { Finalize } from '../util/finalize.ts';
 import { generation } from '../wait/hub.ts';
 import { type Call, Conversation, type LinkOptions } from './conversation.ts';
 import { RemoteError } from './errors.ts';
 import type { Link } from './link.ts';
-import { linkMakers, releaseAllSync } from './links.ts';
+import { linkMakers, releaseAtExit } from './links.ts';
 import { dumpsRequest, loadsAnswer, pythonClientWire } from './python_wire.ts';
 
 /** How many connections are kept that nobody uses. */
@@ -22,8 +21,6 @@ interface Holder {
   count: number;
   isBusy: boolean;
 }
-
-let releasesAtExit = false;
 
 /** @internal */
 export class PythonLink implements Link {
@@ -39,9 +36,7 @@ export class PythonLink implements Link {
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    if (releasesAtExit) return;
-    releasesAtExit = true;
-    new Finalize(null, releaseAllSync, { exitpriority: 10 });
+    releaseAtExit();
   }
 
   get isOpen(): boolean {
