@@ -103,6 +103,11 @@ export class Conversation {
     return !this.#isClosed && this.#generation === generation();
   }
 
+  /** Whether nobody waits for an answer. */
+  get isIdle(): boolean {
+    return this.#pending.size === 0;
+  }
+
   //
   // Connecting
   //

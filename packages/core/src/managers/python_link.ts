@@ -7,7 +7,7 @@ import { Client, type ClientOptions, ClientSync } from '../connection/client.ts'
 import { withTraceback } from '../pool/errors.ts';
 import { generation } from '../wait/hub.ts';
 import { type Call, Conversation, type LinkOptions } from './conversation.ts';
-import { RemoteError } from './errors.ts';
+import { isGone, RemoteError } from './errors.ts';
 import type { Link } from './link.ts';
 import { linkMakers, releaseAtExit } from './links.ts';
 import { dumpsRequest, loadsAnswer, pythonClientWire } from './python_wire.ts';
@@ -53,9 +53,21 @@ export class PythonLink implements Link {
       this.#spare = this.#spare.filter((other) => other !== conversation);
       if (this.#main === conversation) this.#main = undefined;
     };
-    const conversation = new Conversation({ ...this.#options, closed }, pythonClientWire);
+    const options: LinkOptions = {
+      ...this.#options,
+      closed,
+      explain: (error) => this.#options.explain(this.#gone(error)),
+      explainSync: (error) => this.#options.explainSync(this.#gone(error)),
+    };
+    const conversation = new Conversation(options, pythonClientWire);
     this.#all.add(conversation);
     return conversation;
+  }
+
+  /** When the manager is gone the connections are of no use by which nobody waits to learn that. */
+  #gone(error: unknown): unknown {
+    if (isGone(error)) for (const other of [...this.#all]) if (other.isIdle) other.close();
+    return error;
   }
 
   #take(): Conversation {
