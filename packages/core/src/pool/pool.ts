@@ -20,6 +20,7 @@
  *     imap.ts          IMapIterator: results one by one
  *     in_flight.ts     the tasks on their way and in hand
  *     jobs.ts          what calls are made of
+ *     loop_resources.ts  what tasks have left in the event loop of a worker
  *     options.ts       looks at what is given
  *     pool_options.ts  what a pool and its calls take besides functions and items
  *     pool_engine.ts   the engine of a pool, with the processes of a context

@@ -36,6 +36,7 @@ import {
 import { runAs, taskHost } from './current_task.ts';
 import { MaybeEncodingError } from './errors.ts';
 import { FunctionCache } from './functions.ts';
+import { LoopResources } from './loop_resources.ts';
 import { ANSWER, CELL_BITS, type TaskMessage, type WorkerPort } from './port.ts';
 import { isThenable, type RunResult, runTask } from './run_task.ts';
 import { TaskInHand, type TaskWorker } from './task_in_hand.ts';
@@ -59,8 +60,7 @@ class PoolWorker implements TaskWorker {
   readonly #fields: Float64Array;
   readonly #hope = new SpinHope(4);
   readonly #turns = new LoopTurns();
-  /** What a forked process has of its parent's event loop, and never runs. */
-  #inherited = 0;
+  readonly #loop = new LoopResources();
   /** Tasks in hand that are asynchronous. */
   #inHand = 0;
   #whenFree: (() => void) | undefined;
@@ -86,7 +86,7 @@ class PoolWorker implements TaskWorker {
   }
 
   async run(startedAt: number): Promise<void> {
-    this.#inherited = await inheritedResources();
+    await this.#loop.begin();
     if (!(await this.#initialize())) {
       process.exitCode = 1;
       return;
@@ -162,7 +162,7 @@ class PoolWorker implements TaskWorker {
       await nextTurn(); // what the last task has left for it: rejections, timers that are due
       if (isOver()) return true;
       // With nothing to do for the event loop it sleeps in the kernel, where it is woken in half of the time.
-      const left = this.#leftBehind();
+      const left = this.#loop.leftBehind();
       if (left > (this.#fields[LEFT_BEHIND] as number) && this.#lastTask !== undefined)
         this.#send(dumpsAnswer(this.#lastTask), this.#worker, ANSWER.LEFT);
       this.#fields[LEFT_BEHIND] = left;
@@ -186,19 +186,12 @@ class PoolWorker implements TaskWorker {
     return this.#isSpinner;
   }
 
-  /** How much the event loop still has to do. */
-  #leftBehind(): number {
-    const { length } = process.getActiveResourcesInfo();
-    this.#inherited = Math.min(this.#inherited, length);
-    return length - this.#inherited;
-  }
-
   /** @returns false when there was nothing for so long that this worker leaves */
   async #sleep(isOver: () => boolean): Promise<boolean> {
     const end = now() + this.#port.settings.idleTimeout * 1000;
     while (!this.#port.tasks._channel.items.sleepSync(isOver, Math.min(end, now() + NAP))) {
       await nextTurn(); // handlers of signals, timers that are not waited for
-      if (this.#leftBehind() > 0) return true;
+      if (this.#loop.leftBehind() > 0) return true;
       if (now() >= end) return false;
     }
     return true;
@@ -249,6 +242,7 @@ class PoolWorker implements TaskWorker {
   #begin(taken: Taken): void {
     const begun = this.#time;
     const cell = taken.tag;
+    if (this.#tasks === 1) this.#loop.forgetGone();
     let host: TaskInHand | undefined;
     let imports = this.#tasks === 1;
     const prepare = () => {
@@ -392,19 +386,6 @@ class PoolWorker implements TaskWorker {
     this.#port.tasks._channel.items.recheck();
     setImmediate(() => this.#free());
   };
-}
-
-/** Turns in which what a process has done at its begin comes to an end. */
-const TURNS = 3;
-
-/** What the event loop has before anything of the program's has run here. */
-async function inheritedResources(): Promise<number> {
-  let least = Infinity;
-  for (let i = 0; i < TURNS; i++) {
-    await nextTurn();
-    least = Math.min(least, process.getActiveResourcesInfo().length);
-  }
-  return least;
 }
 
 /** Listeners for uncaught errors that are this library's own: the child's and the worker's. */
