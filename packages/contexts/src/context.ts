@@ -13,13 +13,13 @@ import {
   type Connection,
   currentProcess,
   getReducer,
-  managers,
+  giveRoom,
+  lateRoom,
   nameExports,
   Pipe,
   type PipeOptions,
   ProcessError,
   parentProcess,
-  pool,
   queues,
   type Reducer,
   reduceSymbol,
@@ -32,6 +32,8 @@ import {
   util,
   ValueError,
 } from '@multiprocessing/core';
+import type * as managers from '@multiprocessing/core/managers/managers';
+import type * as pool from '@multiprocessing/core/pool/pool';
 import type { QueueOptions } from '@multiprocessing/core/queues/queues';
 import type {
   CType,
@@ -63,6 +65,10 @@ function withContext<L extends LockOption>(
 ): SharedOptions<L> {
   return typeof options === 'object' && options !== null ? { ctx, ...options } : options;
 }
+
+// They are loaded by who calls for them first (core/base/late_rooms.ts).
+const poolRoom = () => lateRoom<typeof pool>('pool');
+const managersRoom = () => lateRoom<typeof managers>('managers');
 
 /** What a pool needs of its context. @internal */
 export function poolContextOf(context: BaseContext): pool.PoolContext {
@@ -187,13 +193,13 @@ export abstract class BaseContext {
    * @param options address, authkey and what else `ManagerOptions` says
    */
   async Manager(options: Omit<managers.ManagerOptions, 'ctx'> = {}): Promise<managers.SyncManager> {
-    const manager = new managers.SyncManager({ ...options, ctx: this });
+    const manager = new (managersRoom().SyncManager)({ ...options, ctx: this });
     return manager.start();
   }
 
   /** The blocking twin of `Manager`. */
   ManagerSync(options: Omit<managers.ManagerOptions, 'ctx'> = {}): managers.SyncManager {
-    return new managers.SyncManager({ ...options, ctx: this }).startSync();
+    return new (managersRoom().SyncManager)({ ...options, ctx: this }).startSync();
   }
 
   /**
@@ -276,7 +282,7 @@ export abstract class BaseContext {
    * @throws ValueError, TypeError; RuntimeError without main guard, AssertionError in a daemonic process
    */
   Pool(processes?: number, options: pool.PoolOptions = {}): pool.Pool {
-    return new pool.Pool(processes, options, poolContextOf(this));
+    return new (poolRoom().Pool)(processes, options, poolContextOf(this));
   }
 
   /** Python's `RawValue`: see multiprocessing/sharedctypes. */
@@ -450,8 +456,8 @@ export function contextOf(name: StartMethod | undefined): BaseContext {
 export const defaultOf = {} as { context: BaseContext };
 
 nameExports(import.meta.url, { contextOf });
-pool.setPoolContext(() => poolContextOf(defaultOf.context));
-managers.setManagerContext(() => defaultOf.context);
+giveRoom('pool', () => poolContextOf(defaultOf.context));
+giveRoom('managers', () => defaultOf.context);
 
 /** @internal */
 export const concreteContexts = {

@@ -43,6 +43,8 @@ declare const __dirname: string;
 declare const __filename: string;
 /** Of the bundle beside it (bundle.mjs). */
 declare const BUNDLE_ID: string;
+/** The rooms that are scripts of their own: the sub-paths that they are, and the rooms that they use. */
+declare const LATE_ROOMS: Readonly<Record<string, { subpaths: string[]; uses: string[] }>>;
 declare const require: NodeJS.Require;
 
 /** Of a small ES module, for a program that has none: asked for late, since few ask, and a file costs 1 ms. */
@@ -60,6 +62,13 @@ function nativeCopy(): { loadBundle(cacheFd?: number): LoadedBundle } {
   return getBuiltinModule('node:module').createRequire(__filename)(__filename);
 }
 
+/** What the bundle fills, and its rooms. */
+interface BundleModule {
+  exports: Record<string, object>;
+  /** What rooms use of files before them: by their names. */
+  readonly internals: Record<string, object>;
+}
+
 /**
  * Loads the bundle that lies beside this file.
  * @param cacheFd of a file that holds V8's code cache of it (popen/spawn/code_cache.ts)
@@ -74,11 +83,25 @@ export function loadBundle(cacheFd?: number): LoadedBundle {
   const source = readFileSync(filename, 'latin1'); // esbuild writes ASCII alone, and this need not look after more
   const cachedData = cacheFd ? readCodeCache(cacheFd) : undefined;
   const script = new Script(source, { filename, cachedData });
-  const module: { exports: LoadedBundle['exports'] } = { exports: {} };
+  const module: BundleModule = { exports: {}, internals: {} };
+  const rooms = new Set<string>();
   let resolve: LoadedBundle['resolve'];
   const loaded: LoadedBundle = {
     get exports() {
       return module.exports;
+    },
+    loadRoom(name) {
+      if (rooms.has(name)) return;
+      for (const used of LATE_ROOMS[name]?.uses ?? []) loaded.loadRoom(used);
+      const path = join(dirname(filename), `room_${name}.cjs`);
+      run(new Script(readFileSync(path, 'latin1'), { filename: path }));
+      rooms.add(name);
+    },
+    subpath(name) {
+      const [room] =
+        Object.entries(LATE_ROOMS).find(([, { subpaths }]) => subpaths.includes(name)) ?? [];
+      if (room !== undefined) loaded.loadRoom(room);
+      return module.exports[name];
     },
     script,
     require,
@@ -93,8 +116,11 @@ export function loadBundle(cacheFd?: number): LoadedBundle {
       resolve = known;
     },
   };
+  const run = (code: Script) => {
+    const call = code.runInThisContext() as (...args: unknown[]) => void;
+    call(module, require, filename, process); // all of them have the name of the bundle
+  };
   shared()[BUNDLE] = loaded;
-  const run = script.runInThisContext() as (...args: unknown[]) => void;
-  run(module, require, filename, process);
+  run(script);
   return loaded;
 }

@@ -7,6 +7,7 @@
  *     cpus.ts           how many processors this process may use
  *     errors.ts         the exceptions of multiprocessing/context.py, and Python's own that the API promises
  *     hook_marks.ts     what the import of a module has begun, on old Nodes
+ *     late_rooms.ts     rooms that are loaded when they are first needed
  *     names.ts          what a name stands for, and under which name an object can be sent
  *     process_table.ts  who this process is, its parent and children; what of a Process other rooms need
  *     require.ts        the `require` of this library
@@ -26,6 +27,7 @@ export {
 } from './bootstrapping.ts';
 export { loadedBundle } from './bundle.ts';
 export * from './errors.ts';
+export { enterRoom, giveRoom, hasRoom, LATE_ROOMS, type LateRoom, lateRoom } from './late_rooms.ts';
 export { table } from './process_table.ts';
 export * from './state.ts';
 export { makeTempDir } from './temp_dir.ts';

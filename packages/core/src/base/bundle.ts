@@ -7,8 +7,12 @@ import { shared } from './state.ts';
 
 /** What load_bundle.ts leaves in a process that runs the bundle. @internal */
 export interface LoadedBundle {
-  /** What the bundle exports: a namespace per sub-path. */
+  /** What is loaded of what the bundle exports: a namespace per sub-path. */
   readonly exports: Readonly<Record<string, object>>;
+  /** Loads a room that is a script of its own, and those that it uses. */
+  loadRoom(name: string): void;
+  /** What a sub-path exports; its room is loaded then. */
+  subpath(name: string): object | undefined;
   readonly script: Script;
   readonly require: NodeJS.Require;
   /** `import.meta.resolve` of an ES module: the bundle is none. */

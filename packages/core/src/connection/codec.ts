@@ -3,10 +3,11 @@
  */
 import { inspect } from 'node:util';
 import { typeError, ValueError } from '../base/errors.ts';
+import { lateRoom } from '../base/late_rooms.ts';
 import { ModuleList } from '../pickle/module_list.ts';
 import { getReducer } from '../pickle/reducer.ts';
 import { loadsNow, loadsSoon } from '../pickle/reduction.ts';
-import * as pythonPickle from '../python_pickle/python_pickle.ts';
+import type * as pythonPickle from '../python_pickle/python_pickle.ts';
 
 /** Turns objects into bytes and back. */
 export interface Codec {
@@ -66,10 +67,12 @@ function isRestricted(option: object | string): option is Restricted {
   return typeof option === 'object' && option !== null && 'allowedModules' in option;
 }
 
+const pythonRoom = () => lateRoom<typeof pythonPickle>('python_pickle');
+
 /** For plain data, and for Python at the other end. */
 const python: Codec = {
-  dumps: (obj) => pythonPickle.dumps(obj),
-  loads: (bytes) => pythonPickle.loads(bytes),
+  dumps: (obj) => pythonRoom().dumps(obj),
+  loads: (bytes) => pythonRoom().loads(bytes),
 };
 
 const codecs = new Map<string, Codec>([

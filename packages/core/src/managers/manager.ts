@@ -1,11 +1,13 @@
 /**
  * Counterpart of `BaseManager` in multiprocessing/managers.py. Deviations: D-139, D-148, D-149.
  */
+
 import { rmSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { checkOptions, checkTimeout } from '../base/arguments.ts';
 import { checkMayStart } from '../base/bootstrapping.ts';
 import { AssertionError, EOFError, ProcessError, typeError, ValueError } from '../base/errors.ts';
+import { givenTo } from '../base/late_rooms.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { type Address, arbitraryAddress } from '../connection/addresses.ts';
 import { type Connection, Pipe } from '../connection/connection.ts';
@@ -29,13 +31,6 @@ import { State, Token, where } from './token.ts';
 export interface ManagerContext {
   readonly Process: new (options: never) => object;
   readonly _name: string | undefined;
-}
-
-const defaults = { context: undefined as (() => ManagerContext) | undefined };
-
-/** Says which context a manager has that is made without one; the contexts stand to the right of this package. @internal */
-export function setManagerContext(context: () => ManagerContext): void {
-  defaults.context = context;
 }
 
 /** Options of a manager. */
@@ -206,7 +201,7 @@ export class BaseManager implements ProxyManager {
     checkMayStart();
     if (initializer !== undefined && typeof initializer !== 'function')
       throw typeError('initializer must be a callable');
-    const ctx = this.#ctx ?? (defaults.context as () => ManagerContext)();
+    const ctx = this.#ctx ?? givenTo<() => ManagerContext>('managers')();
     const [reader, writer] = Pipe(false);
     const { _Server, _registry } = this.constructor as typeof BaseManager;
     const order: ServerOrder = {

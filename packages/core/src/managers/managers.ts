@@ -41,6 +41,9 @@
  *     views.ts             proxies that are written as what they stand for
  */
 
+import { enterRoom } from '../base/late_rooms.ts';
+import { SyncManager } from './sync_manager.ts';
+
 export { Slice } from '../python_pickle/numbers.ts';
 
 import './python_link.ts';
@@ -62,7 +65,6 @@ export {
   type ManagerContext,
   type ManagerOptions,
   type StartOptions,
-  setManagerContext,
 } from './manager.ts';
 export {
   type DictMethods,
@@ -103,3 +105,5 @@ export {
 } from './sync_proxies.ts';
 export { State, Token } from './token.ts';
 export type { AsyncList, AsyncRecord } from './views.ts';
+
+enterRoom('managers', { SyncManager });

@@ -20,11 +20,13 @@ export function knownName(value: object): Name | undefined {
 /** What this library exports, where it is a bundle: its modules are none that could be imported. @internal */
 export function findInLibrary(fn: AnyFunction): Name | undefined {
   const bundle = loadedBundle();
-  if (bundle === undefined || indexed.has(LIBRARY)) return undefined;
-  indexed.add(LIBRARY);
+  if (bundle === undefined) return undefined;
   for (const [part, exports] of Object.entries(bundle.exports)) {
+    const module = LIBRARY + part;
+    if (indexed.has(module)) continue;
+    indexed.add(module);
     for (const [qualname, value] of Object.entries(exports)) {
-      if (typeof value === 'function') remember(value, { module: LIBRARY + part, qualname });
+      if (typeof value === 'function') remember(value, { module, qualname });
     }
   }
   return rememberedName(fn);
@@ -45,7 +47,7 @@ const languageGlobals = (
 
 /** Globals and the built-in modules loaded so far, indexed by identity when first needed. */
 function builtinName(value: object): Name | undefined {
-  if (indexed.size === 0) {
+  if (!indexed.has('globalThis')) {
     indexed.add('globalThis');
     const globals = Object.create(null) as Record<string, unknown>;
     for (const key of languageGlobals) globals[key] = (globalThis as Record<string, unknown>)[key];

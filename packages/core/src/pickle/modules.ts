@@ -11,6 +11,7 @@ import { calledByChildren } from '@multiprocessing/posix';
 import { importing } from '../base/bootstrapping.ts';
 import { loadedBundle } from '../base/bundle.ts';
 import { UnpicklingError } from '../base/errors.ts';
+import { hasRoom, LATE_ROOMS, lateRoom } from '../base/late_rooms.ts';
 import {
   findOrigin,
   type Name,
@@ -69,7 +70,8 @@ export function rememberedModules(): ReadonlyMap<string, object> {
 export function findLoaded(name: Name): unknown {
   if (name.module === SHARED_FDS) return fdSharer().find(name.qualname);
   if (name.module === ORIGINS) return findOrigin(name.qualname);
-  const known = rememberedValue(name);
+  const isOwn = name.module === import.meta.url;
+  const known = rememberedValue(name) ?? (isOwn ? lateValue(name) : undefined);
   if (known !== undefined) return known;
   const builtin = builtinModule(name.module);
   // Of a built-in module `default` is what it exports.
@@ -81,6 +83,18 @@ export function findLoaded(name: Name): unknown {
       : lookUp(namespace, name.qualname);
   if (value !== undefined) rememberValue(name, value);
   return value;
+}
+
+/** What is named by a room of this library that is not loaded yet: they all have the name of one file. */
+function lateValue(name: Name): unknown {
+  if (loadedBundle() === undefined) return undefined;
+  for (const room of LATE_ROOMS) {
+    if (hasRoom(room)) continue;
+    lateRoom(room);
+    const value = rememberedValue(name);
+    if (value !== undefined) return value;
+  }
+  return undefined;
 }
 
 /** Whether nothing has to be imported for a name. @internal */
@@ -196,7 +210,7 @@ export const LIBRARY = 'multiprocessing:';
 
 function builtinModule(module: string): object | undefined {
   if (module === 'globalThis') return globalThis;
-  if (module.startsWith(LIBRARY)) return loadedBundle()?.exports[module.slice(LIBRARY.length)];
+  if (module.startsWith(LIBRARY)) return loadedBundle()?.subpath(module.slice(LIBRARY.length));
   return module.startsWith('node:') ? process.getBuiltinModule(module) : undefined;
 }
 

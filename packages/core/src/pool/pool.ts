@@ -36,6 +36,7 @@
 import { inspect } from 'node:util';
 import { processCpuCount } from '../base/cpus.ts';
 import { NotImplementedError, typeError, ValueError } from '../base/errors.ts';
+import { enterRoom } from '../base/late_rooms.ts';
 import { nameExports } from '../base/names.ts';
 import { reduceSymbol } from '../pickle/codes.ts';
 import { info } from '../util/util.ts';
@@ -63,7 +64,7 @@ export {
 } from './errors.ts';
 export { IMapIterator, IMapUnorderedIterator } from './imap.ts';
 export type { CallOptions } from './jobs.ts';
-export { type PoolContext, setPoolContext } from './pool_engine.ts';
+export type { PoolContext } from './pool_engine.ts';
 export type { ImapCallOptions, MapOptions, PoolOptions } from './pool_options.ts';
 export type { Progress } from './progress.ts';
 export { AsyncResult, AsyncResult as ApplyResult, type Callbacks, MapResult } from './results.ts';
@@ -412,3 +413,5 @@ async function listOfAsync<T>(iterable: Items<T>): Promise<T[]> {
 }
 
 nameExports(import.meta.url, { Pool });
+
+enterRoom('pool', { Pool });

@@ -3,6 +3,7 @@
  */
 import { checkMayStart } from '../base/bootstrapping.ts';
 import { assert } from '../base/errors.ts';
+import { givenTo } from '../base/late_rooms.ts';
 import type { AnyFunction } from '../base/names.ts';
 import { table } from '../base/process_table.ts';
 import type { BaseProcess } from '../process/process.ts';
@@ -20,16 +21,9 @@ export interface PoolContext extends SharingContext {
   readonly emulated?: boolean;
 }
 
-const defaults = { context: undefined as (() => PoolContext) | undefined };
-
-/** Says which context a pool has that is made without one; the contexts stand to the right of this package. @internal */
-export function setPoolContext(context: () => PoolContext): void {
-  defaults.context = context;
-}
-
-/** @internal */
+/** The context of a pool that is made without one: the contexts stand to the right of this package. @internal */
 export function defaultPoolContext(): PoolContext {
-  return (defaults.context as () => PoolContext)();
+  return givenTo<() => PoolContext>('pool')();
 }
 
 /** What an engine is told to be. @internal */

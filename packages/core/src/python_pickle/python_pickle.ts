@@ -39,6 +39,7 @@
 import { inspect, types } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';
 import { typeError, UnpicklingError, ValueError } from '../base/errors.ts';
+import { enterRoom } from '../base/late_rooms.ts';
 import { processWide } from '../base/state.ts';
 import { addClass, addEnum, type ClassOptions, type EnumClass } from './classes.ts';
 import { checkDepth } from './depth.ts';
@@ -254,3 +255,5 @@ function checkCount(count: unknown, name: string): void {
     throw new ValueError(`${name}: ${count} is no count`);
   }
 }
+
+enterRoom('python_pickle', { dumps, loads });

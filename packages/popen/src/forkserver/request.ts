@@ -1,16 +1,20 @@
 /**
  * What a client asks the server for: one byte that says how, with the fds of the child. Deviation: D-111.
  */
+import { hasRoom, LATE_ROOMS, type LateRoom } from '@multiprocessing/core';
 import { close, MAX_FDS_PER_MESSAGE, receive, sendmsg, socketpair } from '@multiprocessing/posix';
 
 /** The server forks although it has threads of an addon. */
 const ANYWAY = 1;
 /** The fds but the first lie in a socket. */
 const PACKED = 2;
+/** From here on a bit for each room that is loaded late and is there in who asks: children may well need it. */
+const ROOMS = 4;
 
 /** A request, as the server reads it. @internal */
 export interface ChildRequest {
   readonly allowThreads: boolean;
+  readonly rooms: readonly LateRoom[];
   readonly fds: readonly number[];
   /** Why not all fds have come. */
   readonly lost: ReturnType<typeof receive>['lost'];
@@ -27,7 +31,8 @@ export function sendRequest(
   fds: readonly number[],
   allowThreads: boolean,
 ): void {
-  const how = allowThreads ? ANYWAY : 0;
+  let how = allowThreads ? ANYWAY : 0;
+  for (const [i, room] of LATE_ROOMS.entries()) if (hasRoom(room)) how |= ROOMS << i;
   if (fds.length < MAX_FDS_PER_MESSAGE) {
     sendmsg(socket, Buffer.of(how), [status, ...fds]);
     return;
@@ -67,9 +72,10 @@ export function receiveRequest(socket: number): ChildRequest | undefined {
   const [how] = data;
   if (how === undefined) return undefined;
   const allowThreads = (how & ANYWAY) !== 0;
+  const rooms = LATE_ROOMS.filter((_, i) => (how & (ROOMS << i)) !== 0);
   const [status = -1, pack] = fds;
-  if ((how & PACKED) === 0 || pack === undefined) return { allowThreads, fds, lost };
-  return { allowThreads, ...unpack(status, pack) };
+  if ((how & PACKED) === 0 || pack === undefined) return { allowThreads, rooms, fds, lost };
+  return { allowThreads, rooms, ...unpack(status, pack) };
 }
 
 function unpack(status: number, pack: number): Pick<ChildRequest, 'fds' | 'lost'> {

@@ -11,6 +11,7 @@ import {
   beginBootstrapping,
   endImports,
   importing,
+  lateRoom,
   loadModule,
   rememberModule,
   setInheritedFds,
@@ -222,7 +223,7 @@ function nextRequest(): ChildRequest | undefined {
 /** Forks once, or spawns. In the parent the child is noted, or why there is none is told; in the child the request is returned. */
 function makeChild(
   settings: ServerSettings,
-  { allowThreads, fds, lost }: ChildRequest,
+  { allowThreads, rooms, fds, lost }: ChildRequest,
   children: ServedChildren,
 ): Request | undefined {
   const [status = -1, client = -1, parentSentinel = -1, data = -1, ...inherited] = fds;
@@ -231,6 +232,7 @@ function makeChild(
   let pid: number;
   try {
     if (lost !== undefined) throw lost;
+    for (const room of rooms) lateRoom(room); // once, and not in each child
     if (!hasPidfd()) life = pipe();
     const served = { client, parentSentinel, data, inherited, life: life?.[1] };
     pid = forkOrSpawn(settings, served, allowThreads);
