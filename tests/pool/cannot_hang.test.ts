@@ -2,119 +2,18 @@
  * Whatever a task does or whatever is done to its worker: it fails by the right error, all others are right, and the pool goes on.
  */
 import { readFileSync } from 'node:fs';
-import { ProcessPoolExecutor } from 'multiprocessing/futures';
+import { BrokenProcessPool, ProcessPoolExecutor } from 'multiprocessing/futures';
 import { kill } from 'multiprocessing/os';
 import type { Pool } from 'multiprocessing/pool';
 import { afterEach, describe, expect, test } from 'vitest';
+import { type Caller, callersOf, type Outcome } from '../fixtures/dist/pool_callers.js';
 import type { Item } from '../fixtures/dist/pool_targets.js';
 import * as targets from '../fixtures/dist/pool_targets.js';
 import { type Context, forEachStartMethod, type Method } from '../support/start_methods.ts';
 
-type Outcome = { readonly value: unknown } | { readonly error: unknown };
-
 /** Seconds in which each call has to answer: far more than any of them takes. */
 const BOUND = 60;
 const GOOD = [1, 2, 3, 4, 5, 6];
-
-interface Options {
-  timeout?: number;
-  signal?: AbortSignal;
-}
-
-/** The ways to call, each with what has become of each item, in their order, or of unordered ones in any. */
-interface Caller {
-  readonly name: string;
-  call(items: readonly Item[], options?: Options): Promise<Outcome[]>;
-  pids(): number[];
-}
-
-async function settled(promise: PromiseLike<unknown>): Promise<Outcome> {
-  try {
-    return { value: await promise };
-  } catch (error) {
-    return { error };
-  }
-}
-
-async function taken(iterator: { next(): Promise<IteratorResult<unknown>> }): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  for (;;) {
-    const outcome = await settled(iterator.next());
-    if ('error' in outcome) outcomes.push(outcome);
-    else {
-      const { done, value } = outcome.value as IteratorResult<unknown>;
-      if (done) return outcomes;
-      outcomes.push({ value });
-    }
-  }
-}
-
-function callersOf(pool: () => Pool, executor: () => ProcessPoolExecutor): Caller[] {
-  const pids = () =>
-    pool()
-      .stats()
-      .workers.flatMap(({ pid }) => pid ?? []);
-  return [
-    {
-      name: 'apply',
-      call: (items, options) =>
-        Promise.all(
-          items.map((item) => settled(pool().apply(targets.behave, [item], {}, options))),
-        ),
-      pids,
-    },
-    {
-      name: 'map',
-      // One error stands for the call: what the others gave is seen in the last calls of the test.
-      call: async (items, options) => {
-        const outcome = await settled(
-          pool().map(targets.behave, items, { chunksize: 1, ...options }),
-        );
-        if ('value' in outcome) return (outcome.value as unknown[]).map((value) => ({ value }));
-        return items.map((item) => (typeof item === 'number' ? { value: item * item } : outcome));
-      },
-      pids,
-    },
-    {
-      name: 'imap',
-      call: (items, options) => taken(pool().imap(targets.behave, items, options)),
-      pids,
-    },
-    {
-      name: 'imapUnordered',
-      call: (items, options) => taken(pool().imapUnordered(targets.behave, items, options)),
-      pids,
-    },
-    {
-      name: 'submit',
-      call: (items) =>
-        Promise.all(items.map((item) => settled(executor().submit(targets.behave, item)))),
-      pids: () => pidsOf(executor()),
-    },
-    {
-      name: 'executor.map',
-      // The iteration ends with the first error, as in Python.
-      call: async (items) => {
-        const results = executor().map(targets.behave as (item: Item) => unknown, items);
-        const outcomes: Outcome[] = [];
-        for (const _ of items) {
-          const outcome = await settled(results.next());
-          if ('error' in outcome) {
-            outcomes.push(outcome);
-            break;
-          }
-          outcomes.push({ value: (outcome.value as IteratorResult<unknown>).value });
-        }
-        return outcomes;
-      },
-      pids: () => pidsOf(executor()),
-    },
-  ];
-}
-
-function pidsOf(executor: ProcessPoolExecutor): number[] {
-  return executor.stats().workers.flatMap(({ pid }) => pid ?? []);
-}
 
 /** What a bad item has to fail by; undefined: it gives 0. */
 const WRONG: Record<string, RegExp | undefined> = {
@@ -279,17 +178,26 @@ function cannotHang(ctx: Context, method: Method): void {
     await endless.shutdown();
   });
 
-  test.each([
+  describe.each([
     ['throws', targets.failToBegin, /initializer of a worker has thrown/],
     ['ends its process', targets.exitAtBegin, /without having done anything.*exit code 7/],
-  ] as const)('an initializer that %s', async (_, initializer, message) => {
-    const broken = ctx.Pool(2, { initializer });
-    const outcome = await within(settled(broken.map(targets.square, [1, 2, 3])));
-    expect(wordsOf((outcome as { error: unknown }).error)).toMatch(/^BrokenProcessPool/);
-    expect(wordsOf((outcome as { error: unknown }).error)).toMatch(message);
-    expect(() => broken.applyAsync(targets.square, [1])).toThrow(
-      'the pool can do nothing any more',
-    );
-    await within(broken.join());
+  ] as const)('an initializer that %s', (_, initializer, message) => {
+    test.each(calls)('%s', async (name) => {
+      pool = ctx.Pool(2, { initializer });
+      executor = new ProcessPoolExecutor({ maxWorkers: 2, mpContext: ctx, initializer });
+      const outcomes = await within(callerOf(name).call(['loop', 'loop']));
+      expect(outcomes.length).toBeGreaterThan(0);
+      for (const outcome of outcomes) {
+        const words = wordsOf((outcome as { error: unknown }).error);
+        expect(words).toMatch(/^BrokenProcessPool/);
+        expect(words).toMatch(message);
+      }
+      const isOfPool = /^(apply|map|imap)/.test(name);
+      if (isOfPool)
+        expect(() => thePool().applyAsync(targets.square, [1])).toThrow(
+          'the pool can do nothing any more',
+        );
+      else expect(() => theExecutor().submit(targets.square, 1)).toThrow(BrokenProcessPool);
+    });
   });
 }
