@@ -90,7 +90,10 @@ const ROWS: Readonly<Record<string, readonly [title: string, ...facts: string[]]
   ],
 };
 
-const COLUMNS = ['pool', ...LIBRARIES, ...Object.keys(OTHERS)];
+const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+if (!hasRedis) console.error('without bullmq: no redis-server is found');
+const others = Object.keys(OTHERS).filter((name) => hasRedis || name !== 'bullmq');
+const COLUMNS = ['pool', ...LIBRARIES, ...others];
 /** Milliseconds for a row, and for the end of the program behind it. */
 const LONGEST = 20_000;
 const PATIENCE = 4000;

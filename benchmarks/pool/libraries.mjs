@@ -3,6 +3,11 @@
  * tasks.cjs returns, and `end()`. Each is made as its own documentation says, with a fixed number of workers. Where a task can
  * be stopped, `begin(name, argument)` gives its promise and what stops it.
  */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { functions } from './functions.cjs';
 import tasks from './tasks.cjs';
@@ -152,6 +157,38 @@ async function synckit() {
   };
 }
 
+/** Processes, and a Redis server of its own, which listens at a socket in its folder alone. */
+async function bullmq(workers) {
+  const folder = mkdtempSync(join(tmpdir(), 'multiprocessing-redis-'));
+  const path = join(folder, 'socket');
+  const options = ['--port', '0', '--unixsocket', path, '--save', '', '--dir', folder];
+  const redis = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
+  for await (const line of createInterface({ input: redis.stdout }))
+    if (/ready to accept connections/i.test(line)) break;
+  redis.stdout.resume();
+  const { Queue, QueueEvents, Worker } = await import('bullmq');
+  const connection = { path, maxRetriesPerRequest: null };
+  const queue = new Queue('tasks', { connection });
+  const events = new QueueEvents('tasks', { connection });
+  const worker = new Worker('tasks', file('tasks_bullmq.cjs'), {
+    connection,
+    concurrency: workers,
+  });
+  await Promise.all([events.waitUntilReady(), worker.waitUntilReady()]);
+  return {
+    pool: worker,
+    async run(name, argument) {
+      const job = await queue.add(name, { argument });
+      return job.waitUntilFinished(events);
+    },
+    async end() {
+      await Promise.all([worker.close(true), events.close(), queue.close()]);
+      redis.kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
 export const libraries = {
   pool: ours,
   executor,
@@ -166,4 +203,5 @@ export const libraries = {
   'poolifier, processes': poolifier('cluster'),
   comlink,
   synckit,
+  bullmq,
 };

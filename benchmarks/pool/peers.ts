@@ -17,7 +17,14 @@ export const POOLS: Readonly<Record<string, string>> = {
 };
 
 /** No pools, but used in their place. */
-export const OTHERS: Readonly<Record<string, string>> = { comlink: '4.4.2', synckit: '0.12.3' };
+export const OTHERS: Readonly<Record<string, string>> = {
+  comlink: '4.4.2',
+  synckit: '0.12.3',
+  bullmq: '6.7.0',
+};
+
+/** What bullmq reaches its server by. */
+const CLIENT: Readonly<Record<string, string>> = { ioredis: '6.0.0' };
 
 /** As libraries.mjs has them. */
 export const LIBRARIES = Object.keys(POOLS).flatMap((name) =>
@@ -34,7 +41,7 @@ export function describe(versions: Readonly<Record<string, string>>): string {
 export function install(folder: string): void {
   const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
   if (!existsSync(join(folder, 'node_modules'))) {
-    const packages = Object.entries({ ...POOLS, ...OTHERS });
+    const packages = Object.entries({ ...POOLS, ...OTHERS, ...CLIENT });
     installInto(
       folder,
       packages.map(([name, version]) => `${name}@${version}`),
