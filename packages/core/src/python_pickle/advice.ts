@@ -40,11 +40,24 @@ const advice: readonly (readonly [
 
 const special = new Set(advice.map(([test]) => test));
 special.delete(Array.isArray);
+/** Those that the engine shows by `Object.prototype.toString`, whatever their prototype. */
+const tagged = new Set<(value: object) => boolean>([
+  types.isDate,
+  types.isRegExp,
+  types.isNativeError,
+]);
+/** The others, each asked once, and those that go by their prototype not at all: it is a plain one. */
+const untagged = [...special].filter(
+  (test) => test.name !== '' && !tagged.has(test) && test !== types.isBoxedPrimitive,
+);
 
-/** Whether an object is one of these whatever its prototype says. @internal */
+/** Whether an object is one of these though it has the prototype of a plain one, or none. @internal */
 export function isKnownSpecial(value: object): boolean {
-  for (const test of special) if (test(value)) return true;
-  return false;
+  if (Object.prototype.toString.call(value) !== '[object Object]') {
+    for (const test of special) if (test(value)) return true;
+  }
+  for (const test of untagged) if (test(value)) return true;
+  return types.isBigIntObject(value);
 }
 
 /** @internal */

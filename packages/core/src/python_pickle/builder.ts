@@ -24,25 +24,26 @@ export interface Limits {
 /** What a first reading has found out. @internal */
 export interface Findings {
   /** Those of the dicts, counted as they begin, that have a key which is no text: they are Maps. */
-  readonly maps: Set<number>;
+  readonly maps: ReadonlySet<number> | undefined;
   /** Whether something is built that has effects: not in a first reading. */
-  effects: boolean;
+  readonly effects: boolean;
 }
 
 /** Stands, in a first reading, for what is built by something with effects. */
 class Later {}
 
 /** Makes what the opcodes ask for. @internal */
-export abstract class PythonBuilder extends PythonStack {
+export abstract class PythonBuilder extends PythonStack implements Findings {
   /** Containers that it has made. */
   containers = 0;
-  readonly found: Findings = { maps: new Set(), effects: false };
+  maps: Set<number> | undefined;
+  effects = false;
   private readonly before: Findings | undefined;
   private readonly dicts: object[] = [];
   private ordinals: Map<object, number> | undefined;
   private readonly limits: Limits;
   /** Of the objects that have been built: what takes their state and items. */
-  private readonly built = new Map<object, PythonType>();
+  private built: Map<object, PythonType> | undefined;
   private copied = 0;
   /** Bytes of the pickle and the buffers. */
   private readonly length: number;
@@ -52,7 +53,8 @@ export abstract class PythonBuilder extends PythonStack {
   constructor(bytes: Uint8Array, limits: Limits, before?: Findings) {
     super(bytes, limits.maxItems);
     this.limits = limits;
-    this.length = limits.buffers.reduce((sum, { length }) => sum + length, this.end);
+    this.length = this.end;
+    for (const { length } of limits.buffers) this.length += length;
     this.before = before;
   }
 
@@ -78,7 +80,7 @@ export abstract class PythonBuilder extends PythonStack {
 
   protected dict(): void {
     const ordinal = this.dicts.length;
-    const dict = this.before?.maps.has(ordinal) ? new Map() : {};
+    const dict = this.before?.maps?.has(ordinal) ? new Map() : {};
     this.dicts.push(dict);
     this.ordinals?.set(dict, ordinal);
     this.made(dict);
@@ -133,7 +135,8 @@ export abstract class PythonBuilder extends PythonStack {
   /** Finds out only now which kind of object this had to be: for the next reading. */
   private isMap(dict: object): void {
     this.ordinals ??= new Map(this.dicts.map((each, i) => [each, i]));
-    this.found.maps.add(this.ordinals.get(dict) as number);
+    this.maps ??= new Set();
+    this.maps.add(this.ordinals.get(dict) as number);
   }
 
   //
@@ -198,10 +201,10 @@ export abstract class PythonBuilder extends PythonStack {
     kwargs?: Record<string, unknown>,
   ): unknown {
     if (type?.effects && this.before === undefined) {
-      this.found.effects = true;
+      this.effects = true;
       return new Later();
     }
-    if (!this.before && this.found.effects && args.some((arg) => arg instanceof Later))
+    if (!this.before && this.effects && args.some((arg) => arg instanceof Later))
       return new Later();
     const value = byRow(name, () =>
       type?.build?.(args, {
@@ -209,28 +212,30 @@ export abstract class PythonBuilder extends PythonStack {
         context: this.limits.context,
         newobj,
         kwargs,
-        copies: this.copies,
-        find: this.find,
+        copies: (count) => this.copies(count),
+        find: (wanted) => this.find(wanted),
         build: (global, more) => this.build(global, more, true),
       }),
     );
     if (value === undefined)
       throw refused(`a call of ${name} with other arguments than pickle's own`);
     const takes = type?.setState ?? type?.append ?? type?.setItems;
-    if (type !== undefined && takes !== undefined && typeof value === 'object' && value !== null)
+    if (type !== undefined && takes !== undefined && typeof value === 'object' && value !== null) {
+      this.built ??= new Map();
       this.built.set(value, type);
+    }
     return value;
   }
 
-  private readonly find = (name: string): GlobalName | undefined => {
+  private find(name: string): GlobalName | undefined {
     const type = this.limits.types.find(...splitName(name));
     return type && new GlobalName(name, type);
-  };
+  }
 
-  protected readonly copies = (count: number): void => {
+  private copies(count: number): void {
     this.copied += count;
     if (this.copied > this.length) throw this.damaged('copies more than it has');
-  };
+  }
 
   protected setState(): void {
     const state = this.pop();
@@ -240,12 +245,15 @@ export abstract class PythonBuilder extends PythonStack {
     if (type?.setState === undefined) throw refused('the state of an object');
     const { setState } = type;
     byRow(nameOf(type), () =>
-      setState(value, state, { context: this.limits.context, copies: this.copies }),
+      setState(value, state, {
+        context: this.limits.context,
+        copies: (count) => this.copies(count),
+      }),
     );
   }
 
   private typeOf(value: unknown): PythonType | undefined {
-    return typeof value === 'object' && value !== null ? this.built.get(value) : undefined;
+    return typeof value === 'object' && value !== null ? this.built?.get(value) : undefined;
   }
 
   /** A buffer that is beside the pickle. */

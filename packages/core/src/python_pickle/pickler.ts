@@ -8,38 +8,19 @@ import { inspect, types } from 'node:util';
 import { partsOf } from '../pickle/kinds.ts';
 import { at, publicError, Refusal, segment } from '../pickle/message.ts';
 import { intrinsicOf } from '../pickle/realms.ts';
-import { isKnownSpecial, notData, notPlain, withArticle } from './advice.ts';
+import { isKnownSpecial, notData, notPlain } from './advice.ts';
 import * as op from './opcodes.ts';
+import { isOwn, PythonReferences, proxyRefusal, type Writing } from './references.ts';
 import { Tuple } from './tuple.ts';
-import { GlobalName, nameOf, type PythonTypes, type Reduced } from './types.ts';
-import { PythonWriter, shortText } from './writer.ts';
+import { GlobalName, nameOf, type Reduced } from './types.ts';
+import { shortText } from './writer.ts';
 
 /** So many items go with one opcode, as CPython's; its reader has no more of them on its stack. */
 const batch = 1000;
 
-/** How a pickle is written. @internal */
-export interface Writing {
-  readonly protocol: number;
-  readonly maxDepth: number;
-  readonly types: PythonTypes;
-  readonly context: unknown;
-}
-
 /** Pickles one object at a time. @internal */
-export class PythonPickler extends PythonWriter {
+export class PythonPickler extends PythonReferences {
   private maxDepth = 0;
-  private depth = 0;
-  /** How many objects have numbers. */
-  private numbers = 0;
-  /** Under which number an object, or the key of one, can be found again. */
-  private readonly memo = new Map<object | string, number>();
-  /** Sets that went as frozensets, and tuples that hold only what can be hashed. */
-  private readonly frozen = new Set<object>();
-  /** How often a tuple or frozenset has begun and not ended. */
-  private readonly open = new Map<object, number>();
-  /** Under which numbers classes and functions can be found again. */
-  private readonly names = new Map<string, number>();
-  private writing: Writing | undefined;
 
   /** @throws PicklingError if there is something in the object that is no plain data */
   dumps(obj: unknown, writing: Writing): Buffer {
@@ -58,13 +39,7 @@ export class PythonPickler extends PythonWriter {
       this.abort();
       throw publicError(error);
     } finally {
-      this.depth = 0;
-      this.writing = undefined;
-      this.numbers = 0;
-      this.memo.clear();
-      this.frozen.clear();
-      this.open.clear();
-      if (this.names.size > 0) this.names.clear();
+      this.forget();
     }
   }
 
@@ -146,6 +121,13 @@ export class PythonPickler extends PythonWriter {
     this.args(reduced.args);
     this.byte(reduced.newobj ? op.NEWOBJ : op.REDUCE);
     this.ended(value);
+    const index = this.memo.get(value);
+    if (index !== undefined) {
+      // It is in its own arguments, by way of a list or dict that has written it.
+      this.byte(op.POP);
+      this.recall(index);
+      return;
+    }
     this.remember(value);
     this.contents(reduced);
   }
@@ -156,7 +138,7 @@ export class PythonPickler extends PythonWriter {
     for (let i = 0; i < length; i++) {
       const arg = args[i];
       if (arg instanceof GlobalName) this.globalName(arg.name);
-      else this.item(args, i, false);
+      else this.range(args, i, i + 1, false);
     }
     if (length === 0) this.byte(op.EMPTY_TUPLE);
     else this.byte(length > 3 ? op.TUPLE : op.TUPLE1 + length - 1);
@@ -164,9 +146,7 @@ export class PythonPickler extends PythonWriter {
 
   /** What the object gets when it has been made: only then may it hold itself. */
   private contents({ items, pairs, state }: Reduced): void {
-    if (items !== undefined) {
-      this.batches(items.length, op.APPENDS, (i) => this.item(items, i, false));
-    }
+    if (items !== undefined) this.appends(items);
     if (pairs !== undefined) this.pairs([...pairs]);
     if (state !== undefined) {
       this.value(state, false);
@@ -174,37 +154,25 @@ export class PythonPickler extends PythonWriter {
     }
   }
 
-  private globalName(name: string): void {
-    const index = this.names.get(name);
-    if (index !== undefined) {
-      this.recall(index);
-      return;
-    }
-    const [module, qualname] = this.spelled(name);
-    const dot = qualname.lastIndexOf('.');
-    if (dot < 0 || this.protocol > 3) {
-      this.global(module, qualname);
-    } else {
-      // Readers of these protocols do not look into classes by themselves.
-      this.globalName('builtins.getattr');
-      this.globalName(`${module}:${qualname.slice(0, dot)}`);
-      this.text(qualname.slice(dot + 1));
-      this.byte(op.TUPLE2);
-      this.byte(op.REDUCE);
-    }
-    this.names.set(name, this.numbers);
-    this.numberIt();
-  }
-
   private list(items: readonly unknown[]): void {
     this.byte(op.EMPTY_LIST);
     this.remember(items);
-    this.batches(items.length, op.APPENDS, (i) => this.item(items, i, false));
+    this.appends(items);
   }
 
-  private item(items: readonly unknown[], i: number, hashed: boolean): void {
+  private appends(items: readonly unknown[]): void {
+    const { length } = items;
+    for (let from = 0; from < length; from += batch) {
+      this.byte(op.MARK);
+      this.range(items, from, Math.min(length, from + batch), false);
+      this.byte(op.APPENDS);
+    }
+  }
+
+  private range(items: readonly unknown[], from: number, to: number, hashed: boolean): void {
+    let i = from;
     try {
-      this.value(items[i], hashed);
+      for (; i < to; i++) this.value(items[i], hashed);
     } catch (error) {
       throw at(error, `[${i}]`);
     }
@@ -218,7 +186,7 @@ export class PythonPickler extends PythonWriter {
     }
     this.begun(items);
     if (length > 3) this.byte(op.MARK);
-    for (let i = 0; i < length; i++) this.item(items, i, hashed);
+    this.range(items, 0, length, hashed);
     const index = this.memo.get(items);
     if (index !== undefined) {
       // It holds itself, by way of a list or dict that has written it: away with the items.
@@ -245,15 +213,28 @@ export class PythonPickler extends PythonWriter {
     }
     this.byte(op.EMPTY_DICT);
     this.remember(value);
-    this.batches(keys.length, op.SETITEMS, (i) => {
-      const key = keys[i] as string;
-      this.name(key);
-      try {
+    const { length } = keys;
+    let i = 0;
+    while (i < length) {
+      this.byte(op.MARK);
+      const to = Math.min(length, i + batch);
+      i = this.properties(value, keys, i, to);
+      this.byte(op.SETITEMS);
+    }
+  }
+
+  private properties(value: Record<string, unknown>, keys: string[], from: number, to: number) {
+    let i = from;
+    try {
+      for (; i < to; i++) {
+        const key = keys[i] as string;
+        this.name(key);
         this.value(value[key], false);
-      } catch (error) {
-        throw at(error, segment(key));
       }
-    });
+    } catch (error) {
+      throw at(error, segment(keys[i] as string));
+    }
+    return to;
   }
 
   /** The key of an object: most come again. */
@@ -325,41 +306,6 @@ export class PythonPickler extends PythonWriter {
     }
   }
 
-  /** Python would say `unhashable type: 'list'`, but to the reader. */
-  private checkHashable(value: unknown): void {
-    if (typeof value !== 'object' || value === null || this.frozen.has(value)) return;
-    if (types.isProxy(value)) throw proxyRefusal();
-    if (value instanceof Tuple) {
-      this.frozen.add(value);
-      for (const item of value) this.checkHashable(item);
-    } else if (types.isSet(value)) {
-      if (this.memo.has(value)) {
-        throw new Refusal(
-          'a Set that is elsewhere in the object, too, cannot be a key or an element in Python',
-        );
-      }
-      this.frozen.add(value);
-    } else if (this.isKnownHashable(value)) {
-      // As what it is: Python hashes it by its own class.
-    } else if (Array.isArray(value)) {
-      throw new Refusal(
-        'a list cannot be a key of a dict or an element of a set in Python: make it a Tuple.from(it)',
-      );
-    } else if (!types.isUint8Array(value)) {
-      throw new Refusal('a dict cannot be a key of a dict or an element of a set in Python');
-    }
-  }
-
-  /** @throws Refusal for an instance that Python cannot hash */
-  private isKnownHashable(value: object): boolean {
-    const proto = Object.getPrototypeOf(value) as object | null;
-    if (isOwn(proto, 'Object', 'Array', 'Map')) return false;
-    const type = this.writing?.types.ofInstance(proto);
-    if (type?.hashable !== false) return type?.reduce !== undefined;
-    const name = type.cls?.name ?? nameOf(type);
-    throw new Refusal(`${withArticle(name)} cannot be a key or an element in Python`);
-  }
-
   //
   // Helpers
   //
@@ -372,39 +318,6 @@ export class PythonPickler extends PythonWriter {
       this.byte(opcode);
     }
   }
-
-  private begun(value: object): void {
-    const times = (this.open.get(value) ?? 0) + 1;
-    // Once more is right for one that holds itself in a list: the second time meets the list again.
-    if (times > 2) throw new Refusal('a tuple or frozenset cannot hold itself in Python');
-    this.open.set(value, times);
-  }
-
-  private ended(value: object): void {
-    this.open.set(value, (this.open.get(value) ?? 1) - 1);
-  }
-
-  /** What is on top of the reader's stack gets the next number. */
-  private remember(value: object | string): void {
-    this.memo.set(value, this.numbers);
-    this.numberIt();
-  }
-
-  private numberIt(): void {
-    const index = this.numbers++;
-    if (this.protocol >= 4) this.byte(op.MEMOIZE);
-    else this.numbered(index, op.BINPUT, op.LONG_BINPUT);
-  }
-
-  private recall(index: number): void {
-    this.numbered(index, op.BINGET, op.LONG_BINGET);
-  }
-}
-
-/** Whether a prototype is that of a class of the language, in whatever realm; none at all counts as that of an object. */
-function isOwn(proto: object | null, ...names: string[]): boolean {
-  if (proto === Object.prototype || proto === null) return names.includes('Object');
-  return names.includes(intrinsicOf(proto) ?? '');
 }
 
 /** The prototype that a class of the language has here, if this is an instance of the one of another realm. */
@@ -418,10 +331,6 @@ function ofThisRealm(value: object, proto: object | null): object | null {
     above = types.isNativeError(value) ? (Object.getPrototypeOf(above) as object | null) : null;
   }
   return null;
-}
-
-function proxyRefusal(): Refusal {
-  return new Refusal('a Proxy cannot be sent to Python: send what it stands for');
 }
 
 /** By what it has inside: its class may lack the getters. @throws Refusal if its memory is gone */

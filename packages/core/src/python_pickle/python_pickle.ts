@@ -26,6 +26,7 @@
  *     places.ts        UUID, and the paths of pathlib
  *     python_error.ts  exceptions that have no other class here
  *     reader.ts        bytes, numbers and lines out of a message
+ *     references.ts    what has been written already, and what can be hashed
  *     repr.ts          how Python shows a value
  *     stack.ts         the unpickler's stack
  *     text.ts          Python's texts, also those that are no Unicode
@@ -168,6 +169,11 @@ export function registerEnum<T extends object>(name: string, cls: EnumClass<T>):
   addEnum(ofProgram, name, cls);
 }
 
+/** No options. */
+const nothing = {};
+const none: readonly Uint8Array[] = [];
+const everywhere: Scope = { types: registered };
+
 /** A table on top of that of all pickles, for an upper room's own messages. @internal */
 export function typesOnTop(rows: readonly PythonType[]): PythonTypes {
   const table = new PythonTypes(registered);
@@ -180,13 +186,13 @@ export function typesOnTop(rows: readonly PythonType[]): PythonTypes {
  * The bytes are not written to again; they may be a part of a larger ArrayBuffer, as those of a small Buffer are.
  * @throws PicklingError that says what in it is no plain data, and where; TypeError or ValueError for a wrong option
  */
-export function dumps(obj: unknown, options: DumpsOptions = {}): Uint8Array {
-  return dumpsIn({ types: registered }, obj, options);
+export function dumps(obj: unknown, options: DumpsOptions = nothing): Uint8Array {
+  return dumpsIn(everywhere, obj, options);
 }
 
 /** The same by another table of types. @internal */
-export function dumpsIn(scope: Scope, obj: unknown, options: DumpsOptions = {}): Uint8Array {
-  checkOptions(options, ['protocol', 'maxDepth', 'typedArrays'], 'dumps');
+export function dumpsIn(scope: Scope, obj: unknown, options: DumpsOptions = nothing): Uint8Array {
+  if (options !== nothing) checkOptions(options, ['protocol', 'maxDepth', 'typedArrays'], 'dumps');
   const { protocol = DEFAULT_PROTOCOL, maxDepth = defaultDepth, typedArrays } = options;
   checkCount(maxDepth, 'maxDepth');
   if (typeof protocol !== 'number') {
@@ -212,16 +218,19 @@ export function dumpsIn(scope: Scope, obj: unknown, options: DumpsOptions = {}):
  * @throws UnpicklingError if the bytes are damaged, or ask for anything that is no plain data; TypeError or ValueError
  * for a wrong argument
  */
-export function loads(bytes: Uint8Array, options: LoadsOptions = {}): unknown {
-  return loadsIn({ types: registered }, bytes, options);
+export function loads(bytes: Uint8Array, options: LoadsOptions = nothing): unknown {
+  return loadsIn(everywhere, bytes, options);
 }
 
 /** The same by another table of types. @internal */
-export function loadsIn(scope: Scope, bytes: Uint8Array, options: LoadsOptions = {}): unknown {
-  checkOptions(options, ['maxItems', 'maxDepth', 'buffers'], 'loads');
-  const { maxItems = Number.MAX_SAFE_INTEGER, maxDepth = defaultDepth, buffers = [] } = options;
+export function loadsIn(scope: Scope, bytes: Uint8Array, options: LoadsOptions = nothing): unknown {
+  if (options !== nothing) checkOptions(options, ['maxItems', 'maxDepth', 'buffers'], 'loads');
+  const { maxItems = Number.MAX_SAFE_INTEGER, maxDepth = defaultDepth, buffers = none } = options;
   checkCount(maxItems, 'maxItems');
   checkCount(maxDepth, 'maxDepth');
+  if (!Array.isArray(buffers) || !buffers.every((buffer) => types.isUint8Array(buffer))) {
+    throw typeError(`buffers must be an array of Uint8Arrays, not ${inspect(buffers)}`);
+  }
   if (!types.isUint8Array(bytes)) {
     throw typeError(`loads: bytes must be a Uint8Array, not ${inspect(bytes, { depth: 0 })}`);
   }
@@ -231,10 +240,9 @@ export function loadsIn(scope: Scope, bytes: Uint8Array, options: LoadsOptions =
   try {
     let unpickler = new PythonUnpickler(bytes, limits);
     let value = unpickler.load();
-    const { found } = unpickler;
-    if (found.maps.size > 0 || found.effects) {
+    if (unpickler.maps !== undefined || unpickler.effects) {
       // Some dicts are to be Maps, which was seen when other objects referred to them already; or all has been found good.
-      unpickler = new PythonUnpickler(bytes, limits, found);
+      unpickler = new PythonUnpickler(bytes, limits, unpickler);
       value = unpickler.load();
     }
     if (unpickler.containers > maxDepth) checkDepth(value, maxDepth);

@@ -53,10 +53,18 @@ export abstract class PythonStack extends PythonReader {
     return value;
   }
 
+  /** @param count 1 to 3 */
   protected take(count: number, raw = false): unknown[] {
     const from = this.stack.length - count;
     if (from < this.fence) throw this.damaged('takes from an empty stack');
-    const values = this.stack.splice(from, count);
+    const { stack } = this;
+    const values =
+      count === 1
+        ? [stack[from]]
+        : count === 2
+          ? [stack[from], stack[from + 1]]
+          : [stack[from], stack[from + 1], stack[from + 2]];
+    for (let i = 0; i < count; i++) stack.pop();
     if (this.globals && !raw) this.plainOnly(values);
     return values;
   }
