@@ -207,7 +207,7 @@ export class PythonPickler extends PythonReferences {
       );
     }
     const keys = Object.keys(value);
-    if ((keys.length === 0 || keys[0] === '0') && isSpecial(value)) {
+    if ((keys.length === 0 || keys[0] === '0') && isKnownSpecial(value)) {
       this.special(value, Object.getPrototypeOf(value) as object | null, hashed);
       return;
     }
@@ -265,7 +265,7 @@ export class PythonPickler extends PythonReferences {
   }
 
   private pair(entry: readonly [unknown, unknown], i: number): void {
-    this.key(entry[0], `<key ${i}>`);
+    this.key(entry[0], 'key', i);
     try {
       this.value(entry[1], false);
     } catch (error) {
@@ -279,30 +279,34 @@ export class PythonPickler extends PythonReferences {
     if (this.protocol < 4) {
       this.global(this.protocol < 3 ? '__builtin__' : 'builtins', hashed ? 'frozenset' : 'set');
       this.byte(op.EMPTY_LIST);
-      this.batches(items.length, op.APPENDS, (i) => this.key(items[i], `<element ${i}>`));
+      this.batches(items.length, op.APPENDS, (i) => this.key(items[i], 'element', i));
       this.byte(op.TUPLE1);
       this.byte(op.REDUCE);
       this.remember(set);
     } else if (hashed) {
       this.byte(op.MARK);
-      for (const [i, item] of items.entries()) this.key(item, `<element ${i}>`);
+      for (const [i, item] of items.entries()) this.key(item, 'element', i);
       this.byte(op.FROZENSET);
       this.remember(set);
     } else {
       this.byte(op.EMPTY_SET);
       this.remember(set);
-      this.batches(items.length, op.ADDITEMS, (i) => this.key(items[i], `<element ${i}>`));
+      this.batches(items.length, op.ADDITEMS, (i) => this.key(items[i], 'element', i));
     }
     if (hashed) this.ended(set);
   }
 
   /** The key of a Map or an element of a Set. */
-  private key(value: unknown, path: string): void {
+  private key(value: unknown, what: string, i: number): void {
+    if (typeof value === 'number' || typeof value === 'string') {
+      this.value(value, true);
+      return;
+    }
     try {
       this.checkHashable(value);
       this.value(value, true);
     } catch (error) {
-      throw at(error, path);
+      throw at(error, `<${what} ${i}>`);
     }
   }
 
@@ -341,13 +345,6 @@ function bytesIn(view: Uint8Array): Uint8Array {
   } catch (error) {
     throw new Refusal((error as Error).message, { cause: error });
   }
-}
-
-/** Whether an object is more than its properties, though it has the prototype of a plain one or none. */
-function isSpecial(value: object): boolean {
-  return (
-    ArrayBuffer.isView(value) || types.isMap(value) || types.isSet(value) || isKnownSpecial(value)
-  );
 }
 
 const sizeOfMap = Object.getOwnPropertyDescriptor(Map.prototype, 'size')?.get as (

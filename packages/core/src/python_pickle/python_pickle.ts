@@ -224,13 +224,8 @@ export function loads(bytes: Uint8Array, options: LoadsOptions = nothing): unkno
 
 /** The same by another table of types. @internal */
 export function loadsIn(scope: Scope, bytes: Uint8Array, options: LoadsOptions = nothing): unknown {
-  if (options !== nothing) checkOptions(options, ['maxItems', 'maxDepth', 'buffers'], 'loads');
+  if (options !== nothing) checkLoadsOptions(options);
   const { maxItems = Number.MAX_SAFE_INTEGER, maxDepth = defaultDepth, buffers = none } = options;
-  checkCount(maxItems, 'maxItems');
-  checkCount(maxDepth, 'maxDepth');
-  if (!Array.isArray(buffers) || !buffers.every((buffer) => types.isUint8Array(buffer))) {
-    throw typeError(`buffers must be an array of Uint8Arrays, not ${inspect(buffers)}`);
-  }
   if (!types.isUint8Array(bytes)) {
     throw typeError(`loads: bytes must be a Uint8Array, not ${inspect(bytes, { depth: 0 })}`);
   }
@@ -249,9 +244,20 @@ export function loadsIn(scope: Scope, bytes: Uint8Array, options: LoadsOptions =
     return value;
   } catch (error) {
     if (error instanceof UnpicklingError) throw error;
-    // No code of the program runs here: more than V8 has room for.
+    // What the program's own code throws is such an error already: this is more than V8 has room for.
     const why = error instanceof Error ? error.message : String(error);
     throw new UnpicklingError(`the pickle cannot be held in memory: ${why}`, { cause: error });
+  }
+}
+
+/** @throws TypeError, ValueError */
+function checkLoadsOptions(options: LoadsOptions): void {
+  checkOptions(options, ['maxItems', 'maxDepth', 'buffers'], 'loads');
+  const { maxItems = 0, maxDepth = 0, buffers = none } = options;
+  checkCount(maxItems, 'maxItems');
+  checkCount(maxDepth, 'maxDepth');
+  if (!Array.isArray(buffers) || !buffers.every((buffer) => types.isUint8Array(buffer))) {
+    throw typeError(`buffers must be an array of Uint8Arrays, not ${inspect(buffers)}`);
   }
 }
 
