@@ -216,6 +216,48 @@ describe('the memory that a pickle takes', () => {
     expect(() => loads(encode)).toThrow(unpicklingError(/copies more than/));
   });
 
+  test.each<[title: string, ...parts: (string | Buffer)[]]>([
+    ['many arguments', 'cbuiltins\nKeyError\nq\0(', 'N'.repeat(5000), 'tq\x01', 'h\0h\x01R'],
+    ['many parts', 'cpathlib\nPosixPath\nq\0(', 'X\0\0\0\0'.repeat(5000), 'tq\x01', 'h\0h\x01R'],
+    [
+      'a long text',
+      'cdecimal\nDecimal\nq\0X',
+      uint32(5000),
+      '1'.repeat(5000),
+      '\x85q\x01',
+      'h\0h\x01R',
+    ],
+    [
+      'a large state',
+      'cbuiltins\nValueError\n)Rq\0}(',
+      ...Array.from({ length: 2000 }, (_, i) => `V${i}\nN`),
+      'uq\x01',
+      'h\0h\x01b',
+    ],
+    [
+      'a large count',
+      'ccollections\nCounter\nq\0}(',
+      ...Array.from({ length: 2000 }, (_, i) => `V${i}\nK\x01`),
+      'u\x85q\x01',
+      'h\0h\x01R',
+    ],
+    ['a long array', 'carray\narray\nq\0Vd\nC\xf8', 'x'.repeat(248), '\x86q\x01', 'h\0h\x01R'],
+    [
+      'many errors',
+      'cbuiltins\nExceptionGroup\nq\0Vm\n](',
+      'N'.repeat(5000),
+      'e\x86q\x01',
+      'h\0h\x01R',
+    ],
+  ])('is not multiplied, nor is the time, by %s', (_, ...parts) => {
+    const start = parts.slice(0, -1);
+    const last = parts.at(-1) as string;
+    const once = join(...start, '](', last, 'e.');
+    expect(() => loads(once)).not.toThrow();
+    const often = join(...start, '](', ...Array.from({ length: 5000 }, () => last), 'e.');
+    expect(() => loads(often)).toThrow(unpicklingError(/copies more than/));
+  });
+
   test('nesting has a limit, and never a stack overflow', () => {
     const depth = 300_000;
     const lists = join(']'.repeat(depth), 'a'.repeat(depth - 1), '.');

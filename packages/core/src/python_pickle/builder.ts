@@ -29,6 +29,9 @@ export interface Findings {
   readonly effects: boolean;
 }
 
+/** Going through so many arguments takes no longer than a call does anyway. */
+const few = 16;
+
 /** Stands, in a first reading, for what is built by something with effects. */
 class Later {}
 
@@ -44,6 +47,7 @@ export abstract class PythonBuilder extends PythonStack implements Findings {
   private readonly limits: Limits;
   /** Of the objects that have been built: what takes their state and items. */
   private built: Map<object, PythonType> | undefined;
+  private sizes: Map<object, number> | undefined;
   private copied = 0;
   /** Bytes of the pickle and the buffers. */
   private readonly length: number;
@@ -188,6 +192,7 @@ export abstract class PythonBuilder extends PythonStack implements Findings {
     if (!Array.isArray(items) || (items === args && !(args instanceof Tuple)))
       throw this.damaged('has arguments that are no tuple');
     if (args instanceof Carrier && callable.type?.takesNames !== true) this.plainOnly(args.items);
+    this.uses(items.length);
     const value = this.build(callable, items, newobj, kwargs);
     if (typeof value === 'object' && value !== null) this.made(value);
     else this.push(value);
@@ -237,12 +242,32 @@ export abstract class PythonBuilder extends PythonStack implements Findings {
     if (this.copied > this.length) throw this.damaged('copies more than it has');
   }
 
+  /** The same arguments or state may be used many times: what goes through all of them takes time each time. */
+  private uses(size: number): void {
+    if (size > few) this.copies(size);
+  }
+
+  /** How many keys or items a state has, counted once. */
+  private sizeOf(state: unknown): number {
+    if (typeof state !== 'object' || state === null) return 0;
+    if (Array.isArray(state)) return state.length;
+    if (state instanceof Map) return state.size;
+    this.sizes ??= new Map();
+    let size = this.sizes.get(state);
+    if (size === undefined) {
+      size = Object.keys(state).length;
+      this.sizes.set(state, size);
+    }
+    return size;
+  }
+
   protected setState(): void {
     const state = this.pop();
     const value = this.top();
     if (value instanceof Later) return;
     const type = this.typeOf(value);
     if (type?.setState === undefined) throw refused('the state of an object');
+    this.uses(this.sizeOf(state));
     const { setState } = type;
     byRow(nameOf(type), () =>
       setState(value, state, {

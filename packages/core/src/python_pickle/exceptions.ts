@@ -258,9 +258,10 @@ export const exceptionTypes: readonly PythonType[] = [
     names: ['builtins.ExceptionGroup', 'builtins.BaseExceptionGroup'],
     cls: AggregateError,
     derived: true,
-    build: (args, { name }) => {
+    build: (args, { name, copies }) => {
       const [message, errors] = args;
       if (typeof message !== 'string' || !Array.isArray(errors)) return undefined;
+      copies(errors.length);
       const make = () => new AggregateError(errors, message);
       return from(name, withoutFrames(make), args);
     },

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { repr, reprFloat } from './repr.ts';
-import type { PythonType } from './types.ts';
+import type { BuildCall, PythonType } from './types.ts';
 
 /** An integer: a bigint where it is no safe one. */
 export type Integer = number | bigint;
@@ -84,10 +84,11 @@ export class Fraction {
   }
 }
 
-function toFraction(args: readonly unknown[]): Fraction | undefined {
+function toFraction(args: readonly unknown[], { copies }: BuildCall): Fraction | undefined {
   const [first, second] = args;
   if (args.length === 2) return new Fraction(first as Integer, second as Integer);
   if (args.length !== 1 || typeof first !== 'string') return undefined;
+  copies(first.length);
   const parts = /^(-?\d{1,4300})(?:\/(\d{1,4300}))?$/.exec(first);
   if (parts === null) return undefined;
   const [numerator, denominator] = [parts[1], parts[2] ?? '1'].map((text) => {
@@ -197,8 +198,9 @@ export const numberTypes: readonly PythonType[] = [
   {
     names: 'decimal.Decimal',
     cls: Decimal,
-    build: ([text, ...more]) => {
+    build: ([text, ...more], { copies }) => {
       if (typeof text !== 'string' || more.length > 0) return undefined;
+      copies(text.length);
       return new Decimal(text);
     },
     reduce: (decimal: Decimal) => ({ args: [decimal.toString()] }),

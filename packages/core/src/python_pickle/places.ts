@@ -55,6 +55,9 @@ function giveUuid(uuid: UUID, state: unknown): void {
   if (typeof value !== 'number' && typeof value !== 'bigint') {
     throw new UnpicklingError('the pickle has a UUID without its int');
   }
+  if (value < 0 || value >= 2n ** 128n) {
+    throw new UnpicklingError('the pickle has a UUID whose int is not of 128 bits');
+  }
   const hex = BigInt(value).toString(16).padStart(32, '0');
   const safe = (state as { is_safe?: unknown }).is_safe;
   const isSafe = typeof safe === 'number' ? safe : null;
