@@ -225,7 +225,7 @@ export function bytesOf(data: NodeJS.TypedArray): Uint8Array {
 }
 
 /** Rows for the table of types. */
-export const arrayTypes: readonly PythonType[] = [
+export const arrayTypes = (): readonly PythonType[] => [
   { names: arrayName, hashable: false, build: ofItems },
   { names: 'array._array_reconstructor', takesNames: true, build: reconstruct },
   ...[...Object.entries(exact), ['B', Uint8ClampedArray] as const].map(

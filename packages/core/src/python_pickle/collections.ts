@@ -65,7 +65,7 @@ function fill<M extends Map<unknown, unknown>>(
 }
 
 /** Rows for the table of types. */
-export const collectionTypes: readonly PythonType[] = [
+export const collectionTypes = (): readonly PythonType[] => [
   {
     names: 'collections.deque',
     cls: Deque,

@@ -263,7 +263,7 @@ function reduceDateTime(time: DateTime, call: ReduceCall) {
 }
 
 /** Rows for the table of types. */
-export const datetimeTypes: readonly PythonType[] = [
+export const datetimeTypes = (): readonly PythonType[] => [
   {
     names: 'datetime.datetime',
     cls: DateTime,

@@ -146,7 +146,7 @@ function setState(dtype: DType, state: unknown): void {
 }
 
 /** Rows for the table of types. */
-export const dtypeTypes: readonly PythonType[] = [
+export const dtypeTypes = (): readonly PythonType[] => [
   {
     names: 'numpy.dtype',
     cls: DType,

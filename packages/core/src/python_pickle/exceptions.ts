@@ -55,7 +55,11 @@ const context = 'multiprocessing.context';
 const inContext = (name: string) => [`${context}.${name}`, `multiprocessing.${name}`];
 
 /** Names of exceptions, the class that has the same meaning here, and how one is made. */
-const rows: readonly [names: string | readonly string[], cls: AnyClass<Error>, make: Make][] = [
+const rows = (): readonly [
+  names: string | readonly string[],
+  cls: AnyClass<Error>,
+  make: Make,
+][] => [
   ['builtins.ValueError', ValueError, (message) => new ValueError(message)],
   ['builtins.TypeError', TypeError, typeError],
   ['builtins.KeyError', KeyError, (_, args) => new KeyError(...args)],
@@ -194,8 +198,8 @@ function systemError(error: Error): unknown[] | undefined {
 }
 
 /** Rows for the table of types. */
-export const exceptionTypes: readonly PythonType[] = [
-  ...rows.map(([names, cls, make]): PythonType => {
+export const exceptionTypes = (): readonly PythonType[] => [
+  ...rows().map(([names, cls, make]): PythonType => {
     const name = typeof names === 'string' ? names : (names[0] as string);
     const own =
       cls === KeyError || cls === AttributeError || cls === BufferTooShort
@@ -213,7 +217,7 @@ export const exceptionTypes: readonly PythonType[] = [
     };
   }),
   ...Object.entries(kin).flatMap(([name, more]): PythonType[] => {
-    const make = rows.find(([names]) => names === `builtins.${name}`)?.[2] as Make;
+    const make = rows().find(([names]) => names === `builtins.${name}`)?.[2] as Make;
     return more.split(' ').map((each) => ({
       names: `builtins.${each}`,
       build: build(make, `builtins.${each}`),

@@ -39,7 +39,7 @@ function toBytes(args: readonly unknown[], call: BuildCall): Buffer | undefined 
 }
 
 /** Rows for the table of types. */
-export const plainTypes: readonly PythonType[] = [
+export const plainTypes = (): readonly PythonType[] => [
   {
     names: '_codecs.encode',
     build: (args, call) => (args.length === 2 ? latin1(args, call) : undefined),

@@ -14,18 +14,15 @@ import { timezoneTypes } from './timezones.ts';
 import { PythonTypes } from './types.ts';
 
 /** @internal */
-export const knownTypes = new PythonTypes();
-for (const type of [
-  ...plainTypes,
-  ...exceptionTypes,
-  ...timezoneTypes,
-  ...datetimeTypes,
-  ...numberTypes,
-  ...collectionTypes,
-  ...placeTypes,
-  ...arrayTypes,
-  ...dtypeTypes,
-  ...numpyTypes,
-]) {
-  knownTypes.register(type);
-}
+export const knownTypes = PythonTypes.later(() => [
+  plainTypes(),
+  exceptionTypes(),
+  timezoneTypes(),
+  datetimeTypes(),
+  numberTypes(),
+  collectionTypes(),
+  placeTypes(),
+  arrayTypes(),
+  dtypeTypes(),
+  numpyTypes(),
+]);

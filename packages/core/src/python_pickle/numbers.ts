@@ -194,7 +194,7 @@ export class Slice {
 }
 
 /** Rows for the table of types. */
-export const numberTypes: readonly PythonType[] = [
+export const numberTypes = (): readonly PythonType[] => [
   {
     names: 'decimal.Decimal',
     cls: Decimal,

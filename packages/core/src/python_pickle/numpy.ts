@@ -235,7 +235,7 @@ function reduceArray({ dtype, shape, data, order }: NDArray): Reduced {
 const inCore = (name: string) => [`numpy._core.${name}`, `numpy.core.${name}`];
 
 /** Rows for the table of types. */
-export const numpyTypes: readonly PythonType[] = [
+export const numpyTypes = (): readonly PythonType[] => [
   {
     names: 'numpy.ndarray',
     hashable: false,
@@ -251,28 +251,29 @@ export const numpyTypes: readonly PythonType[] = [
 ];
 
 /** Rows for typed arrays that are to be numpy's: in place of those that make them `array.array`. */
-export const typedArraysOfNumpy: readonly PythonType[] = (
-  [
-    ['int8', Int8Array],
-    ['uint8', Uint8ClampedArray],
-    ['int16', Int16Array],
-    ['uint16', Uint16Array],
-    ['int32', Int32Array],
-    ['uint32', Uint32Array],
-    ['int64', BigInt64Array],
-    ['uint64', BigUint64Array],
-    ['float32', Float32Array],
-    ['float64', Float64Array],
-  ] as const
-).map(([dtype, cls]) => ({
-  names: [],
-  cls,
-  hashable: false,
-  reduce: (data: NumberArray) => ({
-    name: 'numpy.ndarray',
-    args: [Tuple.of(0)],
-    state: Tuple.of<unknown>(1, Tuple.of(data.length), new DType(dtype), false, bytesOf(data)),
-  }),
-}));
+export const typedArraysOfNumpy = (): readonly PythonType[] =>
+  (
+    [
+      ['int8', Int8Array],
+      ['uint8', Uint8ClampedArray],
+      ['int16', Int16Array],
+      ['uint16', Uint16Array],
+      ['int32', Int32Array],
+      ['uint32', Uint32Array],
+      ['int64', BigInt64Array],
+      ['uint64', BigUint64Array],
+      ['float32', Float32Array],
+      ['float64', Float64Array],
+    ] as const
+  ).map(([dtype, cls]) => ({
+    names: [],
+    cls,
+    hashable: false,
+    reduce: (data: NumberArray) => ({
+      name: 'numpy.ndarray',
+      args: [Tuple.of(0)],
+      state: Tuple.of<unknown>(1, Tuple.of(data.length), new DType(dtype), false, bytesOf(data)),
+    }),
+  }));
 
 nameExports(import.meta.url, { NDArray });

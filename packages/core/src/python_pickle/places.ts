@@ -1,14 +1,13 @@
 /**
  * Python's `uuid.UUID` and the paths of `pathlib`.
  */
-import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { typeError, UnpicklingError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { isDict } from './dict.ts';
 import type { PythonType } from './types.ts';
 
-/** Python's `uuid.UUID`. */
+/** Python's `uuid.UUID`: `new UUID(randomUUID())` is its `uuid4()`. */
 export class UUID {
   /** 32 hexadecimal digits. */
   readonly hex: string;
@@ -21,11 +20,6 @@ export class UUID {
     this.hex = text.replace(/^urn:uuid:|[{}-]/g, '').toLowerCase();
     if (!/^[\da-f]{32}$/.test(this.hex)) throw new ValueError(`${inspect(text)} is no UUID`);
     this.isSafe = isSafe;
-  }
-
-  /** Python's `uuid.uuid4()`. */
-  static uuid4(): UUID {
-    return uuid4();
   }
 
   /** Python's `str(uuid)`: with its hyphens. */
@@ -41,11 +35,6 @@ export class UUID {
   [inspect.custom](): string {
     return `UUID('${this}')`;
   }
-}
-
-// Outside of the class: bundlers give a class another name that names itself.
-function uuid4(): UUID {
-  return new UUID(randomUUID());
 }
 
 const nil = '0'.repeat(32);
@@ -122,7 +111,7 @@ function joined(parts: readonly string[], windows: boolean): string {
 }
 
 /** Rows for the table of types. */
-export const placeTypes: readonly PythonType[] = [
+export const placeTypes = (): readonly PythonType[] => [
   {
     names: 'uuid.UUID',
     cls: UUID,

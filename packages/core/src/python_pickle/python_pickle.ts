@@ -80,8 +80,7 @@ export const DEFAULT_PROTOCOL = 4;
 export const HIGHEST_PROTOCOL = 5;
 const lowestProtocol = 2;
 
-const ofNumpy = new PythonTypes();
-for (const type of typedArraysOfNumpy) ofNumpy.register(type);
+const ofNumpy = PythonTypes.later(() => [typedArraysOfNumpy()]);
 const overOthers = new WeakMap<PythonTypes, PythonTypes>();
 
 /** @throws ValueError */

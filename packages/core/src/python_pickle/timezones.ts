@@ -215,7 +215,7 @@ const unpickle = new GlobalName('zoneinfo:ZoneInfo._unpickle', {
 });
 
 /** Rows for the table of types. */
-export const timezoneTypes: readonly PythonType[] = [
+export const timezoneTypes = (): readonly PythonType[] => [
   {
     names: 'datetime.timedelta',
     cls: TimeDelta,

@@ -116,9 +116,25 @@ export class PythonTypes {
   private readonly outer = new Map<string, PythonType>();
   private readonly below: readonly PythonTypes[];
 
+  /** Rows that nobody has asked for yet: most programs never do, and they take a millisecond of every start. */
+  private rows: (() => readonly (readonly PythonType[])[]) | undefined;
+
   /** @param below where rows are looked for that are not here, the first one first */
   constructor(...below: PythonTypes[]) {
     this.below = below;
+  }
+
+  /** A table that is filled when it is asked for the first time. */
+  static later(rows: () => readonly (readonly PythonType[])[]): PythonTypes {
+    const table = new PythonTypes();
+    table.rows = rows;
+    return table;
+  }
+
+  private fill(): void {
+    const { rows } = this;
+    this.rows = undefined;
+    for (const type of rows?.().flat() ?? []) this.register(type);
   }
 
   /** @throws ValueError if one of its names or its class is in this table already */
@@ -146,6 +162,7 @@ export class PythonTypes {
   }
 
   private named(name: string): PythonType | undefined {
+    if (this.rows !== undefined) this.fill();
     let type = this.byName.get(name);
     for (const table of this.below) type ??= table.named(name);
     return type ?? this.outer.get(name);
@@ -166,6 +183,7 @@ export class PythonTypes {
 
   private exactly(prototype: object | null): PythonType | undefined {
     if (prototype === null) return undefined;
+    if (this.rows !== undefined) this.fill();
     let type = this.byPrototype.get(prototype);
     for (const table of this.below) type ??= table.exactly(prototype);
     return type;
