@@ -3,7 +3,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import * as mp from 'multiprocessing';
 import {
   type BaseManager,
@@ -18,6 +18,7 @@ import { getTempDir } from 'multiprocessing/util';
 import { beforeAll, expect, test } from 'vitest';
 import * as targets from '../fixtures/dist/manager_targets.js';
 import { MyManager, QueueManager } from '../fixtures/dist/manager_targets.js';
+import { startProgram } from '../support/programs.ts';
 import { forEachStartMethod } from '../support/start_methods.ts';
 
 const HOST = '127.0.0.1';
@@ -178,4 +179,79 @@ forEachStartMethod((ctx) => {
     for (const { shm } of [first, second]) shm.close();
     await manager.shutdown();
   });
+
+  test('a manager that is started at the address of one that has ended just now', async () => {
+    const authkey = Buffer.from('again and again');
+    const server = new QueueManager({ address: [HOST, 0], authkey, ctx }).getServer();
+    const address = server.address as [string, number];
+    server.stop();
+    for (const word of ['hello', 'world']) {
+      const manager = await new QueueManager({ address, authkey, ctx }).start();
+      const p = new ctx.Process({ target: targets.putAll, args: [address, authkey, [word]] });
+      await p.start();
+      await p.join();
+      const queue = await manager.get_queue();
+      expect(await queue.get()).toBe(word);
+      await manager.shutdown();
+    }
+  });
 });
+
+test('a program with a SharedMemoryManager ends without a word', async () => {
+  const { code, stderr, stdout } = await startProgram('shared_memory_manager').outcome;
+  expect({ code, stderr, stdout }).toEqual({ code: 0, stderr: '', stdout: '[ 0, 1, 2 ]\n' });
+});
+
+test('a manager whose program is killed ends', async () => {
+  const program = startProgram('manager_of_killed');
+  const [line] = await once(program.child.stdout as NodeJS.ReadableStream, 'data');
+  const { pid, address, authkey } = JSON.parse(String(line));
+  const other = new SyncManager({ address, authkey: Buffer.from(authkey, 'hex') });
+  await other.connect();
+  const queue = await other.Queue();
+  const failed = expect(queue.get()).rejects.toThrow(mp.EOFError);
+  await queue.qsize();
+  program.child.kill('SIGKILL');
+  await program.outcome;
+  await failed;
+  await expect(other.list()).rejects.toThrow(
+    expect.objectContaining({ message: expect.stringContaining(address) }),
+  );
+  expect(stateOf(pid)).toMatch(/^(gone|Z)$/);
+});
+
+test('a manager that nobody shuts down ends with its program', async () => {
+  const { code, stdout, stderr } = await startProgram('manager_forgotten').outcome;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stateOf(Number(stdout))).toBe('gone');
+});
+
+test('a server in this process, for others and for itself', async () => {
+  const authkey = Buffer.from('of this process');
+  const manager = new QueueManager({ authkey });
+  const server = manager.getServer();
+  const served = server.serveForever();
+  await expect(server.serveForever()).rejects.toThrow(mp.RuntimeError);
+  const p = new mp.Process({
+    target: targets.putAll,
+    args: [server.address, authkey, ['from a child']],
+  });
+  await p.start();
+  const client = await new QueueManager({ address: server.address, authkey }).connect();
+  const queue = await client.get_queue();
+  expect(await queue.get()).toBe('from a child');
+  expect(() => queue.getSync()).toThrow('would block the manager itself');
+  await p.join();
+  expect(server.numberOfObjects()).toBeGreaterThan(0);
+  server.stop();
+  await served;
+});
+
+/** The state of a process. */
+function stateOf(pid: number): string {
+  try {
+    return /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1] ?? 'gone';
+  } catch {
+    return 'gone';
+  }
+}

@@ -1,6 +1,8 @@
 /**
  * What runs in the process of a manager; `BaseManager._run_server` of multiprocessing/managers.py.
  */
+import { rmdirSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { nameExports } from '../base/names.ts';
 import { wait } from '../base/wait_fds.ts';
 import type { Address } from '../connection/addresses.ts';
@@ -51,7 +53,15 @@ export async function runServer(order: ServerOrder, writer: Connection): Promise
 async function stopWithout(sentinel: number, server: Server): Promise<void> {
   await wait([sentinel]);
   info('manager: the parent has ended');
+  const { address } = server;
   server.stop();
+  if (typeof address !== 'string' || address.startsWith('\0')) return;
+  try {
+    // The folder was the parent's. Who was killed has not removed it.
+    if (basename(dirname(address)).startsWith('pymp-')) rmdirSync(dirname(address));
+  } catch {
+    // There is something of others in it.
+  }
 }
 
 nameExports(import.meta.url, { runServer });

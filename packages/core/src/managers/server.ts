@@ -20,6 +20,7 @@ import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
 import { debug, info } from '../util/logging.ts';
 import { calledBy, currentCaller } from './caller.ts';
 import { RemoteError } from './errors.ts';
+import { forgetManager } from './links.ts';
 import { type LocalServer, setLocalServer } from './local_server.ts';
 import { contentOf, methodOf, publicMethods, textOf } from './methods.ts';
 import { nodeWire } from './node_wire.ts';
@@ -210,11 +211,14 @@ export class Server implements LocalServer, Handler {
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    const { address } = this;
     this.#reception.close();
     this.#listener.close();
     for (const link of [...this.#links]) link.finish();
     this.#objects.clear();
     setLocalServer(undefined);
+    // This process may be a client as well.
+    forgetManager(address);
     this.#stopped?.();
   }
 
