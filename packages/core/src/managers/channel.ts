@@ -91,11 +91,12 @@ export class Channel {
 
   /**
    * Reads what is there.
+   * @param wait whether to sleep until there is something
    * @returns false when there is nothing
    * @throws EOFError at the end, OSError
    */
-  fill(): boolean {
-    if (this.#large !== undefined) return this.#fillLarge(this.#large);
+  fill(wait = false): boolean {
+    if (this.#large !== undefined) return this.#fillLarge(this.#large, wait);
     if (this.#start === this.#end) this.#start = this.#end = 0;
     else if (this.#start > 0 && this.#end > BUFFER / 2) {
       this.#in.copyWithin(0, this.#start, this.#end);
@@ -104,7 +105,7 @@ export class Channel {
     }
     const room = BUFFER - this.#end;
     const into = this.#end === 0 ? this.#in : this.#in.subarray(this.#end);
-    const count = this.#stream.read(into, room, false);
+    const count = this.#read(into, room, wait);
     if (count === WOULD_WAIT) return false;
     if (count === 0)
       throw this.#start === this.#end ? new EOFError('the other end is closed') : cutOff();
@@ -112,23 +113,22 @@ export class Channel {
     return true;
   }
 
-  #fillLarge(large: Large): boolean {
+  #read(into: Uint8Array, size: number, wait: boolean): number {
+    return wait ? this.#stream.readSome(into, size) : this.#stream.read(into, size, false);
+  }
+
+  #fillLarge(large: Large, wait: boolean): boolean {
     if (large.got === large.bytes.length) {
       const larger = Buffer.allocUnsafeSlow(Math.min(large.size, large.bytes.length * 2));
       large.bytes.copy(larger);
       large.bytes = larger;
     }
     const rest = large.bytes.subarray(large.got);
-    const count = this.#stream.read(rest, rest.length, false);
+    const count = this.#read(rest, rest.length, wait);
     if (count === WOULD_WAIT) return false;
     if (count === 0) throw cutOff();
     large.got += count;
     return true;
-  }
-
-  /** Sleeps until there is something to read. */
-  waitReadable(): void {
-    poll([this.fd]);
   }
 
   /** Calls back once from the event loop, which it keeps alive until then. */
@@ -150,22 +150,30 @@ export class Channel {
     return this.#outEnd - this.#outStart + this.#queued;
   }
 
-  /** Puts a message behind those that have not gone yet. @param head its first bytes, which are copied @param body is not */
-  add(head: Uint8Array, body: Uint8Array): void {
-    const size = head.length + body.length;
+  /**
+   * Puts a message behind those that have not gone yet.
+   * @param body is not copied, if it is long
+   * @param serial goes before it in 4 bytes, unless it is negative
+   * @param kind goes between them in one, unless it is negative
+   */
+  add(body: Uint8Array, serial = -1, kind = -1): void {
+    const head = (serial < 0 ? 0 : 4) + (kind < 0 ? 0 : 1);
+    const size = head + body.length;
     if (this.#queue.length === 0 && size <= TOGETHER && BUFFER - this.#outEnd >= size + 4) {
-      this.#out.writeInt32BE(size, this.#outEnd);
-      this.#out.set(head, this.#outEnd + 4);
-      this.#out.set(body, this.#outEnd + 4 + head.length);
+      const at = this.#outEnd;
+      this.#out.writeInt32BE(size, at);
+      writeHead(this.#out, at + 4, serial, kind);
+      this.#out.set(body, at + 4 + head);
       this.#outEnd += size + 4;
       return;
     }
-    const first = Buffer.alloc((size > LONGEST_INT ? 12 : 4) + head.length);
+    const length = size > LONGEST_INT ? 12 : 4;
+    const first = Buffer.alloc(length + head);
     if (size > LONGEST_INT) {
       first.writeInt32BE(-1, 0);
       first.writeBigUInt64BE(BigInt(size), 4);
     } else first.writeInt32BE(size, 0);
-    first.set(head, first.length - head.length);
+    writeHead(first, length, serial, kind);
     this.#queue.push(first, body);
     this.#queued += first.length + body.length;
   }
@@ -235,6 +243,11 @@ export class Channel {
     this.#watch?.close();
     this.#watch = undefined;
   }
+}
+
+function writeHead(into: Buffer, at: number, serial: number, kind: number): void {
+  if (serial >= 0) into.writeUInt32LE(serial, at);
+  if (kind >= 0) into[at + 4] = kind;
 }
 
 function cutOff(): OSError {

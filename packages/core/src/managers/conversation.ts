@@ -10,7 +10,7 @@ import { Client, ClientSync } from '../connection/client.ts';
 import type { Connection } from '../connection/connection.ts';
 import { withTraceback } from '../pool/errors.ts';
 import { generation } from '../wait/hub.ts';
-import { behindThis } from '../wait/loop_turns.ts';
+import { behindThis, LoopTurns } from '../wait/loop_turns.ts';
 import { Channel } from './channel.ts';
 import { isGone, RemoteError } from './errors.ts';
 
@@ -44,12 +44,11 @@ export interface ClientWire {
   /** Whether a request can do without an answer: by the serial 0. */
   readonly isNumbered: boolean;
   /** @throws PicklingError */
-  request(serial: number, call: Call): [head: Uint8Array, body: Uint8Array];
-  /** Of which call the answer is; 0 where they come in the order of the requests. @throws UnpicklingError */
-  answer(message: Buffer): {
-    readonly serial: number;
-    load(sync: boolean): Loaded | Promise<Loaded>;
-  };
+  request(call: Call): Uint8Array;
+  /** Of which call the answer is, where they are numbered. @throws UnpicklingError */
+  serialOf(message: Buffer): number;
+  /** @throws UnpicklingError */
+  load(message: Buffer, sync: boolean): Loaded | Promise<Loaded>;
 }
 
 /** What an answer is. @internal */
@@ -71,6 +70,8 @@ interface Pending {
 const RARELY = 5;
 /** After so many milliseconds without a call it is looked whether the manager is still there. */
 const IDLE = 100;
+/** What has not gone yet is written at once from so many bytes on. */
+const MOST_TOGETHER = 1 << 12;
 const LAST_SERIAL = 0xffffffff;
 
 /** @internal */
@@ -85,7 +86,7 @@ export class Conversation {
   #serial = 0;
   readonly #pending = new Map<number, Pending>();
   /** Requests that wait for the connection. */
-  #backlog: [Uint8Array, Uint8Array][] = [];
+  #backlog: [body: Uint8Array, serial: number][] = [];
   /** Whose answer is the next one, where they have no numbers. */
   #answered = 0;
   #isFlushing = false;
@@ -93,6 +94,9 @@ export class Conversation {
   #isListening = false;
   #lastUse = 0;
   readonly #hope = new SpinHope();
+  readonly #awaited = new SpinHope();
+  readonly #turns = new LoopTurns();
+  readonly #fill = () => this.#channel?.fill() === true;
 
   constructor(options: LinkOptions, wire: ClientWire) {
     this.#options = options;
@@ -123,8 +127,8 @@ export class Conversation {
     this.#channel = new Channel(fd, constants.MAX_LENGTH);
     this.#lastUse = now();
     const hello = { ident: null, method: 'accept_connection', args: [this.#options.name] };
-    this.#channel.add(...this.#wire.request(0, hello));
-    for (const [head, body] of this.#backlog) this.#channel.add(head, body);
+    this.#channel.add(this.#wire.request(hello), this.#numbered(0));
+    for (const [body, serial] of this.#backlog) this.#channel.add(body, serial);
     this.#backlog = [];
   }
 
@@ -168,20 +172,27 @@ export class Conversation {
     return this.#serial;
   }
 
-  #send([head, body]: [Uint8Array, Uint8Array]): void {
-    if (this.#channel === undefined) this.#backlog.push([head, body]);
-    else this.#channel.add(head, body);
+  /** What goes before a message. */
+  #numbered(serial: number): number {
+    return this.#wire.isNumbered ? serial : -1;
+  }
+
+  #send(body: Uint8Array, serial: number): void {
+    if (this.#channel === undefined) this.#backlog.push([body, this.#numbered(serial)]);
+    else this.#channel.add(body, this.#numbered(serial));
   }
 
   call(call: Call): Promise<unknown> {
     const serial = this.#next();
-    const request = this.#wire.request(serial, call);
+    const request = this.#wire.request(call);
     return new Promise((resolve, reject) => {
       this.#pending.set(serial, { call, resolve, reject });
-      this.#send(request);
+      this.#send(request, serial);
       if (this.#channel === undefined) this.#connect();
       else {
-        this.#flushSoon();
+        // The manager need not wait for all of many.
+        if (this.#channel.unsent > MOST_TOGETHER) this.#flush();
+        else this.#flushSoon();
         this.#listen();
       }
     });
@@ -189,7 +200,7 @@ export class Conversation {
 
   callSync(call: Call): unknown {
     const serial = this.#next();
-    const request = this.#wire.request(serial, call);
+    const request = this.#wire.request(call);
     const channel = this.#connectSync();
     let outcome: { value: unknown } | { error: unknown } | undefined;
     this.#pending.set(serial, {
@@ -201,7 +212,7 @@ export class Conversation {
         outcome = { error };
       },
     });
-    this.#send(request);
+    this.#send(request, serial);
     try {
       if (this.#isWriting) channel.cancelWritable();
       this.#isWriting = false;
@@ -209,8 +220,7 @@ export class Conversation {
       while (outcome === undefined) {
         const message = channel.next();
         if (message !== undefined) this.#take(message, serial);
-        else if (!channel.fill() && !this.#hope.spin(() => channel.fill(), RARELY))
-          channel.waitReadable();
+        else if (!this.#hope.spin(this.#fill, RARELY)) channel.fill(true);
       }
     } catch (error) {
       const why = isGone(error) ? this.#options.explainSync(error) : error;
@@ -239,7 +249,7 @@ export class Conversation {
   post(call: Call, wait: boolean): void {
     if (!this.isOpen) return;
     try {
-      this.#send(this.#wire.request(0, call));
+      this.#send(this.#wire.request(call), 0);
       if (wait) this.#connectSync();
       if (this.#channel !== undefined) this.#flushSoon();
       else this.#connect();
@@ -260,13 +270,13 @@ export class Conversation {
   //
 
   #take(message: Buffer, blocking?: number): void {
-    const answer = this.#wire.answer(message);
-    const serial = this.#wire.isNumbered ? answer.serial : this.#answered++;
+    const wire = this.#wire;
+    const serial = wire.isNumbered ? wire.serialOf(message) : this.#answered++;
     const pending = this.#pending.get(serial);
     if (pending === undefined) return;
     this.#pending.delete(serial);
     try {
-      const loaded = answer.load(serial === blocking);
+      const loaded = wire.load(message, serial === blocking);
       if (!(loaded instanceof Promise)) settle(pending, loaded);
       else loaded.then((later) => settle(pending, later), pending.reject);
     } catch (error) {
@@ -293,7 +303,7 @@ export class Conversation {
     if (channel === undefined) return;
     try {
       do {
-        for (let m = channel.next(); m !== undefined; m = channel.next()) this.#take(m);
+        this.#takeAll(channel);
       } while (this.#pending.size > 0 && channel.fill());
       this.#lastUse = now();
       this.#listen();
@@ -315,7 +325,24 @@ export class Conversation {
     behindThis(() => {
       this.#isFlushing = false;
       this.#flush();
+      this.#linger();
     });
+  }
+
+  /** The answer to one call that comes within microseconds is not worth a turn of the event loop. */
+  #linger(): void {
+    if (this.#pending.size !== 1 || this.#isWriting || this.#turns.due()) return;
+    try {
+      if (this.#channel === undefined || !this.#awaited.spin(this.#fill, RARELY)) return;
+      this.#takeAll(this.#channel);
+      this.#rest();
+    } catch (error) {
+      void this.#lost(error);
+    }
+  }
+
+  #takeAll(channel: Channel): void {
+    for (let m = channel.next(); m !== undefined; m = channel.next()) this.#take(m);
   }
 
   #flush(): void {

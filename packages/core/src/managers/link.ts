@@ -47,18 +47,20 @@ export class NodeLink implements Link {
   }
 
   call(call: Call): Promise<unknown> {
-    return this.#writing(() => this.#conversation.call(call));
-  }
-
-  callSync(call: Call): unknown {
-    return this.#writing(() => this.#conversation.callSync(call));
-  }
-
-  #writing<T>(write: () => T): T {
     const before = writing;
     writing = this;
     try {
-      return write();
+      return this.#conversation.call(call);
+    } finally {
+      writing = before;
+    }
+  }
+
+  callSync(call: Call): unknown {
+    const before = writing;
+    writing = this;
+    try {
+      return this.#conversation.callSync(call);
     } finally {
       writing = before;
     }

@@ -22,33 +22,27 @@ function loadsMessage(bytes: Uint8Array, sync: boolean): unknown {
   return loadsBeside({ bytes, length: bytes.length, beside: [] }, sync, ANYBODY);
 }
 
-function answerHead(serial: number, kind: Kind): Buffer {
-  const head = Buffer.allocUnsafe(5);
-  head.writeUInt32LE(serial);
-  head[4] = KINDS.indexOf(kind);
-  return head;
-}
-
 /** The client's side of this wire. @internal */
 export const nodeClientWire: ClientWire = {
   isNumbered: true,
 
-  request(serial, { ident, method, args, kwds }) {
-    const head = Buffer.allocUnsafe(4);
-    head.writeUInt32LE(serial);
-    const request = kwds === undefined ? [ident, method, args] : [ident, method, args, kwds];
-    return [head, ForkingPickler.dumps(request)];
+  request({ ident, method, args, kwds }) {
+    return ForkingPickler.dumps(
+      kwds === undefined ? [ident, method, args] : [ident, method, args, kwds],
+    );
   },
 
-  answer(message) {
-    const kind = KINDS[message[4] ?? -1];
+  serialOf(message) {
+    if (message.length < 5) throw new UnpicklingError('an answer of the manager is damaged');
+    return message.readUInt32LE(0);
+  },
+
+  load(message, sync) {
+    const kind = KINDS[message[4] as number];
     if (kind === undefined) throw new UnpicklingError('an answer of the manager is damaged');
-    const load = (sync: boolean) => {
-      const result = message.length === 5 ? undefined : loadsMessage(message.subarray(5), sync);
-      if (!(result instanceof Promise)) return { kind, result };
-      return result.then((later) => ({ kind, result: later }));
-    };
-    return { serial: message.readUInt32LE(0), load };
+    const result = message.length === 5 ? undefined : loadsMessage(message.subarray(5), sync);
+    if (!(result instanceof Promise)) return { kind, result };
+    return result.then((later) => ({ kind, result: later }));
   },
 };
 
@@ -78,16 +72,16 @@ export const nodeWire: ServerWire = {
     return checkedRequest(request, serial);
   },
 
-  encode(link: ServerLink, { serial = 0, method }, { kind, result }: Answer) {
+  encode(link: ServerLink, { method }, { kind, result }: Answer) {
     try {
       const body =
         result === undefined ? NOTHING : answering(link, () => ForkingPickler.dumps(result));
-      return [answerHead(serial, kind), body];
+      return { body, kind: KINDS.indexOf(kind) };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const what = kind === '#ERROR' ? `what ${method} has thrown` : `the result of ${method}`;
       const instead = new RemoteError(`${what} cannot be sent: ${why}`);
-      return [answerHead(serial, '#ERROR'), ForkingPickler.dumps(instead)];
+      return { body: ForkingPickler.dumps(instead), kind: KINDS.indexOf('#ERROR') };
     }
   },
 };

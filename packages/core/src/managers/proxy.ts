@@ -121,8 +121,7 @@ export class BaseProxy {
   #call(method: string, args: readonly unknown[], kwds: object | undefined) {
     const blocking = (this.constructor as typeof BaseProxy)._mayBlock;
     const mayBlock = blocking === undefined || blocking.has(method);
-    const shared = (result: unknown) => this.#shared(result);
-    return { ident: this._token.id, method, args, kwds, mayBlock, shared };
+    return { ident: this._token.id, method, args, kwds, mayBlock, shared: this.#shared };
   }
 
   /**
@@ -132,14 +131,14 @@ export class BaseProxy {
    * @throws what the method throws; RemoteError when there is no such method or object, or the result cannot be sent
    * @throws EOFError, OSError ECONNREFUSED when the manager has ended; PicklingError for an argument
    */
-  async _callmethod(
-    method: string,
-    args: readonly unknown[] = [],
-    kwds?: object,
-  ): Promise<unknown> {
-    const own = this.#own;
-    if (own !== undefined) return own.server.call(own.entry, method, args, kwds);
-    return this.#link().call(this.#call(method, args, kwds));
+  _callmethod(method: string, args: readonly unknown[] = [], kwds?: object): Promise<unknown> {
+    try {
+      const own = this.#own;
+      if (own === undefined) return this.#link().call(this.#call(method, args, kwds));
+      return Promise.resolve(own.server.call(own.entry, method, args, kwds));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The blocking twin of `_callmethod`. */
@@ -157,7 +156,7 @@ export class BaseProxy {
   }
 
   /** A result that is shared. */
-  #shared(result: unknown): BaseProxy {
+  readonly #shared = (result: unknown): BaseProxy => {
     const [exposed, token, proxytype] = result as [string[], Token, SentType | undefined];
     const given =
       this._types[token.typeid] ?? receivedType(proxytype ?? null) ?? sharedTypes.get(token.typeid);
@@ -172,7 +171,7 @@ export class BaseProxy {
       incref: false,
     };
     return makeProxy(type, mine, this._serializer, options);
-  }
+  };
 
   /** A copy of the object; Python's `_getvalue`. */
   _getvalue(): Promise<unknown> {

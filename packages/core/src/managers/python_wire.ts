@@ -12,7 +12,6 @@ import { asException, managerTypes } from './python_types.ts';
 import { serverWires } from './server.ts';
 import type { Answer, ServerWire } from './server_link.ts';
 
-const NOTHING = new Uint8Array();
 const scope = { types: managerTypes };
 
 function dumps(obj: unknown): Uint8Array {
@@ -49,11 +48,11 @@ export function loadsAnswer(message: Uint8Array): { kind: Kind; result: unknown 
 export const pythonClientWire: ClientWire = {
   isNumbered: false,
 
-  request(_serial, { ident, method, args, kwds }) {
-    return [NOTHING, dumpsRequest(ident, method, args, kwds)];
-  },
+  request: ({ ident, method, args, kwds }) => dumpsRequest(ident, method, args, kwds),
 
-  answer: (message) => ({ serial: 0, load: () => loadsAnswer(message) }),
+  serialOf: () => 0,
+
+  load: (message) => loadsAnswer(message),
 };
 
 /** The server's side. */
@@ -73,10 +72,10 @@ const pythonWire: ServerWire = {
 
   encode(_link, { method }, answer) {
     try {
-      return [NOTHING, dumps(pythonAnswer(method, answer))];
+      return { body: dumps(pythonAnswer(method, answer)), kind: -1 };
     } catch (error) {
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      return [NOTHING, dumps(Tuple.of<unknown>('#UNSERIALIZABLE', `${why}\n`))];
+      return { body: dumps(Tuple.of<unknown>('#UNSERIALIZABLE', `${why}\n`)), kind: -1 };
     }
   },
 };

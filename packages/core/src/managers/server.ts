@@ -43,6 +43,8 @@ const BACKLOG = 128;
 const AUTH_TIMEOUT = 20;
 /** The longest message of a client, in bytes, unless it is told another one. */
 const LONGEST = 1 << 30;
+/** So often somebody has asked in a row who is alone. */
+const ALONE = 4;
 /** How long it waits when the system has no more fds, in milliseconds. */
 const PAUSE = 50;
 
@@ -123,6 +125,9 @@ export class Server implements LocalServer, Handler {
   readonly #links = new Set<ServerLink>();
   readonly #objects = new SharedObjects(dispose);
   readonly #anybody: Owner = {};
+  /** Who asked last, and how often in a row. */
+  #lastLink: ServerLink | undefined;
+  #inARow = 0;
   #stopped: (() => void) | undefined;
   #isStopped = false;
   /** What clients can ask of it besides. @internal */
@@ -237,6 +242,15 @@ export class Server implements LocalServer, Handler {
     } catch (error) {
       return this.failed(error);
     }
+  }
+
+  /** @internal */
+  isAlone(link: ServerLink): boolean {
+    if (this.#lastLink !== link) {
+      this.#lastLink = link;
+      this.#inARow = 0;
+    }
+    return ++this.#inARow > ALONE;
   }
 
   /** @internal */
@@ -380,6 +394,7 @@ export class Server implements LocalServer, Handler {
   /** @internal */
   left(link: ServerLink): void {
     this.#links.delete(link);
+    if (this.#lastLink === link) this.#lastLink = undefined;
     this.#objects.releaseAll(link);
   }
 

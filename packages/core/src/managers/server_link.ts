@@ -38,13 +38,18 @@ export interface ServerWire {
     link: ServerLink,
     request: Pick<Request, 'serial' | 'method'>,
     answer: Answer,
-  ): [Uint8Array, Uint8Array];
+  ): {
+    readonly body: Uint8Array /** Behind the number, if answers have one. */;
+    readonly kind: number;
+  };
 }
 
 /** What a link asks of its server. @internal */
 export interface Handler {
   handle(link: ServerLink, request: Request): Answer | Promise<Answer>;
   failed(error: unknown): Answer;
+  /** Whether nobody else asks meanwhile: then its next request is worth a moment. */
+  isAlone(link: ServerLink): boolean;
   /** It has ended. */
   left(link: ServerLink): void;
 }
@@ -73,6 +78,7 @@ export class ServerLink implements Caller {
   #isWriting = false;
   #isListening = false;
   readonly #hope = new SpinHope();
+  readonly #fill = () => this.#channel.fill();
 
   /** @param longest request, in bytes */
   constructor(fd: number, longest: number, wire: ServerWire, handler: Handler) {
@@ -89,6 +95,12 @@ export class ServerLink implements Caller {
 
   #onReadable = (): void => {
     this.#isListening = false;
+    try {
+      this.#channel.fill();
+    } catch (error) {
+      this.end(error);
+      return;
+    }
     this.#read();
   };
 
@@ -98,11 +110,13 @@ export class ServerLink implements Caller {
         if (!this.#handleAll()) return;
         this.#flush();
         if (this.isGone) return;
-        if (this.#channel.fill()) continue;
-        if (!this.#hope.spin(() => this.#channel.fill(), RARELY)) break;
+        if (this.#handler.isAlone(this) && this.#hope.spin(this.#fill, RARELY)) continue;
+        // The event loop says so if there is something: looking costs as much.
+        this.#listen();
+        return;
       }
-      if (this.#handleAll()) this.#flush();
-      else return;
+      if (!this.#handleAll()) return;
+      this.#flush();
       this.#listen();
     } catch (error) {
       this.end(error);
@@ -177,7 +191,8 @@ export class ServerLink implements Caller {
 
   #answer(request: Pick<Request, 'serial' | 'method'>, answer: Answer): void {
     if (this.isGone || request.serial === 0) return;
-    this.#channel.add(...this.#wire.encode(this, request, answer));
+    const { body, kind } = this.#wire.encode(this, request, answer);
+    this.#channel.add(body, request.serial ?? -1, kind);
     if (this.closes) {
       this.#flush();
       if (this.#channel.unsent === 0) this.end();

@@ -65,6 +65,23 @@ export class Stream {
     }
   }
 
+  /**
+   * Reads once, and sleeps until there is something: not until all of it is there, as `read` does that waits.
+   * @param size bytes, at most the buffer's
+   * @returns how many bytes came, 0 at the end of file
+   * @throws OSError
+   */
+  readSome(buffer: Uint8Array, size: number): number {
+    if (getBackground() !== undefined || !this.#isSocket) {
+      return this.#serving(POLLIN, () => this.read(buffer, size, false));
+    }
+    for (;;) {
+      const count = cRecv(this.fd, buffer, Math.min(size, MOST), 0);
+      if (count >= 0) return count;
+      this.#goesOn('recv', POLLIN, true);
+    }
+  }
+
   #readPipe(buffer: Uint8Array, size: number, wait: boolean): number {
     for (;;) {
       if (!wait && poll([this.fd], 0).length === 0) return WOULD_WAIT;
