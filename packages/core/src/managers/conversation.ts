@@ -4,7 +4,6 @@
  */
 import { constants } from 'node:buffer';
 import { close, closeRaw, dup, now } from '@multiprocessing/posix';
-import { SpinHope } from '../base/spin.ts';
 import type { Address } from '../connection/addresses.ts';
 import { Client, ClientSync } from '../connection/client.ts';
 import type { Connection } from '../connection/connection.ts';
@@ -13,6 +12,7 @@ import { generation } from '../wait/hub.ts';
 import { behindThis, LoopTurns } from '../wait/loop_turns.ts';
 import { Channel } from './channel.ts';
 import { isGone, RemoteError } from './errors.ts';
+import { SpinOdds } from './spin_odds.ts';
 
 /** A call of an object's method, or of the server itself. @internal */
 export interface Call {
@@ -66,8 +66,6 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-/** As each look asks the kernel, there are fewer. */
-const RARELY = 5;
 /** After so many milliseconds without a call it is looked whether the manager is still there. */
 const IDLE = 100;
 /** What has not gone yet is written at once from so many bytes on. */
@@ -93,8 +91,8 @@ export class Conversation {
   #isWriting = false;
   #isListening = false;
   #lastUse = 0;
-  readonly #hope = new SpinHope();
-  readonly #awaited = new SpinHope();
+  readonly #hope = new SpinOdds();
+  readonly #awaited = new SpinOdds();
   readonly #turns = new LoopTurns();
   readonly #fill = () => this.#channel?.fill() === true;
 
@@ -220,7 +218,7 @@ export class Conversation {
       while (outcome === undefined) {
         const message = channel.next();
         if (message !== undefined) this.#take(message, serial);
-        else if (!this.#hope.spin(this.#fill, RARELY)) channel.fill(true);
+        else if (!this.#hope.spin(this.#fill)) channel.fill(true);
       }
     } catch (error) {
       const why = isGone(error) ? this.#options.explainSync(error) : error;
@@ -333,7 +331,7 @@ export class Conversation {
   #linger(): void {
     if (this.#pending.size !== 1 || this.#isWriting || this.#turns.due()) return;
     try {
-      if (this.#channel === undefined || !this.#awaited.spin(this.#fill, RARELY)) return;
+      if (this.#channel === undefined || !this.#awaited.spin(this.#fill)) return;
       this.#takeAll(this.#channel);
       this.#rest();
     } catch (error) {

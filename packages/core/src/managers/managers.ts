@@ -35,6 +35,7 @@
  *     shared_memory_manager.ts  SharedMemoryManager
  *     shared_objects.ts    the objects of a server, and who refers to them
  *     slice.ts             parts of lists
+ *     spin_odds.ts         whether an answer is worth a moment
  *     sync_manager.ts      SyncManager
  *     sync_proxies.ts      the proxies of locks, queues, values ...
  *     token.ts             Token, State

@@ -3,12 +3,12 @@
  * answered when it is done, behind others of the same client that came later.
  */
 import { close } from '@multiprocessing/posix';
-import { SpinHope } from '../base/spin.ts';
 import { info } from '../util/logging.ts';
 import { behindThis } from '../wait/loop_turns.ts';
 import type { Caller } from './caller.ts';
 import { Channel } from './channel.ts';
 import { isGone } from './errors.ts';
+import { SpinOdds } from './spin_odds.ts';
 
 /** What a client asks: of an object by its name, or of the server itself (null). @internal */
 export interface Request {
@@ -58,8 +58,6 @@ export interface Handler {
 const MOST_UNSENT = 1 << 24;
 /** Reads in one turn of the event loop. */
 const READS = 32;
-/** As each look asks the kernel, there are fewer. */
-const RARELY = 5;
 
 /** @internal */
 export class ServerLink implements Caller {
@@ -77,7 +75,7 @@ export class ServerLink implements Caller {
   #isFlushing = false;
   #isWriting = false;
   #isListening = false;
-  readonly #hope = new SpinHope();
+  readonly #hope = new SpinOdds();
   readonly #fill = () => this.#channel.fill();
 
   /** @param longest request, in bytes */
@@ -110,7 +108,7 @@ export class ServerLink implements Caller {
         if (!this.#handleAll()) return;
         this.#flush();
         if (this.isGone) return;
-        if (this.#handler.isAlone(this) && this.#hope.spin(this.#fill, RARELY)) continue;
+        if (this.#handler.isAlone(this) && this.#hope.spin(this.#fill)) continue;
         // The event loop says so if there is something: looking costs as much.
         this.#listen();
         return;
