@@ -110,6 +110,31 @@ const shared: readonly Stop[] = [
     command: [example('web_server_pool')],
     see: 'Where the server computes itself, all others wait. Where a pool does, they do not.',
   },
+  ...under('A list and a dict in a manager', 'manager_list_dict', {
+    spawn: 'Two processes changed what a third one holds.',
+    fork: 'The same: the children have the proxies of their parent, and references of their own.',
+    forkserver: 'The same: the proxies were sent.',
+  }),
+  {
+    heading: 'A namespace',
+    command: [example('namespace')],
+    see: 'Three processes counted a hundred times each: with the lock nothing is lost.',
+  },
+  {
+    heading: 'A class of your own, for several processes',
+    command: [example('manager_custom')],
+    see: 'One object, in the manager. Who waited for 50 held up nobody.',
+  },
+  {
+    heading: 'Two programs by TCP',
+    command: [example('manager_remote')],
+    see: 'Each call went there and back. Who does not hold the key was sent away.',
+  },
+  {
+    heading: 'A dict and a queue for Node and Python',
+    command: [example('manager_python')],
+    see: 'Python used what a Node manager holds, as if it were one of its own.',
+  },
   {
     heading: 'A list that Node and Python share',
     command: [example('share_with_python')],

@@ -122,13 +122,6 @@ test('the reducer of all contexts can be replaced', async () => {
   }
 });
 
-test('what is not there yet says so', () => {
-  for (const factory of [mp.Manager]) {
-    expect(factory as () => unknown).toThrow(mp.NotImplementedError);
-    expect(factory as () => unknown).toThrow(factory.name);
-  }
-});
-
 test('a context offers the errors and functions of the package', () => {
   const ctx = mp.getContext('spawn');
   expect(ctx.TimeoutError).toBe(mp.TimeoutError);

@@ -217,11 +217,6 @@ describe('deviations', () => {
     ]);
   });
 
-  test('what a later package brings throws a NotImplementedError', async () => {
-    const { result } = await run('later', 'spawn');
-    expect(result).toEqual(['NotImplementedError: Manager is not part of this release yet']);
-  });
-
   test('Windows is refused at the import', async () => {
     const code = `Object.defineProperty(process, 'platform', { value: 'win32' });
       await import('multiprocessing').catch(({ code, message }) => console.log(code, message));`;

@@ -25,6 +25,8 @@ if (pythons.length === 0) console.warn('no tests with Python at the other end');
 getTempDir(); // it stays until the end of the process
 
 const authkey = Buffer.from('abracadabra');
+/** Those up to 3.11 have md5 alone. */
+const digests = ['sha256', 'md5'];
 let scratch = 0;
 
 /** Before a program: proxies in proxies use the key of the process there. */
@@ -53,7 +55,7 @@ describe.each(pythons)('$label as a client', (python) => {
   let manager: SyncManager;
 
   beforeAll(async () => {
-    manager = await new Manager({ serializer: 'pickle', authkey }).start();
+    manager = await new Manager({ serializer: 'pickle', authkey, digests }).start();
     await keepConnections(manager);
   });
   afterAll(async () => {
@@ -201,7 +203,7 @@ if __name__ == '__main__':
 `);
     const [port] = await once(running.child.stdout as NodeJS.ReadableStream, 'data');
     const address: [string, number] = ['127.0.0.1', Number(port)];
-    manager = await new SyncManager({ serializer: 'pickle', authkey, address }).connect();
+    manager = await new SyncManager({ serializer: 'pickle', authkey, address, digests }).connect();
     await keepConnections(manager);
   });
   afterAll(async () => {
@@ -307,7 +309,12 @@ if __name__ == '__main__':
       address,
     );
     await once(other.child.stdout as NodeJS.ReadableStream, 'data');
-    const there = await new SyncManager({ serializer: 'pickle', authkey, address }).connect();
+    const there = await new SyncManager({
+      serializer: 'pickle',
+      authkey,
+      address,
+      digests,
+    }).connect();
     const queue = await there.Queue();
     const get = queue.get();
     await queue.qsize();

@@ -1,7 +1,7 @@
 /**
  * Counterpart of multiprocessing/context.py: which start method a Process uses, and the factories of all
  * other objects. The composition root: the only place that knows both processes and how they are launched.
- * Deviations: D-018, D-019, D-035, D-036, D-109, D-110.
+ * Deviations: D-018, D-019, D-035, D-109, D-110.
  */
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';

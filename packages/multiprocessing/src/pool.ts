@@ -1,4 +1,4 @@
-/** `multiprocessing/pool`: processes that run a function for many items. */
+/** `multiprocessing/pool`: processes that run a function for many items. Deviations: D-036. */
 export {
   ApplyResult,
   AsyncResult,

@@ -31,6 +31,7 @@ export interface Call {
 export interface LinkOptions {
   readonly address: Address;
   readonly authkey: Uint8Array;
+  readonly digests: readonly string[] | undefined;
   /** What the manager is told about this process. */
   readonly name: string;
   /** What a call is told that has found the manager gone. */
@@ -132,9 +133,9 @@ export class Conversation {
 
   #connectSync(): Channel {
     if (this.#channel !== undefined) return this.#channel;
-    const { address, authkey } = this.#options;
+    const { address, authkey, digests } = this.#options;
     try {
-      this.#attach(ClientSync(address, { authkey }));
+      this.#attach(ClientSync(address, { authkey, digests }));
     } catch (error) {
       const why = this.#options.explainSync(error);
       this.close(why);
@@ -148,9 +149,9 @@ export class Conversation {
   }
 
   async #connectNow(): Promise<void> {
-    const { address, authkey } = this.#options;
+    const { address, authkey, digests } = this.#options;
     try {
-      const connection = await Client(address, { authkey });
+      const connection = await Client(address, { authkey, digests });
       if (this.#generation !== generation()) return;
       this.#attach(connection);
       this.#flush();

@@ -25,6 +25,8 @@ const state = processWide('managerLinks', () => ({
   links: new Map<string, Link>(),
   /** By addresses: the keys of those that this process has to do with. */
   authkeys: new Map<string, Uint8Array>(),
+  /** By addresses: the digests for the proof of the key, where they were chosen. */
+  digests: new Map<string, readonly string[]>(),
   /** By addresses: the processes of those that this one has started. */
   processes: new Map<string, BaseProcess>(),
   /** Proxies that have a reference. */
@@ -55,6 +57,7 @@ export function linkTo(address: Address, authkey: Uint8Array, serializer: Serial
   const link = make({
     address,
     authkey,
+    digests: state.digests.get(where(address)),
     name: currentProcess().name,
     explain: (error) => explain(address, error),
     explainSync: (error) => explainSync(address, error),
@@ -72,6 +75,11 @@ export function noteAuthkey(address: Address, authkey: Uint8Array): void {
   state.authkeys.set(where(address), authkey);
 }
 
+/** Notes which digests a manager's proxies are to use. @internal */
+export function noteDigests(address: Address, digests: readonly string[] | undefined): void {
+  if (digests !== undefined) state.digests.set(where(address), digests);
+}
+
 /** The key of a manager that this process has to do with, or its own. @internal */
 export function authkeyOf(address: Address): Uint8Array {
   return state.authkeys.get(where(address)) ?? currentProcess().authkey;
@@ -86,6 +94,7 @@ export function noteProcess(address: Address, process: BaseProcess): void {
 export function forgetManager(address: Address): void {
   const at = where(address);
   state.authkeys.delete(at);
+  state.digests.delete(at);
   for (const [key, link] of state.links) {
     if (key.split(' ')[1] !== at) continue;
     link.close(explainSync(address, ended(at, 'it was shut down')));

@@ -10,7 +10,7 @@ import { dictText, reprOf } from './repr.ts';
 
 type Pair = readonly [key: unknown, value: unknown];
 
-/** Python's dict. Keys are the same when they have the same value. @internal */
+/** Python's dict, in the manager's process: for callables that give everybody the same one. Keys are the same when they have the same value. */
 export class LocalDict {
   #items = new Map<unknown, Pair>();
 
@@ -147,7 +147,7 @@ function pairsOf(given: unknown): Iterable<Pair> {
   });
 }
 
-/** Python's set. @internal */
+/** Python's set, in the manager's process. */
 export class LocalSet {
   #items = new Map<unknown, unknown>();
 

@@ -9,7 +9,7 @@ import { referentOf } from './referent.ts';
 import { reprOf } from './repr.ts';
 import { beginOf, placeIn, placesOf } from './slice.ts';
 
-/** @internal */
+/** Python's list, in the manager's process: for callables that give everybody the same one. */
 export class LocalList {
   #items: unknown[];
 

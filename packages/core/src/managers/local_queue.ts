@@ -7,7 +7,7 @@ import { nameExports } from '../base/names.ts';
 import { currentCaller, secondsOf, Waits } from './caller.ts';
 import { ShutDown } from './errors.ts';
 
-/** Python's `queue.Queue`. @internal */
+/** Python's `queue.Queue`, in the manager's process: for callables that give everybody the same one. */
 export class LocalQueue {
   readonly #maxsize: number;
   /** From `#first` on. */

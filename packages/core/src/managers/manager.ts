@@ -10,6 +10,7 @@ import { AssertionError, EOFError, ProcessError, typeError, ValueError } from '.
 import { givenTo } from '../base/late_rooms.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { type Address, arbitraryAddress } from '../connection/addresses.ts';
+import { checkDigests } from '../connection/challenges.ts';
 import { type Connection, Pipe } from '../connection/connection.ts';
 import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
 import type { BaseProcess } from '../process/process.ts';
@@ -17,14 +18,14 @@ import { Finalize } from '../util/finalize.ts';
 import { info } from '../util/logging.ts';
 import { ended } from './errors.ts';
 import type { Link } from './link.ts';
-import { forgetManager, linkTo, noteProcess } from './links.ts';
+import { forgetManager, linkTo, noteDigests, noteProcess } from './links.ts';
 import { AutoProxy } from './make_proxy.ts';
 import { type BaseProxy, makeProxy } from './proxy.ts';
 import type { ProxyManager, ProxyTypes, Serializer } from './proxy_type.ts';
 import { type Callable, type RegisterOptions, type Registry, registration } from './registry.ts';
 import { runServer, type ServerOrder, type ServerReport } from './run_server.ts';
 import { sentRegistry } from './sent_types.ts';
-import { Server, serverWires } from './server.ts';
+import { Server, type ServerLimits, serverWires } from './server.ts';
 import { State, Token, where } from './token.ts';
 
 /** What a manager needs of the context that its process is made in. @internal */
@@ -49,6 +50,8 @@ export interface ManagerOptions {
   maxMessageBytes?: number | undefined;
   /** How long a client may take to prove that it holds the key, in seconds: 20, without. */
   authTimeout?: number | undefined;
+  /** The digests that the proof of the key may use, see `AnswerOptions` of multiprocessing/connection. */
+  digests?: readonly string[] | undefined;
 }
 
 const OPTIONS = [
@@ -59,6 +62,7 @@ const OPTIONS = [
   'ctx',
   'maxMessageBytes',
   'authTimeout',
+  'digests',
 ];
 
 /** Options of `start`. */
@@ -90,7 +94,7 @@ export class BaseManager implements ProxyManager {
   readonly #serializer: Serializer;
   readonly #timeout: number;
   readonly #ctx: ManagerContext | undefined;
-  readonly #limits: { maxMessageBytes: number | undefined; authTimeout: number | undefined };
+  readonly #limits: ServerLimits;
   #address: Address | undefined;
   /** The path of a socket that nobody has named. */
   #chosen: string | undefined;
@@ -103,6 +107,7 @@ export class BaseManager implements ProxyManager {
     const { serializer = 'node', shutdownTimeout = 1, ctx } = options;
     checkTimeout(shutdownTimeout);
     checkTimeout(options.authTimeout);
+    checkDigests(options.digests);
     checkLength(options.maxMessageBytes);
     if (!serverWires.has(serializer)) {
       throw new ValueError(
@@ -116,8 +121,8 @@ export class BaseManager implements ProxyManager {
     this.#serializer = serializer;
     this.#timeout = shutdownTimeout;
     this.#ctx = ctx as ManagerContext | undefined;
-    const { maxMessageBytes, authTimeout } = options;
-    this.#limits = { maxMessageBytes, authTimeout };
+    const { maxMessageBytes, authTimeout, digests } = options;
+    this.#limits = { maxMessageBytes, authTimeout, digests };
   }
 
   //
@@ -155,6 +160,7 @@ export class BaseManager implements ProxyManager {
 
   #connectLink(): Link {
     if (this.#address === undefined) throw new ValueError('address: connect() needs one');
+    noteDigests(this.#address, this.#limits.digests);
     return linkTo(this.#address, this._authkey, this.#serializer);
   }
 
@@ -237,6 +243,7 @@ export class BaseManager implements ProxyManager {
     this.#process = process;
     this._state.value = State.STARTED;
     noteProcess(address, process);
+    noteDigests(address, this.#limits.digests);
     const [authkey, serializer] = [this._authkey, this.#serializer];
     const link = () => linkTo(address, authkey, serializer);
     const { _state: state } = this;

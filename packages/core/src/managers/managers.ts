@@ -51,6 +51,9 @@ import './python_link.ts';
 
 export { AttributeError, KeyError } from '../python_pickle/python_error.ts';
 export { RemoteError, ShutDown, StopIteration } from './errors.ts';
+export { LocalDict, LocalSet } from './local_dict.ts';
+export { LocalList } from './local_list.ts';
+export { LocalQueue } from './local_queue.ts';
 export { Namespace } from './local_values.ts';
 export {
   AutoProxy,

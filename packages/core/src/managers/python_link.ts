@@ -148,8 +148,8 @@ export class PythonLink implements Link {
   }
 
   get #client(): ClientOptions {
-    const { authkey } = this.#options;
-    return { authkey, codec: { dumps: (obj) => obj as Uint8Array, loads: loadsAnswer } };
+    const { authkey, digests } = this.#options;
+    return { authkey, digests, codec: { dumps: (obj) => obj as Uint8Array, loads: loadsAnswer } };
   }
 
   /** What is asked of the server itself has a connection for each. */

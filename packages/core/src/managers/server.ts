@@ -52,6 +52,7 @@ const PAUSE = 50;
 export interface ServerLimits {
   readonly maxMessageBytes?: number | undefined;
   readonly authTimeout?: number | undefined;
+  readonly digests?: readonly string[] | undefined;
 }
 
 /** The wires, by the names of their serializers. What reads Python's pickles enters itself. @internal */
@@ -145,7 +146,7 @@ export class Server implements LocalServer, Handler {
     address: Address | undefined,
     authkey: Uint8Array,
     serializer: Serializer,
-    { maxMessageBytes = LONGEST, authTimeout = AUTH_TIMEOUT }: ServerLimits = {},
+    { maxMessageBytes = LONGEST, authTimeout = AUTH_TIMEOUT, digests }: ServerLimits = {},
   ) {
     this.registry = registry;
     const key = toAuthkey(authkey);
@@ -158,7 +159,11 @@ export class Server implements LocalServer, Handler {
     _validateFamily(type);
     const at = address ?? arbitraryAddress(type);
     this.#listener = SocketListener.bind(at, checkAddress(at, type), BACKLOG);
-    this.#reception = new Reception(this.#listener, () => listenerHandshake(key, {}), authTimeout);
+    this.#reception = new Reception(
+      this.#listener,
+      () => listenerHandshake(key, { digests }),
+      authTimeout,
+    );
   }
 
   /** Where it listens. */
