@@ -7,6 +7,8 @@ import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'no
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Address } from 'multiprocessing/connection';
+import { SyncManager } from 'multiprocessing/managers';
 import { close, pipe } from 'multiprocessing/os';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Running, running } from '../support/programs.ts';
@@ -89,6 +91,7 @@ function eventsOf(stdout: string): string[] {
 describe('answers', () => {
   const help = /^usage: multiprocessing COMMAND\n/;
   const traceHelp = /^usage: multiprocessing trace .*PROGRAM/;
+  const managerHelp = /^usage: multiprocessing manager --authkey-file FILE/;
   const { version } = JSON.parse(
     readFileSync(join(root, 'packages/multiprocessing/package.json'), 'utf8'),
   );
@@ -105,6 +108,9 @@ describe('answers', () => {
     ['--version', versionLine],
     ['-v', versionLine],
     ['trace --version', versionLine],
+    ['help manager', managerHelp],
+    ['manager --help', managerHelp],
+    ['manager -h', managerHelp],
   ])('%s', async ([args, answer]) => {
     const { stdout, stderr, code } = await run(args.split(' '));
     expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
@@ -119,6 +125,7 @@ describe('answers', () => {
 describe('mistakes are one line and exit code 2', () => {
   const see = 'see `multiprocessing --help`';
   const seeTrace = 'see `multiprocessing trace --help`';
+  const seeManager = 'see `multiprocessing manager --help`';
 
   test.for<[string, string]>([
     ['', `: a command is missing; ${see}`],
@@ -140,6 +147,20 @@ describe('mistakes are one line and exit code 2', () => {
     ['trace --json=', ` trace: --json needs a FILE; ${seeTrace}`],
     ['trace --json --no-warnings README.md', ` trace: --json needs a FILE; ${seeTrace}`],
     ['trace --json file', ` trace: PROGRAM is missing; ${seeTrace}`],
+    ['manager', ` manager: --authkey-file is missing; ${seeManager}`],
+    ['manager --frobnicate', ` manager: Unknown option '--frobnicate'; ${seeManager}`],
+    [
+      'manager --authkey-file nowhere',
+      " manager: cannot read 'nowhere': ENOENT: no such file or directory",
+    ],
+    [
+      'manager --authkey-file README.md --address :99999',
+      ' manager: --address: there is no port 99999',
+    ],
+    [
+      'manager --authkey-file README.md --serializer xml',
+      ` manager: --serializer: there is no 'xml'; ${seeManager}`,
+    ],
   ])('%s', async ([args, line]) => {
     const outcome = await run(args.split(' ').filter(Boolean), { cwd: root });
     const stderr = `multiprocessing${line}\n`;
@@ -188,6 +209,31 @@ describe('mistakes are one line and exit code 2', () => {
     expect({ code, stdout, stderr }).toEqual(
       strips ? { code: 0, stdout: 'was run\n', stderr: '' } : { code: 2, stdout: '', stderr: line },
     );
+  });
+});
+
+describe.skipIf(!linux)('the manager', () => {
+  test.for<[string, 'node' | 'pickle']>([
+    ['127.0.0.1:0', 'node'],
+    ['@mp-cli-test', 'pickle'],
+  ])('serves at %s, until SIGTERM', async ([address, serializer]) => {
+    const file = scratchFile('key');
+    writeFileSync(file, 'the key of a test');
+    const args = ['--address', address, '--authkey-file', file, '--serializer', serializer];
+    const { child, outcome } = start(['manager', ...args]);
+    const [line] = await once(child.stdout as NodeJS.ReadableStream, 'data');
+    const text = String(line).trimEnd();
+    const [host, port] = text.split(':');
+    const at: Address =
+      port === undefined ? text.replace('@', '\0') : [host as string, Number(port)];
+    const options = { address: at, authkey: Buffer.from('the key of a test'), serializer };
+    const manager = await new SyncManager(options).connect();
+    const list = await manager.list([1]);
+    expect(String(list)).toBe('[1]');
+    list[Symbol.dispose]();
+    child.kill('SIGTERM');
+    expect(await outcome).toMatchObject({ code: 0, stderr: '' });
+    await expect(manager.list()).rejects.toThrow(text);
   });
 });
 

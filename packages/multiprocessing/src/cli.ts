@@ -3,6 +3,7 @@
  *
  *     cli_arguments.ts  what the arguments mean
  *     cli_events.ts     what is shown
+ *     cli_manager.ts    `multiprocessing manager`
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
@@ -28,11 +29,13 @@ import {
   reasonOf,
 } from './cli_arguments.ts';
 import { chromeEvents, formatEvents, readEvents } from './cli_events.ts';
+import { MANAGER_HELP, manager } from './cli_manager.ts';
 import { TRACE_FILE } from './tracing.ts';
 
 const HELP = `usage: multiprocessing COMMAND
 
   trace PROGRAM   run a program and show the life of its processes
+  manager         serve lists, dicts, queues and locks to several programs
   help [COMMAND]  show this help, or that of a command
 
   -h, --help      show this help
@@ -56,10 +59,12 @@ async function main(args: string[]): Promise<number> {
   const [command, ...rest] = args;
   try {
     if (command === 'trace') return await trace(rest);
+    if (command === 'manager') return await manager(rest, (text) => write(process.stdout, text));
     return await write(process.stdout, answerTo(command, rest));
   } catch (error) {
     if (!(error instanceof Complaint)) throw error;
-    const name = command === 'trace' ? 'multiprocessing trace' : 'multiprocessing';
+    const isOne = command === 'trace' || command === 'manager';
+    const name = isOne ? `multiprocessing ${command}` : 'multiprocessing';
     const help = error.seeHelp ? `; see \`${name} --help\`` : '';
     await write(process.stderr, `${name}: ${error.message}${help}\n`);
     return 2;
@@ -72,6 +77,7 @@ function answerTo(command: string | undefined, [topic]: readonly string[]): stri
   const helps = command === 'help' || command === '--help' || command === '-h';
   if (helps && topic === undefined) return HELP;
   if (helps && topic === 'trace') return TRACE_HELP;
+  if (helps && topic === 'manager') return MANAGER_HELP;
   const unknown = helps ? topic : command;
   if (unknown === undefined) throw new Complaint('a command is missing', { seeHelp: true });
   const kind = unknown.startsWith('-') ? 'option' : 'command';

@@ -131,10 +131,14 @@ function said(address: Address, error: unknown, process: BaseProcess | undefined
   const exitcode = process?.exitcode;
   if (exitcode !== undefined)
     return ended(at, `the manager process has ended: exit code ${exitcode}`, error);
-  if (!(error instanceof OSError)) return ended(at, undefined, error);
+  if (!(error instanceof OSError) || !UNREACHED.has(error.code ?? ''))
+    return ended(at, undefined, error);
   const why = new OSError(error.errno, `the manager at ${at} cannot be reached: ${error.message}`);
   return Object.assign(why, { cause: error });
 }
+
+/** What one gets of an address where nobody is, or not any more. */
+const UNREACHED = new Set(['ECONNREFUSED', 'ENOENT']);
 
 /** Notes a proxy that has a reference. @returns what is to be called when it has none @internal */
 export function noteProxy(proxy: Forked): () => void {

@@ -160,7 +160,7 @@ export class PythonLink implements Link {
       await connection.send(request);
       return resultOf((await connection.recv()) as ReturnType<typeof loadsAnswer>);
     } catch (error) {
-      throw await this.#options.explain(error);
+      throw await this.#options.explain(this.#gone(error));
     }
   }
 
@@ -171,7 +171,7 @@ export class PythonLink implements Link {
       connection.sendSync(request);
       return resultOf(connection.recvSync() as ReturnType<typeof loadsAnswer>);
     } catch (error) {
-      throw this.#options.explainSync(error);
+      throw this.#options.explainSync(this.#gone(error));
     }
   }
 
