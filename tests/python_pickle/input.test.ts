@@ -144,7 +144,7 @@ describe('loads tells', () => {
     ['items for a tuple', raw(')(Ne.'), /appends to something that is no list/],
     ['pairs for a list', raw('](NNu.'), /sets an item of something that is no dict/],
     ['elements for a list', raw('](N\x90.'), /adds to something that is no set/],
-    ['a buffer that is none', raw('\x80\x05N\x98.'), /READONLY_BUFFER|no buffer/],
+    ['a buffer that is none', raw('\x80\x05N\x98.'), /no buffer that it is read-only/],
     ['a key without a value', raw('}(NNNu.'), /a key without a value/],
     ['arguments that are no tuple', raw('cbuiltins\nset\n]R.'), /arguments that are no tuple/],
     ['a name that is no text', raw('NN\x93.'), /a name that is no text/],

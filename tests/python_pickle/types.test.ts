@@ -129,3 +129,58 @@ test('a name or a class is registered once', () => {
     'Token is registered already, for another name of Python',
   );
 });
+
+test.each([2, 3, 4, 5])(
+  'dicts are Maps or objects, whatever stands behind them, in protocol %i',
+  (protocol) => {
+    const empty = {};
+    const numbers = new Map<unknown, unknown>([
+      [1, 'one'],
+      ['two', 2],
+      [3.5, empty],
+    ]);
+    const values = [
+      [{}, Tuple.of(1, 2, 3, 4)],
+      [
+        {},
+        Tuple.of(1, 2, 3, 4),
+        new Map([
+          [1, 2],
+          [3, 4],
+        ]),
+      ],
+      [
+        { a: {} },
+        new Map([
+          ['a', 1],
+          [null, 2],
+        ] as [unknown, unknown][]),
+        numbers,
+        numbers,
+      ],
+      new Map([
+        [
+          1,
+          new Map([
+            [2, {}],
+            [3, { 4: 5, 6: 7 }],
+          ] as [unknown, unknown][]),
+        ],
+        [2, new Map()],
+      ]),
+      Tuple.of<unknown>({}, Tuple.of(2 ** 40, 2, 3, 4), numbers),
+    ];
+    const expected = (value: unknown): unknown =>
+      value instanceof Map && value.size === 0 ? {} : value;
+    for (const value of values) {
+      const back = loads(dumps(value, { protocol }));
+      const wanted =
+        value instanceof Map ? new Map([...value].map(([k, v]) => [k, expected(v)])) : value;
+      expect(back).toStrictEqual(wanted);
+      made = 0;
+      const pickled = dumpsIn(scope, [value, new Remote(token, 0)], { protocol });
+      const [again] = loadsIn(scope, pickled) as [unknown];
+      expect([again, made]).toStrictEqual([wanted, 1]);
+    }
+  },
+);

@@ -69,7 +69,7 @@ function isRestricted(option: object | string): option is Restricted {
 
 const pythonRoom = () => lateRoom<typeof pythonPickle>('python_pickle');
 
-/** For plain data, and for Python at the other end. */
+/** For Python at the other end: data, and what the table of its types has. */
 const python: Codec = {
   dumps: (obj) => pythonRoom().dumps(obj),
   loads: (bytes) => pythonRoom().loads(bytes),

@@ -6,6 +6,7 @@ import { UnpicklingError } from '../base/errors.ts';
 import { setProperty } from '../pickle/properties.ts';
 import { isDict } from './dict.ts';
 import { refused } from './globals.ts';
+import * as op from './opcodes.ts';
 import { Carrier, PythonStack } from './stack.ts';
 import { Tuple } from './tuple.ts';
 import { GlobalName, nameOf, type PythonType, type PythonTypes, splitName } from './types.ts';
@@ -36,14 +37,16 @@ const few = 16;
 class Later {}
 
 /** Makes what the opcodes ask for. @internal */
-export abstract class PythonBuilder extends PythonStack implements Findings {
+export abstract class PythonBuilder extends PythonStack {
   /** Containers that it has made. */
   containers = 0;
-  maps: Set<number> | undefined;
-  effects = false;
+  private maps: Set<number> | undefined;
+  private effects = false;
   private readonly before: Findings | undefined;
   private readonly dicts: object[] = [];
   private ordinals: Map<object, number> | undefined;
+  /** Which of the dicts were taken for Maps before that was known. */
+  private guessed: number[] | undefined;
   private readonly limits: Limits;
   /** Of the objects that have been built: what takes their state and items. */
   private built: Map<object, PythonType> | undefined;
@@ -84,10 +87,48 @@ export abstract class PythonBuilder extends PythonStack implements Findings {
 
   protected dict(): void {
     const ordinal = this.dicts.length;
-    const dict = this.before?.maps?.has(ordinal) ? new Map() : {};
+    let isMap: boolean;
+    if (this.before !== undefined) isMap = this.before.maps?.has(ordinal) === true;
+    else isMap = this.seemsMap();
+    const dict = isMap ? new Map() : {};
     this.dicts.push(dict);
     this.ordinals?.set(dict, ordinal);
     this.made(dict);
+  }
+
+  /**
+   * Whether what follows is the first of several items, with a number or the like for a key, which saves the second reading. It may
+   * as well be what stands behind an empty dict: `findings` tells.
+   */
+  private seemsMap(): boolean {
+    const { buf } = this;
+    let at = this.pos;
+    const next = buf[at];
+    if (next === op.MEMOIZE) at++;
+    else if (next === op.BINPUT) at += 2;
+    else if (next === op.LONG_BINPUT) at += 5;
+    if (buf[at] !== op.MARK) return false;
+    const key = buf[at + 1];
+    if (
+      key !== op.BININT1 &&
+      key !== op.BININT2 &&
+      key !== op.BININT &&
+      key !== op.BINFLOAT &&
+      key !== op.LONG1
+    )
+      return false;
+    this.guessed ??= [];
+    this.guessed.push(this.dicts.length);
+    return true;
+  }
+
+  /** What a second reading has to know; undefined if none is needed. */
+  findings(): Findings | undefined {
+    const { guessed, maps, effects } = this;
+    if (guessed === undefined) return maps || effects ? { maps, effects } : undefined;
+    const right = guessed.filter((i) => hasOtherKeys(this.dicts[i] as Map<unknown, unknown>));
+    const well = maps === undefined && right.length === guessed.length;
+    return well && !effects ? undefined : { maps: new Set([...(maps ?? []), ...right]), effects };
   }
 
   protected append(values: readonly unknown[]): void {
@@ -289,8 +330,14 @@ export abstract class PythonBuilder extends PythonStack implements Findings {
   }
 
   protected readonlyBuffer(): void {
-    if (!Buffer.isBuffer(this.top())) throw new UnpicklingError('the pickle is damaged: no buffer');
+    if (!Buffer.isBuffer(this.top()))
+      throw this.damaged('says of something that is no buffer that it is read-only');
   }
+}
+
+function hasOtherKeys(map: Map<unknown, unknown>): boolean {
+  for (const key of map.keys()) if (typeof key !== 'string') return true;
+  return false;
 }
 
 /** Calls what a row has for an object, which may be the program's own. @throws UnpicklingError for whatever it throws */

@@ -234,9 +234,10 @@ export function loadsIn(scope: Scope, bytes: Uint8Array, options: LoadsOptions =
   try {
     let unpickler = new PythonUnpickler(bytes, limits);
     let value = unpickler.load();
-    if (unpickler.maps !== undefined || unpickler.effects) {
+    const found = unpickler.findings();
+    if (found !== undefined) {
       // Some dicts are to be Maps, which was seen when other objects referred to them already; or all has been found good.
-      unpickler = new PythonUnpickler(bytes, limits, unpickler);
+      unpickler = new PythonUnpickler(bytes, limits, found);
       value = unpickler.load();
     }
     if (unpickler.containers > maxDepth) checkDepth(value, maxDepth);
