@@ -76,6 +76,8 @@ const cases: readonly Case[] = [
     early: new DateTime(2024, 10, 27, 2, 30, 0, 0, { tzinfo: paris }),
     since: 9,
   },
+  { python: 'datetime.date(2000, 2, 29)', value: new DateOnly(2000, 2, 29) },
+  { python: 'datetime.date(2023, 12, 31)', value: new DateOnly(2023, 12, 31) },
   { python: 'datetime.date(2024, 2, 29)', value: new DateOnly(2024, 2, 29), row: true },
   { python: 'datetime.time(1, 2, 3, 4)', value: new TimeOnly(1, 2, 3, 4), row: true },
   {
@@ -346,6 +348,8 @@ test('moments, as Python counts them', () => {
 test('what none of them can be is told', () => {
   const wrong: [() => unknown, RegExp][] = [
     [() => new DateTime(2023, 2, 29), /day must be in 1 to 28, not 29/],
+    [() => new DateTime(1900, 2, 29), /day must be in 1 to 28/],
+    [() => new DateOnly(2024, 11, 31), /day must be in 1 to 30/],
     [() => new DateTime(10_000, 1, 1), /year must be in 1 to 9999/],
     [() => new TimeOnly(24), /hour must be in 0 to 23/],
     [() => new TimeOnly(0, 0, 0, 0.5), /microsecond must be an integer, not 0.5/],

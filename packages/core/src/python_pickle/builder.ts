@@ -9,7 +9,14 @@ import { refused } from './globals.ts';
 import * as op from './opcodes.ts';
 import { Carrier, PythonStack } from './stack.ts';
 import { Tuple } from './tuple.ts';
-import { GlobalName, nameOf, type PythonType, type PythonTypes, splitName } from './types.ts';
+import {
+  type BuildCall,
+  GlobalName,
+  nameOf,
+  type PythonType,
+  type PythonTypes,
+  splitName,
+} from './types.ts';
 
 /** What a pickle may ask for, and what is made of the names in it. @internal */
 export interface Limits {
@@ -33,6 +40,8 @@ export interface Findings {
 /** Going through so many arguments takes no longer than a call does anyway. */
 const few = 16;
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** Stands, in a first reading, for what is built by something with effects. */
 class Later {}
 
@@ -51,6 +60,8 @@ export abstract class PythonBuilder extends PythonStack {
   /** Of the objects that have been built: what takes their state and items. */
   private built: Map<object, PythonType> | undefined;
   private sizes: Map<object, number> | undefined;
+  /** What the rows are given, one object for all calls. */
+  private called: Writable<BuildCall> | undefined;
   private copied = 0;
   /** Bytes of the pickle and the buffers. */
   private readonly length: number;
@@ -252,17 +263,7 @@ export abstract class PythonBuilder extends PythonStack {
     }
     if (!this.before && this.effects && args.some((arg) => arg instanceof Later))
       return new Later();
-    const value = byRow(name, () =>
-      type?.build?.(args, {
-        name,
-        context: this.limits.context,
-        newobj,
-        kwargs,
-        copies: (count) => this.copies(count),
-        find: (wanted) => this.find(wanted),
-        build: (global, more) => this.build(global, more, true),
-      }),
-    );
+    const value = this.byRow(name, type, args, newobj, kwargs);
     if (value === undefined)
       throw refused(`a call of ${name} with other arguments than pickle's own`);
     const takes = type?.setState ?? type?.append ?? type?.setItems;
@@ -271,6 +272,34 @@ export abstract class PythonBuilder extends PythonStack {
       this.built.set(value, type);
     }
     return value;
+  }
+
+  /** @throws UnpicklingError for whatever the row throws, which may be the program's own */
+  private byRow(
+    name: string,
+    type: PythonType | undefined,
+    args: readonly unknown[],
+    newobj: boolean,
+    kwargs: Record<string, unknown> | undefined,
+  ): unknown {
+    this.called ??= {
+      name,
+      newobj,
+      kwargs,
+      context: this.limits.context,
+      copies: (count) => this.copies(count),
+      find: (wanted) => this.find(wanted),
+      build: (global, more) => this.build(global, more, true),
+    };
+    const { called } = this;
+    called.name = name;
+    called.newobj = newobj;
+    called.kwargs = kwargs;
+    try {
+      return type?.build?.(args, called);
+    } catch (error) {
+      throw notMade(name, error);
+    }
   }
 
   private find(name: string): GlobalName | undefined {
@@ -309,13 +338,14 @@ export abstract class PythonBuilder extends PythonStack {
     const type = this.typeOf(value);
     if (type?.setState === undefined) throw refused('the state of an object');
     this.uses(this.sizeOf(state));
-    const { setState } = type;
-    byRow(nameOf(type), () =>
-      setState(value, state, {
+    try {
+      type.setState(value, state, {
         context: this.limits.context,
         copies: (count) => this.copies(count),
-      }),
-    );
+      });
+    } catch (error) {
+      throw notMade(nameOf(type), error);
+    }
   }
 
   private typeOf(value: unknown): PythonType | undefined {
@@ -340,13 +370,9 @@ function hasOtherKeys(map: Map<unknown, unknown>): boolean {
   return false;
 }
 
-/** Calls what a row has for an object, which may be the program's own. @throws UnpicklingError for whatever it throws */
-function byRow(name: string, call: () => unknown): unknown {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof UnpicklingError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UnpicklingError(`the pickle's ${name} cannot be made: ${why}`, { cause: error });
-  }
+/** The error for what a row has thrown. */
+function notMade(name: string, error: unknown): UnpicklingError {
+  if (error instanceof UnpicklingError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  return new UnpicklingError(`the pickle's ${name} cannot be made: ${why}`, { cause: error });
 }

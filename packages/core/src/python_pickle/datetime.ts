@@ -24,10 +24,15 @@ function checkZone(tzinfo: unknown): TimeZoneInfo | null {
   throw typeError(`tzinfo must be a TimeZone or a ZoneInfo, not ${inspect(tzinfo)}`);
 }
 
+function daysIn(year: number, month: number): number {
+  if (month !== 2) return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+}
+
 function checkDay(year: number, month: number, day: number): void {
   checkInteger(year, 'year', 1, 9999);
   checkInteger(month, 'month', 1, 12);
-  checkInteger(day, 'day', 1, new Date(utc(year, month + 1, 0)).getUTCDate());
+  checkInteger(day, 'day', 1, daysIn(year, month));
 }
 
 function dayText(year: number, month: number, day: number): string {

@@ -8,7 +8,7 @@ import { ValueError } from '../base/errors.ts';
 /** A class of JavaScript, with whatever constructor. */
 export type AnyClass<T = unknown> = abstract new (...args: never[]) => T;
 
-/** What is known while something is built. */
+/** What is known while something is built, and until then only: the next one has the same object. */
 export interface BuildCall {
   /** The name in the pickle: one of the names of the type. */
   readonly name: string;
