@@ -122,7 +122,7 @@ function from(name: string, error: Error, args: readonly unknown[]): Error {
   if (error.name !== last && !(error instanceof RangeError)) hidden(error, 'name', last);
   if (!('args' in error)) hidden(error, 'args', args);
   // Where it was read says nothing.
-  hidden(error, 'stack', error.message === '' ? last : `${last}: ${error.message}`);
+  error.stack = error.message === '' ? last : `${last}: ${error.message}`;
   origins.set(error, { name, message: error.message, args });
   return error;
 }
