@@ -16,7 +16,7 @@ import {
   utc,
   ZoneInfo,
 } from './timezones.ts';
-import type { PythonType, ReduceCall } from './types.ts';
+import type { PythonType, ReduceCall, Reduced } from './types.ts';
 
 function checkZone(tzinfo: unknown): TimeZoneInfo | null {
   if (tzinfo === null || tzinfo === undefined) return null;
@@ -267,74 +267,63 @@ function reduceDateTime(time: DateTime, call: ReduceCall) {
   return { args: tzinfo === null ? [state] : [state, tzinfo] };
 }
 
+function buildDateTime([state, tzinfo]: readonly unknown[]): DateTime | undefined {
+  if (!isBytes(state, 10)) return undefined;
+  const [, , month = 0, day = 0, hour, minute, second] = state as unknown as number[];
+  return new DateTime(
+    state.readUInt16BE(0),
+    month & ~foldBit,
+    day,
+    hour,
+    minute,
+    second,
+    microsecondAt(state, 7),
+    { tzinfo: checkZone(tzinfo), fold: month & foldBit ? 1 : 0 },
+  );
+}
+
+function buildDate([state]: readonly unknown[]): DateOnly | undefined {
+  if (!isBytes(state, 4)) return undefined;
+  return new DateOnly(state.readUInt16BE(0), state[2] as number, state[3] as number);
+}
+
+function buildTime([state, tzinfo]: readonly unknown[]): TimeOnly | undefined {
+  if (!isBytes(state, 6)) return undefined;
+  const [hour = 0, minute, second] = state as unknown as number[];
+  return new TimeOnly(hour & ~foldBit, minute, second, microsecondAt(state, 3), {
+    tzinfo: checkZone(tzinfo),
+    fold: hour & foldBit ? 1 : 0,
+  });
+}
+
+function reduceTime(time: TimeOnly, call: ReduceCall): Reduced {
+  const [hour, ...rest] = clockBytes(time);
+  const state = Uint8Array.of(withFold(hour as number, time, call), ...rest);
+  return { args: time.tzinfo === null ? [state] : [state, time.tzinfo] };
+}
+
+function reduceOwnDate(date: Date, call: ReduceCall): Reduced {
+  try {
+    return { name: 'datetime.datetime', ...reduceDateTime(DateTime.fromDate(date), call) };
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new Refusal(`a Date that no datetime can be cannot be sent to Python: ${why}`);
+  }
+}
+
 /** Rows for the table of types. */
 export const datetimeTypes = (): readonly PythonType[] => [
-  {
-    names: 'datetime.datetime',
-    cls: DateTime,
-    build: ([state, tzinfo = null]) => {
-      if (!isBytes(state, 10)) return undefined;
-      const [, , month, day, hour, minute, second] = state as unknown as number[];
-      const fold = (month as number) & foldBit ? 1 : 0;
-      return new DateTime(
-        state.readUInt16BE(0),
-        (month as number) & ~foldBit,
-        day as number,
-        hour,
-        minute,
-        second,
-        microsecondAt(state, 7),
-        { tzinfo: checkZone(tzinfo), fold },
-      );
-    },
-    reduce: reduceDateTime,
-  },
+  { names: 'datetime.datetime', cls: DateTime, build: buildDateTime, reduce: reduceDateTime },
   {
     names: 'datetime.date',
     cls: DateOnly,
-    build: ([state]) =>
-      isBytes(state, 4)
-        ? new DateOnly(state.readUInt16BE(0), state[2] as number, state[3] as number)
-        : undefined,
+    build: buildDate,
     reduce: ({ year, month, day }: DateOnly) => ({
       args: [Uint8Array.of(year >> 8, year & 0xff, month, day)],
     }),
   },
-  {
-    names: 'datetime.time',
-    cls: TimeOnly,
-    build: ([state, tzinfo = null]) => {
-      if (!isBytes(state, 6)) return undefined;
-      const [hour, minute, second] = state as unknown as number[];
-      const fold = (hour as number) & foldBit ? 1 : 0;
-      const options = { tzinfo: checkZone(tzinfo), fold } as const;
-      return new TimeOnly(
-        (hour as number) & ~foldBit,
-        minute,
-        second,
-        microsecondAt(state, 3),
-        options,
-      );
-    },
-    reduce: (time: TimeOnly, call) => {
-      const [hour, ...rest] = clockBytes(time);
-      const state = Uint8Array.of(withFold(hour as number, time, call), ...rest);
-      return { args: time.tzinfo === null ? [state] : [state, time.tzinfo] };
-    },
-  },
-  {
-    names: [],
-    cls: Date,
-    reduce: (date: Date, call) => {
-      try {
-        return { name: 'datetime.datetime', ...reduceDateTime(DateTime.fromDate(date), call) };
-      } catch (error) {
-        throw new Refusal(
-          `a Date that no datetime can be cannot be sent to Python: ${(error as Error).message}`,
-        );
-      }
-    },
-  },
+  { names: 'datetime.time', cls: TimeOnly, build: buildTime, reduce: reduceTime },
+  { names: [], cls: Date, reduce: reduceOwnDate },
 ];
 
 nameExports(import.meta.url, { DateOnly, TimeOnly, DateTime });

@@ -197,40 +197,38 @@ function systemError(error: Error): unknown[] | undefined {
   return [Math.abs(errno), error.message];
 }
 
-/** Rows for the table of types. */
-export const exceptionTypes = (): readonly PythonType[] => [
-  ...rows().map(([names, cls, make]): PythonType => {
+/** What the arguments of an exception are that is made here, where it is not the message alone. */
+function ownArguments(cls: AnyClass<Error>): ((error: Error) => unknown[]) | undefined {
+  if (cls === SystemExit) return (error) => [(error as SystemExit).exitcode ?? null];
+  if (cls !== KeyError && cls !== AttributeError && cls !== BufferTooShort) return undefined;
+  return (error) => [...((error as FromPython).args ?? [error.message])];
+}
+
+/** Python's exceptions that have a class here. */
+const namesakes = (): readonly PythonType[] =>
+  rows().map(([names, cls, make]) => {
     const name = typeof names === 'string' ? names : (names[0] as string);
-    const own =
-      cls === KeyError || cls === AttributeError || cls === BufferTooShort
-        ? (error: Error) => [...((error as FromPython).args ?? [error.message])]
-        : cls === SystemExit
-          ? (error: Error) => [(error as SystemExit).exitcode ?? null]
-          : undefined;
-    return {
-      names,
-      cls,
-      derived: true,
-      build: build(make, name),
-      setState,
-      reduce: reduceAs(name, cls, own),
-    };
-  }),
-  ...Object.entries(kin).flatMap(([name, more]): PythonType[] => {
-    const make = rows().find(([names]) => names === `builtins.${name}`)?.[2] as Make;
-    return more.split(' ').map((each) => ({
-      names: `builtins.${each}`,
-      build: build(make, `builtins.${each}`),
-      setState,
-    }));
-  }),
-  ...others.split(' ').map(
-    (name): PythonType => ({
-      names: `builtins.${name}`,
-      build: build((_, args) => new PythonError(...args), `builtins.${name}`),
-      setState,
-    }),
-  ),
+    const reduce = reduceAs(name, cls, ownArguments(cls));
+    return { names, cls, derived: true, build: build(make, name), setState, reduce };
+  });
+
+/** Builtins that have not. */
+function otherBuiltins(): readonly PythonType[] {
+  const row = (name: string, make: Make): PythonType => {
+    const full = `builtins.${name}`;
+    return { names: full, build: build(make, full), setState };
+  };
+  const makers = new Map(rows().map(([names, , make]) => [names, make]));
+  return [
+    ...Object.entries(kin).flatMap(([name, more]) =>
+      more.split(' ').map((each) => row(each, makers.get(`builtins.${name}`) as Make)),
+    ),
+    ...others.split(' ').map((name) => row(name, (_, args) => new PythonError(...args))),
+  ];
+}
+
+/** The language's own errors, and those of a program. */
+const languageErrors = (): readonly PythonType[] => [
   {
     names: 'builtins.IndexError',
     cls: RangeError,
@@ -245,37 +243,41 @@ export const exceptionTypes = (): readonly PythonType[] => [
   },
   ...(
     [
-      ['PythonError', PythonError],
+      ['Exception', PythonError],
       ['Exception', Error],
       ['NameError', ReferenceError],
       ['SyntaxError', SyntaxError],
     ] as const
-  ).map(
-    ([name, cls]): PythonType => ({
-      names: [],
-      cls,
-      derived: true,
-      reduce: reduceAs(`builtins.${name === 'PythonError' ? 'Exception' : name}`, cls),
-    }),
-  ),
-  {
-    names: ['builtins.ExceptionGroup', 'builtins.BaseExceptionGroup'],
-    cls: AggregateError,
-    derived: true,
-    build: (args, { name, copies }) => {
-      const [message, errors] = args;
-      if (typeof message !== 'string' || !Array.isArray(errors)) return undefined;
-      copies(errors.length);
-      const make = () => new AggregateError(errors, message);
-      return from(name, withoutFrames(make), args);
-    },
-    setState,
-    reduce: (error: AggregateError & FromPython) => ({
-      name: origins.get(error)?.name ?? 'builtins.ExceptionGroup',
-      args: [error.message, error.errors],
-      state: stateOf(error),
-    }),
+  ).map(([name, cls]) => {
+    return { names: [], cls, derived: true, reduce: reduceAs(`builtins.${name}`, cls) };
+  }),
+];
+
+const groups: PythonType = {
+  names: ['builtins.ExceptionGroup', 'builtins.BaseExceptionGroup'],
+  cls: AggregateError,
+  derived: true,
+  build: (args, { name, copies }) => {
+    const [message, errors] = args;
+    if (typeof message !== 'string' || !Array.isArray(errors)) return undefined;
+    copies(errors.length);
+    const make = () => new AggregateError(errors, message);
+    return from(name, withoutFrames(make), args);
   },
+  setState,
+  reduce: (error: AggregateError & FromPython) => ({
+    name: origins.get(error)?.name ?? 'builtins.ExceptionGroup',
+    args: [error.message, error.errors],
+    state: stateOf(error),
+  }),
+};
+
+/** Rows for the table of types. */
+export const exceptionTypes = (): readonly PythonType[] => [
+  ...namesakes(),
+  ...otherBuiltins(),
+  ...languageErrors(),
+  groups,
 ];
 
 /** A row for a class of exceptions that a program has registered. */
