@@ -165,6 +165,28 @@ print(json.dumps([[repr(v), v.__notes__, getattr(v, 'where', None)] for v in val
     ]);
   });
 
+  test('one that is in its own arguments, in a list, stays so', () => {
+    const pickles = ask<string[]>(
+      [],
+      `
+error = ValueError([])
+error.args[0].append(error)
+print(json.dumps([pickle.dumps(error, p).hex() for p in range(6)]))`,
+    );
+    const back = pickles.map((pickled) => {
+      const error = loads(Buffer.from(pickled, 'hex')) as ValueError & { args: unknown[][] };
+      expect(error.args[0]?.[0]).toBe(error);
+      return [2, 4].map((protocol) => hex(dumps(error, { protocol })));
+    });
+    const answers = ask<boolean[]>(
+      back.flat(),
+      `
+values = [pickle.loads(bytes.fromhex(p)) for p in json.load(sys.stdin)]
+print(json.dumps([v.args[0][0] is v for v in values]))`,
+    );
+    expect(answers).toEqual(back.flat().map(() => true));
+  });
+
   test('errors from here are exceptions there', () => {
     class Refused extends ValueError {}
     class Odd extends Error {
