@@ -249,6 +249,11 @@ print(json.dumps(wrong))`,
       old: new Date(Date.UTC(1600, 0, 1)),
       clamped: Uint8ClampedArray.of(1, 2),
       view: new Float64Array(new Float64Array([1, 2, 3]).buffer, 8, 1),
+      keys: new Map<unknown, unknown>([
+        [new UUID('0'.repeat(32)), 1],
+        [Tuple.of<unknown>(new Decimal('1.5'), new Date(0)), 2],
+        [runInContext('new Date(1000)', createContext()), new Set([new DateOnly(2024, 1, 2)])],
+      ]),
       foreign: runInContext('[new Date(0), Int16Array.of(1)]', createContext()) as unknown,
     };
     const [answer] = ask<string[]>(
@@ -260,6 +265,9 @@ print(json.dumps(wrong))`,
       `{'date': datetime.datetime(2024, 2, 29, 12, 30, 0, 7000, ${utc}), ` +
         `'old': datetime.datetime(1600, 1, 1, 0, 0, ${utc}), 'clamped': array('B', [1, 2]), ` +
         `'view': array('d', [2.0]), ` +
+        `'keys': {UUID('00000000-0000-0000-0000-000000000000'): 1, ` +
+        `(Decimal('1.5'), datetime.datetime(1970, 1, 1, 0, 0, ${utc})): 2, ` +
+        `datetime.datetime(1970, 1, 1, 0, 0, 1, ${utc}): {datetime.date(2024, 1, 2)}}, ` +
         `'foreign': [datetime.datetime(1970, 1, 1, 0, 0, ${utc}), array('h', [1])]}`,
     );
   });

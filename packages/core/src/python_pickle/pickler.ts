@@ -7,7 +7,6 @@
 import { inspect, types } from 'node:util';
 import { partsOf } from '../pickle/kinds.ts';
 import { at, publicError, Refusal, segment } from '../pickle/message.ts';
-import { intrinsicOf } from '../pickle/realms.ts';
 import { isKnownSpecial, notData, notPlain } from './advice.ts';
 import * as op from './opcodes.ts';
 import { isOwn, PythonReferences, proxyRefusal, type Writing } from './references.ts';
@@ -112,8 +111,8 @@ export class PythonPickler extends PythonReferences {
 
   /** @throws Refusal if the table has no row for it */
   private instance(value: object, proto: object | null): void {
-    const { types: table, protocol, context } = this.writing as Writing;
-    const type = table.ofInstance(proto) ?? table.ofInstance(ofThisRealm(value, proto));
+    const { protocol, context } = this.writing as Writing;
+    const type = this.rowOf(value, proto);
     if (type?.reduce === undefined) throw notPlain(value);
     const reduced = type.reduce(value, { protocol, context });
     this.begun(value);
@@ -322,19 +321,6 @@ export class PythonPickler extends PythonReferences {
       this.byte(opcode);
     }
   }
-}
-
-/** The prototype that a class of the language has here, if this is an instance of the one of another realm. */
-function ofThisRealm(value: object, proto: object | null): object | null {
-  let above = proto;
-  while (above !== null) {
-    const name = intrinsicOf(above);
-    const cls = name && (globalThis as unknown as Record<string, { prototype?: object }>)[name];
-    if (cls) return cls.prototype ?? null;
-    // Of what is derived only errors are sent.
-    above = types.isNativeError(value) ? (Object.getPrototypeOf(above) as object | null) : null;
-  }
-  return null;
 }
 
 /** By what it has inside: its class may lack the getters. @throws Refusal if its memory is gone */

@@ -8,7 +8,7 @@ import { intrinsicOf } from '../pickle/realms.ts';
 import { withArticle } from './advice.ts';
 import * as op from './opcodes.ts';
 import { Tuple } from './tuple.ts';
-import { nameOf, type PythonTypes } from './types.ts';
+import { nameOf, type PythonType, type PythonTypes } from './types.ts';
 import { PythonWriter } from './writer.ts';
 
 /** How a pickle is written. @internal */
@@ -94,11 +94,17 @@ export abstract class PythonReferences extends PythonWriter {
     }
   }
 
+  /** How an instance is written, one of another realm's classes of the language, too. */
+  protected rowOf(value: object, proto: object | null): PythonType | undefined {
+    const table = this.writing?.types;
+    return table?.ofInstance(proto) ?? table?.ofInstance(ofThisRealm(value, proto));
+  }
+
   /** @throws Refusal for an instance that Python cannot hash */
   private isKnownHashable(value: object): boolean {
     const proto = Object.getPrototypeOf(value) as object | null;
     if (isOwn(proto, 'Object', 'Array', 'Map')) return false;
-    const type = this.writing?.types.ofInstance(proto);
+    const type = this.rowOf(value, proto);
     if (type?.hashable !== false) return type?.reduce !== undefined;
     const name = type.cls?.name ?? nameOf(type);
     throw new Refusal(`${withArticle(name)} cannot be a key or an element in Python`);
@@ -131,6 +137,19 @@ export abstract class PythonReferences extends PythonWriter {
   protected recall(index: number): void {
     this.numbered(index, op.BINGET, op.LONG_BINGET);
   }
+}
+
+/** The prototype that a class of the language has here, if this is an instance of the one of another realm. */
+function ofThisRealm(value: object, proto: object | null): object | null {
+  let above = proto;
+  while (above !== null) {
+    const name = intrinsicOf(above);
+    const cls = name && (globalThis as unknown as Record<string, { prototype?: object }>)[name];
+    if (cls) return cls.prototype ?? null;
+    // Of what is derived only errors are sent.
+    above = types.isNativeError(value) ? (Object.getPrototypeOf(above) as object | null) : null;
+  }
+  return null;
 }
 
 /** Whether a prototype is that of a class of the language, in whatever realm; none at all counts as that of an object. */
