@@ -23,6 +23,7 @@ import {
   KeyError,
   loads,
   PythonError,
+  Tuple,
 } from 'multiprocessing/pickle';
 import { Empty } from 'multiprocessing/queues';
 import { describe, expect, test } from 'vitest';
@@ -90,6 +91,19 @@ const cases: readonly Case[] = [
     text: 'BufferTooShort: the message is longer than the buffer; it is in args[0]',
   },
   { python: 'queue.Empty()', cls: Empty, text: 'Empty', code: 'ERR_MP_EMPTY' },
+];
+
+/** Values whose text is not that of JavaScript. */
+const shown: readonly [python: string, value: unknown][] = [
+  ['"it\'s"', "it's"],
+  ["'a\"b'", 'a"b'],
+  ["'both\\'\"'", 'both\'"'],
+  ["'\\t\\n\\r\\0\\x7f\\xa0\xe9\\u200b\\ud800'", '\t\n\r\0\x7f\xa0é\u200b\ud800'],
+  ["b'a\\'b\\x00\\xff'", Buffer.from("a'b\0\xff", 'latin1')],
+  ['(1,)', Tuple.of(1)],
+  ['[(), {}, set(), {1: 2}]', [Tuple.of(), {}, new Set(), new Map([[1, 2]])]],
+  ['[1e16, 1e-05, 1.5, -0.0, 5e-324]', [1e16, 1e-5, 1.5, -0, 5e-324]],
+  ["[float('inf'), None, True, 2 ** 70]", [Infinity, null, true, 2n ** 70n]],
 ];
 
 const { pythons, reasons } = findPythons({ old: true });
@@ -163,6 +177,14 @@ print(json.dumps([[repr(v), v.__notes__, getattr(v, 'where', None)] for v in val
       ["ValueError('v')", ['one', 'two'], [1, 2]],
       ["TypeError('t')", ['mine'], null],
     ]);
+  });
+
+  test('the message shows values as Python does', () => {
+    const answers = ask<string[]>(
+      shown.map(([python]) => python),
+      'print(json.dumps([str(KeyError(eval(s))) for s in json.load(sys.stdin)]))',
+    );
+    expect(shown.map(([, value]) => new KeyError(value).message)).toEqual(answers);
   });
 
   test('one that is in its own arguments, in a list, stays so', () => {

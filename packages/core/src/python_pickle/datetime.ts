@@ -250,11 +250,6 @@ function microsecondAt(bytes: Buffer, at: number): number {
   return bytes.readUIntBE(at, 3);
 }
 
-/** Hour to microsecond, as bytes. */
-function clockBytes({ hour, minute, second, microsecond }: Clock): number[] {
-  return [hour, minute, second, microsecond >> 16, (microsecond >> 8) & 0xff, microsecond & 0xff];
-}
-
 /** Protocols before 4 leave `fold` out, as CPython does: older readers would take it for a month or an hour that is none. */
 function withFold(value: number, { fold }: Clock, { protocol }: ReduceCall): number {
   return fold === 1 && protocol > 3 ? value | foldBit : value;
@@ -262,8 +257,19 @@ function withFold(value: number, { fold }: Clock, { protocol }: ReduceCall): num
 
 function reduceDateTime(time: DateTime, call: ReduceCall) {
   const { year, month, day, tzinfo } = time;
-  const bytes = [year >> 8, year & 0xff, withFold(month, time, call), day, ...clockBytes(time)];
-  const state = Uint8Array.from(bytes);
+  const { hour, minute, second, microsecond } = time;
+  const state = Uint8Array.of(
+    year >> 8,
+    year & 0xff,
+    withFold(month, time, call),
+    day,
+    hour,
+    minute,
+    second,
+    microsecond >> 16,
+    (microsecond >> 8) & 0xff,
+    microsecond & 0xff,
+  );
   return { args: tzinfo === null ? [state] : [state, tzinfo] };
 }
 
@@ -297,8 +303,15 @@ function buildTime([state, tzinfo]: readonly unknown[]): TimeOnly | undefined {
 }
 
 function reduceTime(time: TimeOnly, call: ReduceCall): Reduced {
-  const [hour, ...rest] = clockBytes(time);
-  const state = Uint8Array.of(withFold(hour as number, time, call), ...rest);
+  const { hour, minute, second, microsecond } = time;
+  const state = Uint8Array.of(
+    withFold(hour, time, call),
+    minute,
+    second,
+    microsecond >> 16,
+    (microsecond >> 8) & 0xff,
+    microsecond & 0xff,
+  );
   return { args: time.tzinfo === null ? [state] : [state, time.tzinfo] };
 }
 

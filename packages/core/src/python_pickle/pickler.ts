@@ -11,11 +11,13 @@ import { isKnownSpecial, notData, notPlain } from './advice.ts';
 import * as op from './opcodes.ts';
 import { isOwn, PythonReferences, proxyRefusal, type Writing } from './references.ts';
 import { Tuple } from './tuple.ts';
-import { GlobalName, nameOf, type Reduced } from './types.ts';
+import { GlobalName, nameOf, type PythonType, type Reduced } from './types.ts';
 import { shortText } from './writer.ts';
 
 /** So many items go with one opcode, as CPython's; its reader has no more of them on its stack. */
 const batch = 1000;
+
+type Reduce = NonNullable<PythonType['reduce']>;
 
 /** Pickles one object at a time. @internal */
 export class PythonPickler extends PythonReferences {
@@ -89,16 +91,21 @@ export class PythonPickler extends PythonReferences {
       if (proto === Tuple.prototype) this.tuple(value, hashed);
       else if (isOwn(proto, 'Array')) this.list(value);
       else this.instance(value, proto);
-    } else if (isOwn(proto, 'Object')) {
+    } else if (proto === Object.prototype || proto === null) {
       this.plain(value as Record<string, unknown>, hashed);
-    } else this.special(value, proto, hashed);
+    } else {
+      const row = (this.writing as Writing).types.ofPrototype(proto);
+      if (row?.reduce !== undefined) this.reduced(value, row);
+      else if (isOwn(proto, 'Object')) this.plain(value as Record<string, unknown>, hashed);
+      else this.special(value, proto, hashed);
+    }
     this.depth--;
   }
 
   /** What is no plain object by what it has inside, whatever its prototype. @throws Refusal when it is none of the plain data */
   private special(value: object, proto: object | null, hashed: boolean): void {
     if (types.isUint8Array(value)) {
-      this.binary(bytesIn(value));
+      this.binary(bytesIn(value, proto));
       this.remember(value);
     } else if (types.isMap(value) && isOwn(proto, 'Map', 'Object')) this.map(value);
     else if (types.isSet(value) && isOwn(proto, 'Set', 'Object')) this.set(value, hashed);
@@ -111,10 +118,13 @@ export class PythonPickler extends PythonReferences {
 
   /** @throws Refusal if the table has no row for it */
   private instance(value: object, proto: object | null): void {
-    const { protocol, context } = this.writing as Writing;
-    const type = this.rowOf(value, proto);
-    if (type?.reduce === undefined) throw notPlain(value);
-    const reduced = type.reduce(value, { protocol, context });
+    const row = this.rowOf(value, proto);
+    if (row?.reduce === undefined) throw notPlain(value);
+    this.reduced(value, row);
+  }
+
+  private reduced(value: object, type: PythonType): void {
+    const reduced = (type.reduce as Reduce)(value, this.writing as Writing);
     this.begun(value);
     this.globalName(reduced.name ?? nameOf(type));
     this.args(reduced.args);
@@ -324,7 +334,9 @@ export class PythonPickler extends PythonReferences {
 }
 
 /** By what it has inside: its class may lack the getters. @throws Refusal if its memory is gone */
-function bytesIn(view: Uint8Array): Uint8Array {
+function bytesIn(view: Uint8Array, proto: object | null): Uint8Array {
+  if ((proto === Buffer.prototype || proto === Uint8Array.prototype) && view.length > 0)
+    return view;
   try {
     const { buffer, byteOffset, byteLength } = partsOf(view);
     return new Uint8Array(buffer, byteOffset, byteLength);

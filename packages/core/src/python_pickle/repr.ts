@@ -119,6 +119,7 @@ function reprNumber(value: number): string {
 const escapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 function reprText(text: string): string {
+  if (/^[ !#-&(-[\]-~]*$/.test(text)) return `'${text}'`;
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(/[\\'"\p{C}\p{Z}]/gu, (char) => {
     if (char === ' ' || ((char === "'" || char === '"') && char !== quote)) return char;
@@ -134,13 +135,14 @@ function reprText(text: string): string {
 }
 
 function reprBytes(bytes: Uint8Array): string {
+  const quote = bytes.includes(0x27) && !bytes.includes(0x22) ? '"' : "'";
   let text = '';
   for (const byte of bytes) {
     const char = String.fromCharCode(byte);
-    if (char === "'" || char === '\\') text += `\\${char}`;
+    if (char === quote || char === '\\') text += `\\${char}`;
     else if (escapes[char] !== undefined) text += escapes[char];
     else if (byte < 0x20 || byte > 0x7e) text += `\\x${byte.toString(16).padStart(2, '0')}`;
     else text += char;
   }
-  return `b'${text}'`;
+  return `b${quote}${text}${quote}`;
 }

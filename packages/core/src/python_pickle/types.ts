@@ -170,22 +170,23 @@ export class PythonTypes {
 
   /** How an object is written that has this prototype. */
   ofInstance(prototype: object | null): PythonType | undefined {
-    const own = this.exactly(prototype);
+    const own = this.ofPrototype(prototype);
     if (own !== undefined) return own;
     let above = prototype;
     while (above !== null) {
       above = Object.getPrototypeOf(above) as object | null;
-      const type = this.exactly(above);
+      const type = this.ofPrototype(above);
       if (type?.derived) return type;
     }
     return undefined;
   }
 
-  private exactly(prototype: object | null): PythonType | undefined {
+  /** The same, derived classes left out. */
+  ofPrototype(prototype: object | null): PythonType | undefined {
     if (prototype === null) return undefined;
     if (this.rows !== undefined) this.fill();
     let type = this.byPrototype.get(prototype);
-    for (const table of this.below) type ??= table.exactly(prototype);
+    for (const table of this.below) type ??= table.ofPrototype(prototype);
     return type;
   }
 }
