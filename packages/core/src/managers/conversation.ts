@@ -4,62 +4,15 @@
  */
 import { constants } from 'node:buffer';
 import { close, closeRaw, dup, now } from '@multiprocessing/posix';
-import type { Address } from '../connection/addresses.ts';
 import { Client, ClientSync } from '../connection/client.ts';
 import type { Connection } from '../connection/connection.ts';
 import { withTraceback } from '../pool/errors.ts';
 import { generation } from '../wait/hub.ts';
 import { behindThis, LoopTurns } from '../wait/loop_turns.ts';
+import type { Call, ClientWire, LinkOptions, Loaded } from './calls.ts';
 import { Channel } from './channel.ts';
 import { isGone, RemoteError } from './errors.ts';
 import { SpinOdds } from './spin_odds.ts';
-
-/** A call of an object's method, or of the server itself. @internal */
-export interface Call {
-  /** null for the server itself. */
-  readonly ident: string | null;
-  readonly method: string;
-  readonly args: readonly unknown[];
-  readonly kwds?: object | undefined;
-  /** Whether it may wait there for something. */
-  readonly mayBlock?: boolean | undefined;
-  /** Makes a proxy of a result that is shared. It keeps the caller's proxy alive. */
-  readonly shared?: ((result: unknown) => unknown) | undefined;
-}
-
-/** How a link is made, and what it says when it ends. @internal */
-export interface LinkOptions {
-  readonly address: Address;
-  readonly authkey: Uint8Array;
-  readonly digests: readonly string[] | undefined;
-  /** What the manager is told about this process. */
-  readonly name: string;
-  /** What a call is told that has found the manager gone. */
-  explain(error: unknown): Promise<unknown>;
-  explainSync(error: unknown): unknown;
-  closed(ended: object): void;
-}
-
-/** How requests and answers look in bytes, for a client. @internal */
-export interface ClientWire {
-  /** Whether a request can do without an answer: by the serial 0. */
-  readonly isNumbered: boolean;
-  /** @throws PicklingError */
-  request(call: Call): Uint8Array;
-  /** Of which call the answer is, where they are numbered. @throws UnpicklingError */
-  serialOf(message: Buffer): number;
-  /** @throws UnpicklingError */
-  load(message: Buffer, sync: boolean): Loaded | Promise<Loaded>;
-}
-
-/** What an answer is. @internal */
-export type Kind = '#RETURN' | '#ERROR' | '#PROXY' | '#TRACEBACK' | '#UNSERIALIZABLE';
-
-/** An answer that was read. @internal */
-export interface Loaded {
-  readonly kind: Kind;
-  readonly result: unknown;
-}
 
 interface Pending {
   readonly call: Call;
@@ -221,6 +174,8 @@ export class Conversation {
         if (message !== undefined) this.#take(message, serial);
         else if (!this.#hope.spin(this.#fill)) channel.fill(true);
       }
+      // What came along is here, and no event will tell of it.
+      this.#takeAll(channel);
     } catch (error) {
       const why = isGone(error) ? this.#options.explainSync(error) : error;
       this.close(why);

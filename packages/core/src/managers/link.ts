@@ -1,7 +1,8 @@
 /**
  * What all proxies of one manager in this process have in common: the way to it. Deviations: D-141, D-143.
  */
-import { type Call, Conversation, type LinkOptions } from './conversation.ts';
+import type { Call, LinkOptions } from './calls.ts';
+import { Conversation } from './conversation.ts';
 import { nodeClientWire } from './node_wire.ts';
 
 /** How this process speaks with a manager. @internal */

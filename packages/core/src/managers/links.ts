@@ -9,7 +9,7 @@ import type { Address } from '../connection/addresses.ts';
 import type { BaseProcess } from '../process/process.ts';
 import { Finalize } from '../util/finalize.ts';
 import { registerAfterFork } from '../util/util.ts';
-import type { LinkOptions } from './conversation.ts';
+import type { LinkOptions } from './calls.ts';
 import { ended, isGone } from './errors.ts';
 import { type Link, NodeLink } from './link.ts';
 import type { Serializer } from './proxy_type.ts';

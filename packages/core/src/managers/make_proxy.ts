@@ -102,6 +102,16 @@ export type MadeProxyType<M = object> = (new (
   readonly _exposed_: readonly string[];
 };
 
+/** A class of proxies without type parameters. @internal */
+export interface ProxyClass<P> {
+  new (...args: ProxyArguments): P;
+  readonly prototype: P;
+  readonly _exposed_: readonly string[];
+}
+
+/** What never waits at the manager for long. @internal */
+export const NEVER_BLOCKS: ReadonlySet<string> = new Set();
+
 const made = new Map<string, MadeProxyType>();
 
 /**

@@ -1,16 +1,11 @@
 /**
  * Counterpart of `BaseManager` in multiprocessing/managers.py. Deviations: D-139, D-148, D-149.
  */
-
-import { rmSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { checkOptions, checkTimeout } from '../base/arguments.ts';
 import { checkMayStart } from '../base/bootstrapping.ts';
 import { AssertionError, EOFError, ProcessError, typeError, ValueError } from '../base/errors.ts';
-import { givenTo } from '../base/late_rooms.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { type Address, arbitraryAddress } from '../connection/addresses.ts';
-import { checkDigests } from '../connection/challenges.ts';
 import { type Connection, Pipe } from '../connection/connection.ts';
 import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
 import type { BaseProcess } from '../process/process.ts';
@@ -18,69 +13,23 @@ import { Finalize } from '../util/finalize.ts';
 import { info } from '../util/logging.ts';
 import { ended } from './errors.ts';
 import type { Link } from './link.ts';
-import { forgetManager, linkTo, noteDigests, noteProcess } from './links.ts';
+import { linkTo, noteDigests, noteProcess } from './links.ts';
 import { AutoProxy } from './make_proxy.ts';
+import { finalizeManager, forget, type Started } from './manager_end.ts';
+import {
+  checkManagerOptions,
+  defaultContext,
+  type ManagerContext,
+  type ManagerOptions,
+  type StartOptions,
+} from './manager_options.ts';
 import { type BaseProxy, makeProxy } from './proxy.ts';
 import type { ProxyManager, ProxyTypes, Serializer } from './proxy_type.ts';
 import { type Callable, type RegisterOptions, type Registry, registration } from './registry.ts';
 import { runServer, type ServerOrder, type ServerReport } from './run_server.ts';
 import { sentRegistry } from './sent_types.ts';
-import { Server, type ServerLimits, serverWires } from './server.ts';
+import { Server, type ServerLimits } from './server.ts';
 import { State, Token, where } from './token.ts';
-
-/** What a manager needs of the context that its process is made in. @internal */
-export interface ManagerContext {
-  readonly Process: new (options: never) => object;
-  readonly _name: string | undefined;
-}
-
-/** Options of a manager. */
-export interface ManagerOptions {
-  /** Where it serves, or where the one is that `connect` connects to: `[host, port]`, a path, `'\0name'`. A path of its own, without. */
-  address?: Address | undefined;
-  /** Clients have to prove that they hold it; the key of this process, without. */
-  authkey?: Uint8Array | undefined;
-  /** `'node'` (default) carries all that pickling here carries; `'pickle'` is CPython's wire: for Python programs. */
-  serializer?: Serializer | undefined;
-  /** How long `shutdown` waits before it terminates the process, and before it kills it, in seconds: 1, without. */
-  shutdownTimeout?: number | undefined;
-  /** Makes the process: a context. The default one, without. */
-  ctx?: object | undefined;
-  /** The longest message that is taken of a client, in bytes: 1 GiB, without. */
-  maxMessageBytes?: number | undefined;
-  /** How long a client may take to prove that it holds the key, in seconds: 20, without. */
-  authTimeout?: number | undefined;
-  /** The digests that the proof of the key may use, see `AnswerOptions` of multiprocessing/connection. */
-  digests?: readonly string[] | undefined;
-}
-
-const OPTIONS = [
-  'address',
-  'authkey',
-  'serializer',
-  'shutdownTimeout',
-  'ctx',
-  'maxMessageBytes',
-  'authTimeout',
-  'digests',
-];
-
-/** Options of `start`. */
-export interface StartOptions {
-  /** Called in the manager's process before it serves; it must be exported, as a target. */
-  initializer?: Callable | undefined;
-  initargs?: readonly unknown[] | undefined;
-}
-
-/** What is left to be done for a manager that was started. */
-interface Started {
-  readonly process: BaseProcess;
-  readonly address: Address;
-  readonly chosen: string | undefined;
-  readonly link: () => Link;
-  readonly state: State;
-  readonly timeout: number;
-}
 
 /** A process that holds objects for others, or the way to one; Python's `managers.BaseManager`. */
 export class BaseManager implements ProxyManager {
@@ -103,19 +52,8 @@ export class BaseManager implements ProxyManager {
 
   /** @throws TypeError, ValueError */
   constructor(options: ManagerOptions = {}) {
-    checkOptions(options, OPTIONS, new.target.name);
+    checkManagerOptions(options, new.target.name);
     const { serializer = 'node', shutdownTimeout = 1, ctx } = options;
-    checkTimeout(shutdownTimeout);
-    checkTimeout(options.authTimeout);
-    checkDigests(options.digests);
-    checkLength(options.maxMessageBytes);
-    if (!serverWires.has(serializer)) {
-      throw new ValueError(
-        `serializer: ${inspect(serializer)} is unknown, expected one of ${[...serverWires.keys()].join(', ')}`,
-      );
-    }
-    if (ctx !== undefined && typeof (ctx as Partial<ManagerContext>)?.Process !== 'function')
-      throw typeError(`ctx must be a context, not ${inspect(ctx, { depth: 0 })}`);
     this.#address = options.address;
     this._authkey = toAuthkey(options.authkey ?? currentProcess().authkey);
     this.#serializer = serializer;
@@ -207,7 +145,7 @@ export class BaseManager implements ProxyManager {
     checkMayStart();
     if (initializer !== undefined && typeof initializer !== 'function')
       throw typeError('initializer must be a callable');
-    const ctx = this.#ctx ?? givenTo<() => ManagerContext>('managers')();
+    const ctx = this.#ctx ?? defaultContext();
     const [reader, writer] = Pipe(false);
     const { _Server, _registry } = this.constructor as typeof BaseManager;
     const order: ServerOrder = {
@@ -465,32 +403,4 @@ function define(
 ): void {
   Object.defineProperty(value, 'name', { value: name });
   Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
-}
-
-function checkLength(length: unknown): void {
-  if (length === undefined || (Number.isSafeInteger(length) && (length as number) > 0)) return;
-  throw new ValueError(`maxMessageBytes must be a number of bytes, not ${inspect(length)}`);
-}
-
-/** At the end of the process, when nobody has the manager any more, and for `shutdownSync`. */
-function finalizeManager({ process, address, chosen, link, state, timeout }: Started): void {
-  if (process.isAlive()) {
-    info('sending shutdown message to manager');
-    link().shutDownSync();
-    for (const harder of [() => {}, () => process.terminate(), () => process.kill()]) {
-      harder();
-      process.joinSync(timeout);
-      if (!process.isAlive()) break;
-      info('manager still alive');
-    }
-    process.joinSync();
-  }
-  state.value = State.SHUTDOWN;
-  forget(address, chosen);
-}
-
-/** Forgets a manager that has ended, and removes the socket of one that was killed. */
-function forget(address: Address, chosen: string | undefined): void {
-  forgetManager(address);
-  if (chosen !== undefined) rmSync(chosen, { force: true });
 }

@@ -8,7 +8,7 @@
 import { UnpicklingError } from '../base/errors.ts';
 import { ANYBODY } from '../pickle/permissions.ts';
 import { ForkingPickler, loadsBeside } from '../pickle/reduction.ts';
-import type { ClientWire, Kind } from './conversation.ts';
+import type { ClientWire, Kind } from './calls.ts';
 import { RemoteError } from './errors.ts';
 import { answering } from './local_server.ts';
 import type { Answer, Request, ServerLink, ServerWire } from './server_link.ts';

@@ -6,7 +6,8 @@
 import { Client, type ClientOptions, ClientSync } from '../connection/client.ts';
 import { withTraceback } from '../pool/errors.ts';
 import { generation } from '../wait/hub.ts';
-import { type Call, Conversation, type LinkOptions } from './conversation.ts';
+import type { Call, LinkOptions } from './calls.ts';
+import { Conversation } from './conversation.ts';
 import { isGone, RemoteError } from './errors.ts';
 import type { Link } from './link.ts';
 import { linkMakers, releaseAtExit } from './links.ts';

@@ -6,22 +6,15 @@ import type { Address } from '../connection/addresses.ts';
 import { GlobalName, type PythonType, typesOnTop } from '../python_pickle/python_pickle.ts';
 import { Tuple } from '../python_pickle/tuple.ts';
 import { RemoteError, ShutDown, StopIteration } from './errors.ts';
+import { ListProxy } from './list_proxy.ts';
 import { Namespace } from './local_values.ts';
-import { DictProxy, ListProxy } from './proxies.ts';
+import { AcquirerProxy, BarrierProxy, ConditionProxy, EventProxy } from './lock_proxies.ts';
+import { PoolProxy } from './pool_proxies.ts';
 import { BaseProxy, rebuildProxy } from './proxy.ts';
 import type { ProxyType } from './proxy_type.ts';
-import {
-  AcquirerProxy,
-  ArrayProxy,
-  BarrierProxy,
-  ConditionProxy,
-  EventProxy,
-  IteratorProxy,
-  NamespaceProxy,
-  PoolProxy,
-  ValueProxy,
-} from './sync_proxies.ts';
+import { DictProxy } from './table_proxies.ts';
 import { Token } from './token.ts';
+import { ArrayProxy, IteratorProxy, NamespaceProxy, ValueProxy } from './value_proxies.ts';
 
 const MODULE = 'multiprocessing.managers';
 

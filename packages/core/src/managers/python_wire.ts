@@ -5,7 +5,7 @@
 import { UnpicklingError } from '../base/errors.ts';
 import { dumpsIn, loadsIn } from '../python_pickle/python_pickle.ts';
 import { Tuple } from '../python_pickle/tuple.ts';
-import type { ClientWire, Kind } from './conversation.ts';
+import type { ClientWire, Kind } from './calls.ts';
 import { RemoteError } from './errors.ts';
 import { checkedRequest } from './node_wire.ts';
 import { asException, managerTypes } from './python_types.ts';

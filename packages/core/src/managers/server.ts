@@ -17,7 +17,7 @@ import { Reception } from '../connection/reception.ts';
 import { SocketListener } from '../connection/socket_listener.ts';
 import { Pool } from '../pool/pool.ts';
 import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
-import { debug, info } from '../util/logging.ts';
+import { info } from '../util/logging.ts';
 import { calledBy, currentCaller } from './caller.ts';
 import { RemoteError } from './errors.ts';
 import { forgetManager } from './links.ts';
@@ -27,6 +27,7 @@ import { nodeWire } from './node_wire.ts';
 import type { Serializer } from './proxy_type.ts';
 import { make, type Registered, type Registry } from './registry.ts';
 import { sentType } from './sent_types.ts';
+import { CONTROL, type Controlled } from './server_control.ts';
 import {
   type Answer,
   type Handler,
@@ -58,65 +59,8 @@ export interface ServerLimits {
 /** The wires, by the names of their serializers. What reads Python's pickles enters itself. @internal */
 export const serverWires = new Map<Serializer, ServerWire>([['node', nodeWire]]);
 
-type Control = (this: Server, link: ServerLink, args: readonly unknown[], kwds: object) => unknown;
-
-/** What clients ask of the server itself. */
-const CONTROL = new Map<string, Control>([
-  [
-    'create',
-    function (link, args, kwds) {
-      return this.create(this.ownerOf(link), args, kwds);
-    } as Control,
-  ],
-  [
-    'accept_connection',
-    ((link, [name]) => {
-      link.name = String(name);
-      link.closes = false;
-    }) as Control,
-  ],
-  [
-    'incref',
-    function (link, [ident]) {
-      this.incref(this.ownerOf(link), ident);
-    } as Control,
-  ],
-  [
-    'decref',
-    function (link, [ident]) {
-      this.decref(this.ownerOf(link), ident);
-    } as Control,
-  ],
-  [
-    'get_methods',
-    function (_link, [token]) {
-      return [...this.find((token as Token).id).exposed];
-    } as Control,
-  ],
-  ['dummy', () => undefined],
-  [
-    'debug_info',
-    function () {
-      return this.debugInfo();
-    } as Control,
-  ],
-  [
-    'number_of_objects',
-    function () {
-      return this.numberOfObjects();
-    } as Control,
-  ],
-  [
-    'shutdown',
-    function () {
-      debug('manager received shutdown message');
-      setTimeout(() => this.stop(), 0);
-    } as Control,
-  ],
-]);
-
 /** Holds the objects of a manager, and calls their methods for others; Python's `managers.Server`. */
-export class Server implements LocalServer, Handler {
+export class Server implements LocalServer, Handler, Controlled {
   readonly registry: Registry;
   readonly #authkey: AuthenticationString;
   readonly #listener: SocketListener;

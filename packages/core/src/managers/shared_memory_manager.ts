@@ -6,7 +6,8 @@ import { ensureRunning } from '../shared_memory/resource_tracker.ts';
 import { type Shareable, ShareableList } from '../shared_memory/shareable_list.ts';
 import { SharedMemory } from '../shared_memory/shared_memory.ts';
 import { debug } from '../util/logging.ts';
-import { BaseManager, type ManagerOptions } from './manager.ts';
+import { BaseManager } from './manager.ts';
+import type { ManagerOptions } from './manager_options.ts';
 import { Server } from './server.ts';
 
 /** A server that knows segments of shared memory, and unlinks them at its end; Python's `managers.SharedMemoryServer`. */

@@ -4,27 +4,24 @@
 
 import type { PoolOptions } from '../pool/pool.ts';
 import { Pool } from '../pool/pool.ts';
+import { ListProxy } from './list_proxy.ts';
 import { LocalBarrier, LocalCondition, LocalEvent } from './local_condition.ts';
 import { LocalDict, LocalSet } from './local_dict.ts';
 import { LocalList } from './local_list.ts';
 import { LocalBoundedSemaphore, LocalLock, LocalRLock, LocalSemaphore } from './local_locks.ts';
 import { LocalQueue } from './local_queue.ts';
 import { LocalArray, LocalValue, Namespace } from './local_values.ts';
-import { BaseManager } from './manager.ts';
-import { DictProxy, type Items, ListProxy, SetProxy } from './proxies.ts';
 import {
   AcquirerProxy,
-  ArrayProxy,
-  AsyncResultProxy,
   BarrierProxy,
   ConditionProxy,
   EventProxy,
-  IteratorProxy,
-  NamespaceProxy,
-  PoolProxy,
   QueueProxy,
-  ValueProxy,
-} from './sync_proxies.ts';
+} from './lock_proxies.ts';
+import { BaseManager } from './manager.ts';
+import { AsyncResultProxy, PoolProxy } from './pool_proxies.ts';
+import { DictProxy, type Items, SetProxy } from './table_proxies.ts';
+import { ArrayProxy, IteratorProxy, NamespaceProxy, ValueProxy } from './value_proxies.ts';
 
 /** A manager of the usual types; Python's `managers.SyncManager`. `mp.Manager()` starts one. */
 export class SyncManager extends BaseManager {
