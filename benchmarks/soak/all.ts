@@ -18,6 +18,7 @@ const NAMES = [
   'forkserver_kill',
   'locks',
   'queues',
+  'managers',
   'queue_wakeups',
   'pool',
   'large_arguments',
