@@ -12,6 +12,8 @@ const ENOUGH = 0.5;
 const TRY = 32;
 /** and this is what one hit is worth then: the other side may have begun to be quick. */
 const AGAIN = 0.8;
+/** How much longer such a try lasts. */
+const PATIENCE = 3;
 /** As each look asks the kernel, there are fewer. */
 const RARELY = 5;
 
@@ -25,7 +27,9 @@ export class SpinOdds {
     const isTry = this.#odds < ENOUGH;
     if (isTry && ++this.#passed < TRY) return false;
     this.#passed = 0;
-    const hit = spin(done, RARELY);
+    let hit = spin(done, RARELY);
+    // The other side has slept, too, and wakes up slowly.
+    for (let i = 0; isTry && !hit && i < PATIENCE; i++) hit = spin(done, RARELY);
     if (isTry && hit) this.#odds = AGAIN;
     else this.#odds += (Number(hit) - this.#odds) * WEIGHT;
     return hit;
