@@ -59,7 +59,7 @@ export async function useAll(shared: Shared, id: number, address: string, key: U
         await counts.setItem('n', (await counts.getItem('n')) + 1);
         Atomics.add(words, at, 1);
         await lock.release();
-        const dict = await manager.dict<number, unknown>({});
+        const dict = await manager.dict<number, unknown>();
         await Promise.all(Array.from({ length: 50 }, (_, i) => dict.setItem(i, { i })));
         await store.setItem(id % CLIENTS, dict);
         await queue.put([dict, new Uint8Array(20_000)]);

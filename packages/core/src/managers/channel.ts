@@ -2,7 +2,7 @@
  * Messages of a connection whose many small ones go together: read and written by the buffer, each call at once or in the
  * event loop as its caller likes. The frames are those of connection/frames.ts.
  */
-import { POLLOUT, poll, Stream, StreamWatch, WOULD_WAIT } from '@multiprocessing/posix';
+import { Stream, StreamWatch, WOULD_WAIT } from '@multiprocessing/posix';
 import { EOFError, OSError } from '../base/errors.ts';
 import { BadMessageLength } from '../connection/frames.ts';
 
@@ -179,36 +179,28 @@ export class Channel {
   }
 
   /**
-   * Writes what has not gone yet.
-   * @param wait whether to sleep until all of it has
+   * Writes what has not gone yet, as far as that goes at once.
    * @returns false when it would have to wait
    * @throws OSError, BrokenPipeError
    */
-  flush(wait: boolean): boolean {
+  flush(): boolean {
     while (this.#outStart < this.#outEnd) {
       const rest =
         this.#outStart === 0 ? this.#out : this.#out.subarray(this.#outStart, this.#outEnd);
-      const count = this.#write(rest, this.#outEnd - this.#outStart, wait);
+      const count = this.#stream.write(rest, this.#outEnd - this.#outStart, false);
       if (count === WOULD_WAIT) return false;
       this.#outStart += count;
     }
     this.#outStart = this.#outEnd = 0;
     while (this.#queue.length > 0) {
       const first = this.#queue[0] as Uint8Array;
-      const count = first.length === 0 ? 0 : this.#write(first, first.length, wait);
+      const count = first.length === 0 ? 0 : this.#stream.write(first, first.length, false);
       if (count === WOULD_WAIT) return false;
       this.#queued -= count;
       if (count === first.length) this.#queue.shift();
       else this.#queue[0] = first.subarray(count);
     }
     return true;
-  }
-
-  #write(bytes: Uint8Array, size: number, wait: boolean): number {
-    const count = this.#stream.write(bytes, size, false);
-    if (count !== WOULD_WAIT || !wait) return count;
-    poll([this.fd], undefined, POLLOUT);
-    return 0;
   }
 
   /** Calls back once from the event loop when more can be written. */

@@ -3,7 +3,7 @@
  * and reads the socket itself, and hands out on the way what others wait for. Deviations: D-141.
  */
 import { constants } from 'node:buffer';
-import { close, closeRaw, dup, now } from '@multiprocessing/posix';
+import { close, closeRaw, dup, now, POLLIN, POLLOUT, poll } from '@multiprocessing/posix';
 import { Client, ClientSync } from '../connection/client.ts';
 import type { Connection } from '../connection/connection.ts';
 import { withTraceback } from '../pool/errors.ts';
@@ -12,6 +12,7 @@ import { behindThis, LoopTurns } from '../wait/loop_turns.ts';
 import type { Call, ClientWire, LinkOptions, Loaded } from './calls.ts';
 import { Channel } from './channel.ts';
 import { isGone, RemoteError } from './errors.ts';
+import { readFrom } from './local_server.ts';
 import { SpinOdds } from './spin_odds.ts';
 
 interface Pending {
@@ -168,7 +169,7 @@ export class Conversation {
     try {
       if (this.#isWriting) channel.cancelWritable();
       this.#isWriting = false;
-      channel.flush(true);
+      this.#sendAll(channel);
       while (outcome === undefined) {
         const message = channel.next();
         if (message !== undefined) this.#take(message, serial);
@@ -185,6 +186,14 @@ export class Conversation {
     this.#rest();
     if ('error' in outcome) throw outcome.error;
     return (outcome as { value: unknown }).value;
+  }
+
+  /** Reads meanwhile: the manager hears nobody who does not take his answers. */
+  #sendAll(channel: Channel): void {
+    while (!channel.flush()) {
+      poll([channel.fd], undefined, POLLIN | POLLOUT);
+      while (channel.fill()) this.#takeAll(channel);
+    }
   }
 
   /** Finds out whether the manager has gone while nobody called. @internal */
@@ -230,7 +239,7 @@ export class Conversation {
     if (pending === undefined) return;
     this.#pending.delete(serial);
     try {
-      const loaded = wire.load(message, serial === blocking);
+      const loaded = readFrom(this.#options.address, () => wire.load(message, serial === blocking));
       if (!(loaded instanceof Promise)) settle(pending, loaded);
       else loaded.then((later) => settle(pending, later), pending.reject);
     } catch (error) {
@@ -303,7 +312,7 @@ export class Conversation {
     const channel = this.#channel;
     if (channel === undefined || this.#isWriting || this.#isClosed) return;
     try {
-      if (channel.flush(false)) return;
+      if (channel.flush()) return;
       this.#isWriting = true;
       channel.whenWritable((error) => {
         this.#isWriting = false;

@@ -5,10 +5,13 @@
 import { processWide } from '../base/state.ts';
 import type { Address } from '../connection/addresses.ts';
 import type { Entry, Owner } from './shared_objects.ts';
+import type { Token } from './token.ts';
 
 /** @internal */
 export interface LocalServer {
   readonly address: Address;
+  /** Whether it has an object of that name, which no other manager has. */
+  has(id: string): boolean;
   /** @throws RemoteError */
   find(id: string): Entry;
   /** Says that something here has a proxy of it. */
@@ -22,6 +25,8 @@ export interface LocalServer {
 const state = processWide('managerServer', () => ({
   server: undefined as LocalServer | undefined,
   /** Who is going to have what is pickled now, and what of it was counted. */
+  /** Where what is read now comes from. */
+  from: undefined as Address | undefined,
   answering: undefined as { readonly owner: Owner; readonly counted: Entry[] } | undefined,
 }));
 
@@ -30,10 +35,27 @@ export function setLocalServer(server: LocalServer | undefined): void {
   state.server = server;
 }
 
-/** The server of an address, if it is in this process. @internal */
-export function localServer(address: Address): LocalServer | undefined {
+/** The server that has an object, if it is in this process: by whatever address others know it. @internal */
+export function localServer({ address, id }: Token): LocalServer | undefined {
   const { server } = state;
-  return server !== undefined && sameAddress(server.address, address) ? server : undefined;
+  if (server === undefined) return undefined;
+  return server.has(id) || sameAddress(server.address, address) ? server : undefined;
+}
+
+/** Reads an answer of a manager. @internal */
+export function readFrom<T>(address: Address, read: () => T): T {
+  const before = state.from;
+  state.from = address;
+  try {
+    return read();
+  } finally {
+    state.from = before;
+  }
+}
+
+/** Where a manager is that has sent a proxy of its own: it may know itself by another address than this process does. @internal */
+export function senderOf(address: Address): Address {
+  return state.from ?? address;
 }
 
 /** Whether a manager's server runs in this process. @internal */

@@ -13,7 +13,13 @@ import { isExiting } from '../util/util.ts';
 import { ended } from './errors.ts';
 import { goesTo, type Link } from './link.ts';
 import { authkeyOf, linkTo, noteProxy } from './links.ts';
-import { countForClient, hasLocalServer, type LocalServer, localServer } from './local_server.ts';
+import {
+  countForClient,
+  hasLocalServer,
+  type LocalServer,
+  localServer,
+  senderOf,
+} from './local_server.ts';
 import type {
   ProxyManager,
   ProxyOptions,
@@ -87,7 +93,7 @@ export class BaseProxy {
     this._types = options.types ?? options.manager?._proxyTypes(token.typeid) ?? {};
     const authkey = options.authkey ?? options.manager?._authkey ?? authkeyOf(token.address);
     this._authkey = toAuthkey(authkey);
-    const server = localServer(token.address);
+    const server = localServer(token);
     if (server !== undefined) {
       const entry = server.find(token.id);
       server.nest(entry);
@@ -287,6 +293,7 @@ export function rebuildProxy(
   serializer: Serializer,
   { counted = false, types, ...options }: ProxyState,
 ): BaseProxy {
+  if (counted) token.address = senderOf(token.address);
   return makeProxy(receivedType(type) ?? makers.auto, token, serializer, {
     ...options,
     types: types && receivedTypes(types),

@@ -316,6 +316,11 @@ export class Server implements LocalServer, Handler, Controlled {
   }
 
   /** @internal */
+  has(ident: string): boolean {
+    return this.#objects.has(ident);
+  }
+
+  /** @internal */
   find(ident: unknown): Entry {
     return this.#objects.find(ident);
   }

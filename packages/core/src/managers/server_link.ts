@@ -209,7 +209,7 @@ export class ServerLink implements Caller {
   #flush(): void {
     if (this.isGone || this.#isWriting) return;
     try {
-      if (this.#channel.flush(false)) return;
+      if (this.#channel.flush()) return;
       this.#isWriting = true;
       this.#channel.whenWritable((error) => {
         this.#isWriting = false;

@@ -63,6 +63,10 @@ export class SharedObjects {
     return entry;
   }
 
+  has(id: string): boolean {
+    return this.#objects.has(id) || this.#nested.get(id)?.deref() !== undefined;
+  }
+
   /** @throws RemoteError */
   find(id: unknown): Entry {
     const entry = this.#objects.get(id as string) ?? this.#nested.get(id as string)?.deref();
