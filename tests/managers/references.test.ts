@@ -1,6 +1,8 @@
 /**
  * Who has what of a manager: references that come back, whatever becomes of who had them; and CPython's known faults of it.
  */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import * as mp from 'multiprocessing';
 import {
   type BaseProxy,
@@ -8,7 +10,7 @@ import {
   type ListProxy,
   type QueueProxy,
   RemoteError,
-  type SyncManager,
+  SyncManager,
 } from 'multiprocessing/managers';
 import { forkAvailable } from 'multiprocessing/os';
 import { RemoteTraceback } from 'multiprocessing/pool';
@@ -214,4 +216,49 @@ test('a slow method holds up nobody', async () => {
   const gets = Array.from({ length: 100 }, () => queue.get());
   for (let i = 0; i < 100; i++) queue.putSync(i);
   expect(await Promise.all(gets)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+});
+
+test('a blocking call with much to send takes in what is answered meanwhile', async () => {
+  const list = await manager.list([new Uint8Array(3_000_000)]);
+  // More than the manager keeps for who takes nothing in.
+  const gets = Array.from({ length: 10 }, () => list.getItem(0));
+  list.appendSync(new Uint8Array(20_000_000));
+  for (const get of gets) expect((await get).length).toBe(3_000_000);
+  expect(await list.len()).toBe(2);
+});
+
+test('a manager that its clients know by another address', async () => {
+  const authkey = Buffer.from('by two names');
+  const own = await new mp.DefaultContext().Manager({ address: ['127.0.0.1', 0], authkey });
+  const [, port] = own.address as [string, number];
+  const other = await new SyncManager({ address: ['localhost', port], authkey }).connect();
+  const dict = await other.dict<string, ListProxy<number>>();
+  await dict.setItem('list', await other.list([1]));
+  const found = await dict.getItem('list');
+  expect(found._token.address).toEqual(['localhost', port]);
+  await found.append(2);
+  await dict.setItem('again', found);
+  expect(await (await dict.getItem('again')).copy()).toEqual([1, 2]);
+  expect(await own.numberOfObjects()).toBeGreaterThan(0);
+  await own.shutdown();
+  await expect(dict.len()).rejects.toThrow(`localhost:${port}`);
+});
+
+test('a worker thread has a connection of its own', async () => {
+  const list = await manager.list<number>([1]);
+  const lock = await manager.RLock();
+  await lock.acquire();
+  const worker = new Worker(new URL('../fixtures/dist/manager_worker.js', import.meta.url), {
+    workerData: {
+      address: manager.address,
+      authkey: Uint8Array.from(mp.currentProcess().authkey),
+      ids: [list._token.id, lock._token.id],
+    },
+  });
+  const [said] = await once(worker, 'message');
+  // It is another owner.
+  expect(said).toEqual([[1, 2, 3], false]);
+  await once(worker, 'exit');
+  expect(await list.copy()).toEqual([1, 2, 3]);
+  await lock.release();
 });

@@ -2,6 +2,7 @@
  * The links of this process, one for each manager, key and wire; and what is known of managers by their addresses.
  */
 
+import { inWorker } from '@multiprocessing/posix';
 import { OSError, typeError } from '../base/errors.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { processWide } from '../base/state.ts';
@@ -33,6 +34,8 @@ const state = processWide('managerLinks', () => ({
   proxies: new Set<WeakRef<Forked>>(),
   /** Gives back their references. */
   atExit: undefined as Finalize | undefined,
+  /** Whether this thread closes its links at its end. */
+  closing: false,
 }));
 
 /** What makes links, by their wires. Who speaks CPython's enters itself. @internal */
@@ -66,6 +69,7 @@ export function linkTo(address: Address, authkey: Uint8Array, serializer: Serial
     },
   });
   state.links.set(key, link);
+  if (inWorker) closeAtExit();
   noteAuthkey(address, authkey);
   return link;
 }
@@ -151,6 +155,16 @@ export function noteProxy(proxy: Forked): () => void {
 export function releaseAtExit(): void {
   if (state.atExit?.stillActive()) return;
   state.atExit = new Finalize(null, releaseAllSync, { exitpriority: 10 });
+}
+
+/** The end of a thread closes nothing, as that of a process does. */
+function closeAtExit(): void {
+  if (state.closing) return;
+  state.closing = true;
+  const close = () => {
+    for (const link of [...state.links.values()]) link.close();
+  };
+  new Finalize(null, close, { exitpriority: -1 });
 }
 
 function releaseAllSync(): void {
