@@ -13,6 +13,7 @@ import {
   SyncManager,
 } from 'multiprocessing/managers';
 import { kill } from 'multiprocessing/os';
+import { ForkingPickler } from 'multiprocessing/reduction';
 import { ShareableList, SharedMemory } from 'multiprocessing/shared_memory';
 import { getTempDir } from 'multiprocessing/util';
 import { beforeAll, expect, test } from 'vitest';
@@ -113,6 +114,31 @@ forEachStartMethod((ctx) => {
     expect(p.exitcode).toBe(0);
     await expect(other.shutdown()).rejects.toThrow(mp.ProcessError);
     await manager.shutdown();
+  });
+
+  test('a child that was given a manager makes objects by it', async () => {
+    await using manager = await new MyManager({ ctx }).start();
+    const list = await manager.Counter(1);
+    const p = new ctx.Process({ target: targets.useManager, args: [manager, list] as never });
+    await p.start();
+    await p.join();
+    expect(p.exitcode).toBe(0);
+    expect(await list.add(0)).toBe(6);
+    expect(() => ForkingPickler.dumps(manager)).toThrow(TypeError);
+    expect(JSON.stringify([manager, list])).not.toMatch(/authkey/);
+  });
+
+  test('proxies in the tasks of a pool', async () => {
+    await using manager = await ctx.Manager();
+    const list = await manager.list<number>();
+    const pool = ctx.Pool(2);
+    await pool.map(
+      targets.appendTo,
+      [1, 2, 3, 4].map((i) => [list, i] as [typeof list, number]),
+    );
+    await pool.close();
+    await pool.join();
+    expect((await list.copy()).sort()).toEqual([1, 2, 3, 4]);
   });
 
   test('a manager that is killed: calls under way and later ones say so', async () => {

@@ -4,9 +4,12 @@
 import { inspect } from 'node:util';
 import { checkMayStart } from '../base/bootstrapping.ts';
 import { AssertionError, EOFError, ProcessError, typeError, ValueError } from '../base/errors.ts';
+import { nameExports } from '../base/names.ts';
 import { currentProcess } from '../base/process_table.ts';
 import { type Address, arbitraryAddress } from '../connection/addresses.ts';
 import { type Connection, Pipe } from '../connection/connection.ts';
+import { reduceSymbol } from '../pickle/codes.ts';
+import type { Reduced } from '../pickle/reduction.ts';
 import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
 import type { BaseProcess } from '../process/process.ts';
 import { Finalize } from '../util/finalize.ts';
@@ -38,7 +41,8 @@ export class BaseManager implements ProxyManager {
   /** @internal */
   static readonly _Server: ServerOrder['Server'] = Server;
 
-  /** @internal */ readonly _authkey: AuthenticationString;
+  /** No part of what is shown or copied of a manager. */
+  readonly #authkey: AuthenticationString;
   /** @internal */ readonly _state = new State();
   readonly #serializer: Serializer;
   readonly #timeout: number;
@@ -55,7 +59,7 @@ export class BaseManager implements ProxyManager {
     checkManagerOptions(options, new.target.name);
     const { serializer = 'node', shutdownTimeout = 1, ctx } = options;
     this.#address = options.address;
-    this._authkey = toAuthkey(options.authkey ?? currentProcess().authkey);
+    this.#authkey = toAuthkey(options.authkey ?? currentProcess().authkey);
     this.#serializer = serializer;
     this.#timeout = shutdownTimeout;
     this.#ctx = ctx as ManagerContext | undefined;
@@ -66,6 +70,11 @@ export class BaseManager implements ProxyManager {
   //
   // The server
   //
+
+  /** @internal */
+  get _authkey(): AuthenticationString {
+    return this.#authkey;
+  }
 
   /** Where it serves; undefined before that is known. */
   get address(): Address | undefined {
@@ -242,10 +251,17 @@ export class BaseManager implements ProxyManager {
     if (finalizer?.stillActive()) finalizer.call();
   }
 
+  /** Whether this process has started it: a forked child of it has the object, too. */
+  get #hasStarted(): boolean {
+    return this.#finalizer !== undefined && this.#process?._parentPid === process.pid;
+  }
+
   #toShutDown(): Finalize<[Started]> | undefined {
-    if (this.#finalizer !== undefined) return this.#finalizer;
+    if (this.#hasStarted) return this.#finalizer;
     if (this._isShutDown) return undefined;
-    throw new ProcessError('only who has started a manager can shut it down: this object has not');
+    throw new ProcessError(
+      'only who has started a manager can shut it down: this process has not, by this object',
+    );
   }
 
   #ended(): void {
@@ -350,12 +366,20 @@ export class BaseManager implements ProxyManager {
 
   /** `await using`: shuts it down, if this object has started it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#finalizer !== undefined) await this.shutdown();
+    if (this.#hasStarted) await this.shutdown();
   }
 
   /** `using`: the same, and blocks. */
   [Symbol.dispose](): void {
-    if (this.#finalizer !== undefined) this.shutdownSync();
+    if (this.#hasStarted) this.shutdownSync();
+  }
+
+  /** A child that is launched gets one that is connected. @throws TypeError at any other time; AssertionError before it is started */
+  [reduceSymbol](): Reduced {
+    this._link();
+    const { _authkey: authkey } = this;
+    const options = { address: this.#address, authkey, serializer: this.#serializer };
+    return [rebuildManager, [this.constructor, options]];
   }
 
   toString(): string {
@@ -368,6 +392,18 @@ export class BaseManager implements ProxyManager {
     return this.toString();
   }
 }
+
+/** @internal */
+export function rebuildManager(
+  cls: new (options: ManagerOptions) => BaseManager,
+  options: ManagerOptions,
+): BaseManager {
+  const manager = new cls(options);
+  manager._state.value = State.STARTED;
+  return manager;
+}
+
+nameExports(import.meta.url, { rebuildManager });
 
 function registerIn(
   cls: typeof BaseManager,

@@ -75,7 +75,8 @@ export class BaseProxy {
   /** Which object it is. */
   readonly _token: Token;
   /** @internal */ readonly _serializer: Serializer;
-  /** @internal */ readonly _authkey: AuthenticationString;
+  /** No part of what is shown or copied of a proxy. */
+  readonly #authkey: AuthenticationString;
   /** Kept, as long as there is a proxy: its end ends the object. @internal */
   readonly _manager: ProxyManager | undefined;
   /** @internal */ readonly _exposed: readonly string[] | undefined;
@@ -92,7 +93,7 @@ export class BaseProxy {
     this._exposed = options.exposed;
     this._types = options.types ?? options.manager?._proxyTypes(token.typeid) ?? {};
     const authkey = options.authkey ?? options.manager?._authkey ?? authkeyOf(token.address);
-    this._authkey = toAuthkey(authkey);
+    this.#authkey = toAuthkey(authkey);
     const server = localServer(token);
     if (server !== undefined) {
       const entry = server.find(token.id);
@@ -105,7 +106,7 @@ export class BaseProxy {
 
   #refer(incref: boolean): void {
     const { address, id } = this._token;
-    const link = linkTo(address, this._authkey, this._serializer);
+    const link = linkTo(address, this.#authkey, this._serializer);
     if (incref) link.refer(id, hasLocalServer());
     this.#reference = { link, id, forget: noteProxy(this) };
     collected.register(this, this.#reference, this);
@@ -121,7 +122,7 @@ export class BaseProxy {
     const link = this.#reference?.link;
     if (link?.isOpen) return link;
     if (this._manager?._isShutDown) throw ended(where(this._token.address), 'it was shut down');
-    return linkTo(this._token.address, this._authkey, this._serializer);
+    return linkTo(this._token.address, this.#authkey, this._serializer);
   }
 
   #call(method: string, args: readonly unknown[], kwds: object | undefined) {
@@ -171,7 +172,7 @@ export class BaseProxy {
     const mine = new Token(token.typeid, this._token.address, token.id);
     const options = {
       manager: this._manager,
-      authkey: this._authkey,
+      authkey: this.#authkey,
       exposed,
       types: this._types,
       incref: false,
@@ -219,7 +220,7 @@ export class BaseProxy {
     const own = this.#own;
     const isLaunching = getSpawningPopen() !== undefined;
     const state: { -readonly [K in keyof ProxyState]: ProxyState[K] } = {};
-    if (isLaunching) state.authkey = this._authkey;
+    if (isLaunching) state.authkey = this.#authkey;
     if (Object.keys(this._types).length > 0) state.types = sentTypes(this._types);
     if (own !== undefined && countForClient(own.entry)) state.counted = true;
     else if (own === undefined && !goesTo(this.#reference?.link)) keepForAWhile(this);

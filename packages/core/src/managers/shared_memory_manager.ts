@@ -106,4 +106,4 @@ export class SharedMemoryManager extends BaseManager {
   }
 }
 
-nameExports(import.meta.url, { SharedMemoryServer });
+nameExports(import.meta.url, { SharedMemoryServer, SharedMemoryManager });

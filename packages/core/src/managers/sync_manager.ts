@@ -2,6 +2,7 @@
  * Counterpart of `SyncManager` in multiprocessing/managers.py: the types that need no registration.
  */
 
+import { nameExports } from '../base/names.ts';
 import type { PoolOptions } from '../pool/pool.ts';
 import { Pool } from '../pool/pool.ts';
 import { ListProxy } from './list_proxy.ts';
@@ -132,3 +133,5 @@ SyncManager.register('Namespace', Namespace, { ...made(NamespaceProxy), createMe
 // What the methods of other types return.
 SyncManager.register('Iterator', undefined, { ...made(IteratorProxy), createMethod: false });
 SyncManager.register('AsyncResult', undefined, { ...made(AsyncResultProxy), createMethod: false });
+
+nameExports(import.meta.url, { SyncManager });
