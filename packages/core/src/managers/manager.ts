@@ -28,7 +28,7 @@ import {
 } from './manager_options.ts';
 import { type BaseProxy, makeProxy } from './proxy.ts';
 import type { ProxyManager, ProxyTypes, Serializer } from './proxy_type.ts';
-import { type Callable, type RegisterOptions, type Registry, registration } from './registry.ts';
+import { type Callable, type RegisterOptions, type Registry, registerIn } from './registry.ts';
 import { runServer, type ServerOrder, type ServerReport } from './run_server.ts';
 import { sentRegistry } from './sent_types.ts';
 import { Server, type ServerLimits } from './server.ts';
@@ -361,7 +361,7 @@ export class BaseManager implements ProxyManager {
    */
   static register(typeid: string, callable?: Callable, options: RegisterOptions = {}): void {
     // biome-ignore lint/complexity/noThisInStatic: a class derived from this one has types of its own
-    registerIn(this, typeid, callable, options);
+    registerIn(this, BaseManager, typeid, callable, options);
   }
 
   /** `await using`: shuts it down, if this object has started it. */
@@ -404,39 +404,3 @@ export function rebuildManager(
 }
 
 nameExports(import.meta.url, { rebuildManager });
-
-function registerIn(
-  cls: typeof BaseManager,
-  typeid: string,
-  callable: Callable | undefined,
-  options: RegisterOptions,
-): void {
-  const registered = registration(typeid, callable, options);
-  const { createMethod = true } = options;
-  if (createMethod && RESERVED.has(typeid))
-    throw new ValueError(`typeid: managers have a method '${typeid}' already`);
-  if (!Object.hasOwn(cls, '_registry')) cls._registry = new Map(cls._registry);
-  cls._registry.set(typeid, registered);
-  if (!createMethod) return;
-  define(cls.prototype, typeid, function (this: BaseManager, ...args: unknown[]) {
-    return this._create(typeid, args);
-  });
-  define(cls.prototype, `${typeid}Sync`, function (this: BaseManager, ...args: unknown[]) {
-    return this._createSync(typeid, args);
-  });
-}
-
-const RESERVED: ReadonlySet<string> = new Set([
-  ...Object.getOwnPropertyNames(BaseManager.prototype),
-  ...Object.getOwnPropertyNames(Object.prototype),
-  'then',
-]);
-
-function define(
-  prototype: object,
-  name: string,
-  value: (this: BaseManager, ...args: unknown[]) => unknown,
-): void {
-  Object.defineProperty(value, 'name', { value: name });
-  Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
-}

@@ -3,7 +3,7 @@
  */
 import { inspect } from 'node:util';
 import { checkOptions } from '../base/arguments.ts';
-import { AssertionError, typeError } from '../base/errors.ts';
+import { AssertionError, typeError, ValueError } from '../base/errors.ts';
 import type { ProxyType } from './proxy_type.ts';
 
 /** What makes the object: a function, or a class. */
@@ -36,11 +36,7 @@ export type Registry = Map<string, Registered>;
 const OPTIONS = ['proxytype', 'exposed', 'methodToTypeid', 'createMethod'];
 
 /** @throws TypeError, AssertionError @internal */
-export function registration(
-  typeid: unknown,
-  callable: unknown,
-  options: RegisterOptions,
-): Registered {
+function registration(typeid: unknown, callable: unknown, options: RegisterOptions): Registered {
   checkOptions(options, OPTIONS, 'register');
   if (typeof typeid !== 'string' || typeid === '')
     throw typeError(`typeid must be a name, not ${inspect(typeid)}`);
@@ -87,4 +83,51 @@ const NATIVE = /^function [A-Z]\w*\(\) \{ \[native code\] \}$/;
 function isClass(callable: Callable): boolean {
   const source = Function.prototype.toString.call(callable);
   return source.startsWith('class') || (NATIVE.test(source) && 'prototype' in callable);
+}
+
+/** A class of managers, as far as it registers types. */
+interface Registering {
+  _registry: Registry;
+  readonly prototype: object;
+}
+
+/** What the methods that make objects call. */
+interface Creating {
+  _create(typeid: string, args: readonly unknown[]): unknown;
+  _createSync(typeid: string, args: readonly unknown[]): unknown;
+}
+
+/** Names that are no names of types besides those of what managers have. */
+const RESERVED: readonly string[] = [...Object.getOwnPropertyNames(Object.prototype), 'then'];
+
+/** @param base what has the methods of all managers @throws TypeError, AssertionError, ValueError @internal */
+export function registerIn(
+  cls: Registering,
+  base: Registering,
+  typeid: string,
+  callable: Callable | undefined,
+  options: RegisterOptions,
+): void {
+  const registered = registration(typeid, callable, options);
+  const { createMethod = true } = options;
+  if (createMethod && (RESERVED.includes(typeid) || Object.hasOwn(base.prototype, typeid)))
+    throw new ValueError(`typeid: managers have a method '${typeid}' already`);
+  if (!Object.hasOwn(cls, '_registry')) cls._registry = new Map(cls._registry);
+  cls._registry.set(typeid, registered);
+  if (!createMethod) return;
+  define(cls.prototype, typeid, function (...args) {
+    return this._create(typeid, args);
+  });
+  define(cls.prototype, `${typeid}Sync`, function (...args) {
+    return this._createSync(typeid, args);
+  });
+}
+
+function define(
+  prototype: object,
+  name: string,
+  value: (this: Creating, ...args: unknown[]) => unknown,
+): void {
+  Object.defineProperty(value, 'name', { value: name });
+  Object.defineProperty(prototype, name, { value, writable: true, configurable: true });
 }
