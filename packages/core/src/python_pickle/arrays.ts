@@ -1,5 +1,5 @@
 /**
- * Python's `array.array` as typed arrays, and back. Deviations: D-160.
+ * Python's `array.array` as typed arrays, and back. Deviations: D-155.
  */
 import { inspect, types } from 'node:util';
 import { typeError, UnpicklingError, ValueError } from '../base/errors.ts';

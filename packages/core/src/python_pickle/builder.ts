@@ -1,6 +1,6 @@
 /**
  * The middle of the unpickler for Python's format: what it makes. Containers are made here, and objects by the rows of the
- * table of types. Deviations: D-066, D-067, D-156.
+ * table of types. Deviations: D-066, D-067, D-151.
  */
 import { UnpicklingError } from '../base/errors.ts';
 import { setProperty } from '../pickle/properties.ts';

@@ -1,5 +1,5 @@
 /**
- * Classes that the program has registered under the names of Python's: `registerClass` and `registerEnum`. Deviations: D-158.
+ * Classes that the program has registered under the names of Python's: `registerClass` and `registerEnum`. Deviations: D-153.
  */
 import { inspect } from 'node:util';
 import { typeError, UnpicklingError, ValueError } from '../base/errors.ts';

@@ -1,5 +1,5 @@
 /**
- * Python's `datetime`, `date` and `time`, with their microseconds and time zones, which a Date has not. Deviations: D-159.
+ * Python's `datetime`, `date` and `time`, with their microseconds and time zones, which a Date has not. Deviations: D-154.
  */
 import { inspect } from 'node:util';
 import { typeError, ValueError } from '../base/errors.ts';

@@ -1,6 +1,6 @@
 /**
  * Python's exceptions as errors, and errors as Python's exceptions. What Python does not pickle does not come: the traceback,
- * `__cause__` and `__context__`. Deviations: D-157.
+ * `__cause__` and `__context__`. Deviations: D-152.
  */
 
 import { osError } from '@multiprocessing/posix';

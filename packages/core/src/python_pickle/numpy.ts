@@ -1,5 +1,5 @@
 /**
- * numpy's arrays and scalars, of numbers, by the names of its versions 1 and 2. Deviations: D-161.
+ * numpy's arrays and scalars, of numbers, by the names of its versions 1 and 2. Deviations: D-156.
  *
  * What is written names neither `numpy.core` nor `numpy._core`, of which each version has but one: an empty `numpy.ndarray` is
  * given its state.
