@@ -84,7 +84,7 @@ describe.each(['node', 'pickle'] as const)('at a manager with the serializer %s'
     manager = await new SyncManager({
       ...options,
       maxMessageBytes: 1 << 20,
-      authTimeout: 0.05,
+      authTimeout: 1,
     }).start();
     address = manager.address as [string, number];
     await stillServes();
@@ -109,7 +109,7 @@ describe.each(['node', 'pickle'] as const)('at a manager with the serializer %s'
 
   async function closed(socket: Socket): Promise<void> {
     socket.resume();
-    // A reset is an end as good as any: `once` would reject.
+    // In whatever way it does: once() of node:events rejects at an error before.
     if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
   }
 
