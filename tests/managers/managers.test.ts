@@ -161,6 +161,18 @@ forEachStartMethod((ctx) => {
     expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
+  test('a manager that is killed while it has processes of its own', async () => {
+    const manager = await ctx.Manager();
+    const pool = await manager.Pool(1);
+    expect(await pool.map(targets.double, [1])).toEqual([2]);
+    const queue = await manager.Queue();
+    const failed = expect(queue.get()).rejects.toThrow('exit code -9');
+    await manager.numberOfObjects();
+    kill(pidOf(manager), 9);
+    await failed;
+    await manager.shutdown();
+  });
+
   test('a manager that is killed while somebody blocks', async () => {
     const manager = await ctx.Manager();
     const queue = await manager.Queue();
@@ -258,6 +270,9 @@ test('a server in this process, for others and for itself', async () => {
   const server = manager.getServer();
   const served = server.serveForever();
   await expect(server.serveForever()).rejects.toThrow(mp.RuntimeError);
+  const second = new QueueManager({ authkey }).getServer();
+  await expect(second.serveForever()).rejects.toThrow('another server runs in this process');
+  second.stop();
   const p = new mp.Process({
     target: targets.putAll,
     args: [server.address, authkey, ['from a child']],
@@ -267,6 +282,7 @@ test('a server in this process, for others and for itself', async () => {
   const queue = await client.get_queue();
   expect(await queue.get()).toBe('from a child');
   expect(() => queue.getSync()).toThrow('would block the manager itself');
+  expect(() => client.numberOfObjectsSync()).toThrow('would wait for itself');
   await p.join();
   expect(server.numberOfObjects()).toBeGreaterThan(0);
   server.stop();

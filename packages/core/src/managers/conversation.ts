@@ -12,7 +12,7 @@ import { behindThis, LoopTurns } from '../wait/loop_turns.ts';
 import type { Call, ClientWire, LinkOptions, Loaded } from './calls.ts';
 import { Channel } from './channel.ts';
 import { isGone, RemoteError } from './errors.ts';
-import { readFrom } from './local_server.ts';
+import { checkNotHere, readFrom } from './local_server.ts';
 import { SpinOdds } from './spin_odds.ts';
 
 interface Pending {
@@ -153,6 +153,7 @@ export class Conversation {
 
   callSync(call: Call): unknown {
     const serial = this.#next();
+    checkNotHere(this.#options.address);
     const request = this.#wire.request(call);
     const channel = this.#connectSync();
     let outcome: { value: unknown } | { error: unknown } | undefined;

@@ -30,7 +30,7 @@ export class ShutDown extends RuntimeError {
   override readonly code = 'ERR_MP_SHUT_DOWN';
 }
 
-/** The error of a call whose manager is not there any more. @param why `EOFError` or `OSError` @internal */
+/** The error of a call whose manager is not there any more. @param how it ended, if that is known @internal */
 export function ended(where: string, how: string | undefined, cause?: unknown): EOFError {
   const what = how ?? 'it has closed the connection';
   return new EOFError(

@@ -48,7 +48,7 @@ const PATIENCE = 1;
 
 /** The link to a manager; a new one if the last was lost. @throws TypeError @internal */
 export function linkTo(address: Address, authkey: Uint8Array, serializer: Serializer): Link {
-  const key = `${serializer} ${where(address)} ${Buffer.from(authkey).toString('hex')}`;
+  const key = [serializer, where(address), Buffer.from(authkey).toString('hex')].join('\0');
   const known = state.links.get(key);
   if (known?.isOpen) {
     known.look();
@@ -98,9 +98,10 @@ export function noteProcess(address: Address, process: BaseProcess): void {
 export function forgetManager(address: Address): void {
   const at = where(address);
   state.authkeys.delete(at);
+  state.processes.delete(at);
   state.digests.delete(at);
   for (const [key, link] of state.links) {
-    if (key.split(' ')[1] !== at) continue;
+    if (key.split('\0')[1] !== at) continue;
     link.close(explainSync(address, ended(at, 'it was shut down')));
     state.links.delete(key);
   }

@@ -2,8 +2,10 @@
  * The server that runs in this process, if one does: proxies of its own objects know it, and what is sent to its clients counts as a
  * reference of theirs from the moment at which it is written.
  */
+import { RuntimeError } from '../base/errors.ts';
 import { processWide } from '../base/state.ts';
 import type { Address } from '../connection/addresses.ts';
+import { registerAfterFork } from '../util/util.ts';
 import type { Entry, Owner } from './shared_objects.ts';
 import type { Token } from './token.ts';
 
@@ -29,6 +31,10 @@ const state = processWide('managerServer', () => ({
   from: undefined as Address | undefined,
   answering: undefined as { readonly owner: Owner; readonly counted: Entry[] } | undefined,
 }));
+
+registerAfterFork(state, () => {
+  state.server = undefined; // it is the parent's
+});
 
 /** @internal */
 export function setLocalServer(server: LocalServer | undefined): void {
@@ -56,6 +62,13 @@ export function readFrom<T>(address: Address, read: () => T): T {
 /** Where a manager is that has sent a proxy of its own: it may know itself by another address than this process does. @internal */
 export function senderOf(address: Address): Address {
   return state.from ?? address;
+}
+
+/** @throws RuntimeError for a call that blocks and has this process itself to answer @internal */
+export function checkNotHere(address: Address): void {
+  const { server } = state;
+  if (server === undefined || !sameAddress(server.address, address)) return;
+  throw new RuntimeError('the manager is this process, and would wait for itself: await instead');
 }
 
 /** Whether a manager's server runs in this process. @internal */

@@ -11,6 +11,7 @@ import { Conversation } from './conversation.ts';
 import { isGone, RemoteError } from './errors.ts';
 import type { Link } from './link.ts';
 import { linkMakers, releaseAtExit } from './links.ts';
+import { checkNotHere } from './local_server.ts';
 import { dumpsRequest, loadsAnswer, pythonClientWire } from './python_wire.ts';
 
 /** How many connections are kept that nobody uses. */
@@ -166,6 +167,7 @@ export class PythonLink implements Link {
   }
 
   #controlSync({ method, args, kwds }: Call): unknown {
+    checkNotHere(this.#options.address);
     const request = dumpsRequest(null, method, args, kwds);
     try {
       using connection = ClientSync(this.#options.address, this.#client);

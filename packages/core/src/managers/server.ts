@@ -2,7 +2,7 @@
  * Counterpart of `Server` in multiprocessing/managers.py: holds objects and calls their methods for clients. One event loop serves all
  * of them, where CPython has a thread for each. Deviations: D-139, D-140, D-141.
  */
-import { close, setTimeout } from '@multiprocessing/posix';
+import { close, closeRaw, setTimeout } from '@multiprocessing/posix';
 import { OSError, RuntimeError, ValueError } from '../base/errors.ts';
 import {
   _validateFamily,
@@ -18,10 +18,11 @@ import { SocketListener } from '../connection/socket_listener.ts';
 import { Pool } from '../pool/pool.ts';
 import { type AuthenticationString, toAuthkey } from '../process/authkey.ts';
 import { info } from '../util/logging.ts';
+import { registerAfterFork } from '../util/util.ts';
 import { calledBy, currentCaller } from './caller.ts';
 import { RemoteError } from './errors.ts';
 import { forgetManager } from './links.ts';
-import { type LocalServer, setLocalServer } from './local_server.ts';
+import { hasLocalServer, type LocalServer, setLocalServer } from './local_server.ts';
 import { contentOf, methodOf, publicMethods, textOf } from './methods.ts';
 import { nodeWire } from './node_wire.ts';
 import type { Serializer } from './proxy_type.ts';
@@ -127,7 +128,12 @@ export class Server implements LocalServer, Handler, Controlled {
   async serveForever(): Promise<void> {
     if (this.#isStopped || this.#stopped !== undefined)
       throw new RuntimeError('this server has been started before: make a new one');
+    if (hasLocalServer())
+      throw new RuntimeError(
+        'another server runs in this process: start() gives it one of its own',
+      );
     setLocalServer(this);
+    registerAfterFork(this, (server) => server.#leaveToParent());
     info('manager serving at %j', this.address);
     const stopped = new Promise<void>((resolve) => {
       this.#stopped = resolve;
@@ -170,10 +176,17 @@ export class Server implements LocalServer, Handler, Controlled {
     this.#listener.close();
     for (const link of [...this.#links]) link.finish();
     this.#objects.clear();
-    setLocalServer(undefined);
+    if (this.#stopped !== undefined) setLocalServer(undefined);
     // This process may be a client as well.
     forgetManager(address);
     this.#stopped?.();
+  }
+
+  /** In a forked child: clients are not to wait for that when this process ends. */
+  #leaveToParent(): void {
+    for (const link of this.#links) link.leaveToParent();
+    this.#links.clear();
+    if (!this.#isStopped) closeRaw(this.#listener.fd);
   }
 
   //

@@ -2,7 +2,7 @@
  * A client's connection at the server: its requests, and the answers. Nothing waits for anything: a method that takes its time is
  * answered when it is done, behind others of the same client that came later.
  */
-import { close } from '@multiprocessing/posix';
+import { close, closeRaw } from '@multiprocessing/posix';
 import { info } from '../util/logging.ts';
 import { behindThis } from '../wait/loop_turns.ts';
 import type { Caller } from './caller.ts';
@@ -229,6 +229,12 @@ export class ServerLink implements Caller {
     this.closes = true;
     this.#flush();
     if (this.#channel.unsent === 0) this.end();
+  }
+
+  /** In a forked child: it is the parent's. */
+  leaveToParent(): void {
+    this.isGone = true;
+    closeRaw(this.#fd);
   }
 
   /** Closes it: what the client holds goes back. A second call does nothing. */
