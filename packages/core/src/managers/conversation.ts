@@ -185,6 +185,7 @@ export class Conversation {
     }
     this.#lastUse = now();
     this.#rest();
+    this.#listen(); // for those who wait since before there was a connection
     if ('error' in outcome) throw outcome.error;
     return (outcome as { value: unknown }).value;
   }
