@@ -147,6 +147,30 @@ assert sorted(places) == [0, 1] and b.parties == 2 and not b.broken
 `);
   });
 
+  test('keywords, as Python programs write them', async () => {
+    await run(`
+q = m.Queue(maxsize=1)
+fails(queue.Empty, lambda: q.get(timeout=0.01))
+fails(queue.Empty, lambda: q.get(block=False))
+q.put(item=1, timeout=1)
+fails(queue.Full, lambda: q.put(2, block=False))
+fails(queue.Full, lambda: q.put(2, timeout=0.01))
+assert q.full() and q.get(timeout=1) == 1
+fails(TypeError, lambda: q.get(blocking=True))
+fails(TypeError, lambda: q.get(True, block=True))
+s = m.Semaphore(value=2)
+assert s.acquire() and s.acquire() and not s.acquire(False)
+b = m.BoundedSemaphore(value=1)
+assert b.acquire() and not b.acquire(False)
+fails(threading.BrokenBarrierError, m.Barrier(parties=2, timeout=0.01).wait)
+c = m.Condition(lock=m.Lock())
+assert c.acquire() and not c.wait(0.01)
+v = m.Value(typecode='i', value=3)
+assert v.value == 3
+assert m.Array(typecode='i', sequence=[1, 2])[1] == 2
+`);
+  });
+
   test('registered classes, references, and processes', async () => {
     const before = await manager.numberOfObjects();
     await run(`

@@ -6,6 +6,7 @@
  *     channel.ts           messages read and written by the buffer
  *     conversation.ts      calls over one connection
  *     errors.ts            RemoteError, KeyError ...
+ *     keywords.ts          where Python's keywords go
  *     keys.ts              which keys of a dict are the same
  *     link.ts              this process's way to a manager
  *     links.ts             all of them

@@ -21,6 +21,7 @@ import { info } from '../util/logging.ts';
 import { registerAfterFork } from '../util/util.ts';
 import { calledBy, currentCaller } from './caller.ts';
 import { RemoteError } from './errors.ts';
+import { withKeywords } from './keywords.ts';
 import { forgetManager } from './links.ts';
 import { hasLocalServer, type LocalServer, setLocalServer } from './local_server.ts';
 import { contentOf, methodOf, publicMethods, textOf } from './methods.ts';
@@ -257,9 +258,14 @@ export class Server implements LocalServer, Handler, Controlled {
       entry.exposed.has(name) && typeof obj === 'object' && obj !== null
         ? methodOf(obj, name)
         : undefined;
-    if (method !== undefined) return method(...(kwds === undefined ? args : [...args, kwds]));
+    if (method !== undefined)
+      return method(...withKeywords((obj as object).constructor, name, args, kwds));
     if (name === '#GETVALUE') return contentOf(obj);
     if (name === '__str__' || name === '__repr__') return textOf(obj);
+    if (entry.exposed.has(name))
+      throw new RemoteError(
+        `method ${JSON.stringify(name)} of ${entry.typeid} object is exposed, but the object has none`,
+      );
     throw new RemoteError(
       `method ${JSON.stringify(name)} of ${entry.typeid} object is not in exposed=${JSON.stringify([...entry.exposed])}`,
     );
@@ -299,7 +305,7 @@ export class Server implements LocalServer, Handler, Controlled {
   create(link: Owner, [typeid, ...args]: readonly unknown[], kwds: object): unknown {
     const registered = this.#registered(typeid);
     const { callable } = registered;
-    const all = Object.keys(kwds).length > 0 ? [...args, kwds] : args;
+    const all = withKeywords(callable, 'constructor', args, kwds);
     if (callable === undefined && all.length !== 1)
       throw new ValueError('Without callable, must have one non-keyword argument');
     const made = callable === undefined ? all[0] : make(callable, all);
