@@ -264,6 +264,17 @@ test('a manager that nobody shuts down ends with its program', async () => {
   expect(stateOf(Number(stdout))).toBe('gone');
 });
 
+test('exposed names that the object has not, or that await would call', async () => {
+  await using manager = await new MyManager().start();
+  const odd = (await manager._create('Odd')) as Awaited<ReturnType<MyManager['Foo']>>;
+  expect(await odd.f()).toBe('f()');
+  expect('then' in odd).toBe(false);
+  for (const name of ['then', 'nope'])
+    await expect(odd._callmethod(name)).rejects.toThrow(
+      `method "${name}" of Odd object is exposed, but the object has none`,
+    );
+});
+
 test('a server in this process, for others and for itself', async () => {
   const authkey = Buffer.from('of this process');
   const manager = new QueueManager({ authkey });

@@ -63,8 +63,8 @@ export function nameHere(name: string): string {
 }
 
 /**
- * Gives a class of proxies the methods of these names on the wire, and their blocking twins.
- * @param known what it has already is left as it is
+ * Gives a class of proxies the methods of these names on the wire, and their blocking twins. What it has already is left as it is; and
+ * it gets no `then`, which `await` would call: that one is for `_callmethod`.
  * @internal
  */
 export function defineMethods(proxies: { prototype: object }, exposed: readonly string[]): void {
@@ -72,7 +72,7 @@ export function defineMethods(proxies: { prototype: object }, exposed: readonly 
     const here = nameHere(name);
     // biome-ignore lint/suspicious/noExplicitAny: a method of whatever arguments
     const define = (as: string, value: (this: BaseProxy, ...args: any[]) => unknown) => {
-      if (as in proxies.prototype) return;
+      if (as in proxies.prototype || as === 'then') return;
       Object.defineProperty(value, 'name', { value: as });
       Object.defineProperty(proxies.prototype, as, { value, writable: true, configurable: true });
     };
