@@ -265,6 +265,16 @@ if __name__ == '__main__':
     expect(await (await manager.Array('i', [5, 6])).getItem(1)).toBe(6);
   });
 
+  test('what cannot be sent is no call, and the next ones have their own answers', async () => {
+    const list = await manager.list<unknown>([1, 2]);
+    await expect(list.append(() => 1)).rejects.toThrow(mp.PicklingError);
+    expect(await list.len()).toBe(2);
+    expect(() => list.appendSync(Symbol('x'))).toThrow(mp.PicklingError);
+    expect(list.getItemSync(0)).toBe(1);
+    await list.append(3);
+    expect(await list.pop()).toBe(3);
+  });
+
   test('what waits there holds up nothing', async () => {
     const queue = await manager.Queue<unknown>();
     const gets = [queue.get(), queue.get()];

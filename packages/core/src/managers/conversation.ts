@@ -136,8 +136,9 @@ export class Conversation {
   }
 
   call(call: Call): Promise<unknown> {
-    const serial = this.#next();
+    // First: what cannot be sent has no number, for where answers have none the next one would be taken for its.
     const request = this.#wire.request(call);
+    const serial = this.#next();
     return new Promise((resolve, reject) => {
       this.#pending.set(serial, { call, resolve, reject });
       this.#send(request, serial);
@@ -152,9 +153,9 @@ export class Conversation {
   }
 
   callSync(call: Call): unknown {
-    const serial = this.#next();
     checkNotHere(this.#options.address);
     const request = this.#wire.request(call);
+    const serial = this.#next();
     const channel = this.#connectSync();
     let outcome: { value: unknown } | { error: unknown } | undefined;
     this.#pending.set(serial, {
