@@ -175,4 +175,12 @@ forEachStartMethod((ctx) => {
     await ns.setAttr('y', 1);
     await inChild(targets.useNamespace, ns);
   });
+
+  test('sizes that are none are refused', async () => {
+    for (const size of ['a', 1.5, Number.NaN] as never[]) {
+      await expect(manager.Queue(size)).rejects.toThrow(/maxsize must be a whole number/);
+      await expect(manager.Semaphore(size)).rejects.toThrow(/value must be a whole number/);
+    }
+    await expect(manager.BoundedSemaphore(-1)).rejects.toThrow(mp.ValueError);
+  });
 });

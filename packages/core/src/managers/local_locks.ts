@@ -2,7 +2,8 @@
  * The locks that a manager has for others: threading.Lock, RLock, Semaphore and BoundedSemaphore. Their owners are clients, and what
  * one of them holds goes to the next when it ends. Deviations: D-142.
  */
-import { RuntimeError, ValueError } from '../base/errors.ts';
+import { inspect } from 'node:util';
+import { RuntimeError, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { type Caller, currentCaller, secondsOf, Waits } from './caller.ts';
 
@@ -207,9 +208,11 @@ export class LocalRLock {
 
 /** Python's `threading.Semaphore`. @internal */
 export class LocalSemaphore extends Held {
-  /** @throws ValueError */
+  /** @throws TypeError, ValueError */
   constructor(value = 1) {
-    if (!(value >= 0)) throw new ValueError('semaphore initial value must be >= 0');
+    if (!Number.isInteger(value))
+      throw typeError(`value must be a whole number, not ${inspect(value)}`);
+    if (value < 0) throw new ValueError('semaphore initial value must be >= 0');
     super(value, false);
   }
 

@@ -1,8 +1,9 @@
 /**
  * queue.Queue, for the clients of a manager. Deviations: D-142.
  */
+import { inspect } from 'node:util';
 import { now } from '@multiprocessing/posix';
-import { Empty, Full, ValueError } from '../base/errors.ts';
+import { Empty, Full, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { currentCaller, secondsOf, Waits } from './caller.ts';
 import { ShutDown } from './errors.ts';
@@ -19,7 +20,10 @@ export class LocalQueue {
   #unfinished = 0;
   #isShutDown = false;
 
+  /** @throws TypeError */
   constructor(maxsize = 0) {
+    if (!Number.isInteger(maxsize))
+      throw typeError(`maxsize must be a whole number, not ${inspect(maxsize)}`);
     this.#maxsize = maxsize;
   }
 
