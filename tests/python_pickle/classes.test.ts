@@ -208,6 +208,9 @@ test('a wrong registration is told', () => {
   const wrong: [() => void, RegExp][] = [
     [() => registerClass('Point', Other), /'Point' is no name of Python's: give its module/],
     [() => registerClass('app.models.Point', Other), /app\.models\.Point is registered already/],
+    [() => registerClass('app.Bag', class Bag extends Map {}), /Bag is a Map, and what that holds/],
+    [() => registerClass('app.Set', Set), /Set is a Set, and what that holds/],
+    [() => registerClass('app.B', class B extends Uint8Array {}), /B is a TypedArray/],
     [() => registerClass('app.Other', Point), /Point is registered already, for another name/],
     [() => registerClass('app.Other', {} as never), /cls must be a class, not {}/],
     [() => registerClass(1 as never, Other), /name must be a string, not 1/],

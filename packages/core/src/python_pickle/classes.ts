@@ -52,6 +52,12 @@ export function addClass<T extends object>(
     table.register(exceptionType(name, cls as unknown as AnyClass<Error>));
     return;
   }
+  const kept = KEEPERS.find((base) => cls === (base as unknown) || cls.prototype instanceof base);
+  if (kept !== undefined && reduce === undefined) {
+    throw typeError(
+      `registerClass: ${cls.name} is a ${kept.name}, and what that holds is not in properties: give { reduce, build }`,
+    );
+  }
   table.register({
     names: name,
     cls,
@@ -62,6 +68,9 @@ export function addClass<T extends object>(
     reduce: reduce ? (obj) => reduced(reduce(obj)) : (obj) => ownState(obj, options),
   });
 }
+
+/** Their contents are no properties, or not theirs alone: without a way of their own they would get lost. */
+const KEEPERS = [Map, Set, Array, Date, Object.getPrototypeOf(Uint8Array), ArrayBuffer] as const;
 
 function reduced({ args, state }: { args?: readonly unknown[]; state?: unknown }): Reduced {
   return { args: args ?? [], newobj: args === undefined, state };
