@@ -142,8 +142,15 @@ function withoutFrames(make: () => Error): Error {
   }
 }
 
+/**
+ * Bytes that an exception takes at least in a pickle of Python's. One takes two kilobytes here, and five bytes can call for
+ * the same one again.
+ */
+const LEAST = 8;
+
 function build(make: Make, name?: string): NonNullable<PythonType['build']> {
   return (args, call) => {
+    call.copies(LEAST);
     const known = name ?? call.name;
     return from(
       known,
