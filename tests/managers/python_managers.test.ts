@@ -84,6 +84,29 @@ print('done')`,
     expect({ stdout, stderr }).toEqual({ stdout: 'done\n', stderr: '' });
   }
 
+  test('who is killed while it waits gets nothing', async () => {
+    await run(`
+import os, time
+q = m.Queue()
+pid = os.fork()
+if pid == 0:
+    q.get()
+    os._exit(0)
+before = None
+while True: # the kernel tells nobody that somebody has gone to sleep
+    with open(f'/proc/{pid}/status') as status:
+        lines = [line for line in status if line.startswith(('State:', 'voluntary'))]
+    if lines == before and lines[0].split()[1] == 'S':
+        break
+    before = lines
+    time.sleep(0.05)
+os.kill(pid, 9)
+os.waitpid(pid, 0)
+q.qsize(); q.qsize() # its end has been seen before the second answer
+q.put('x')
+assert q.qsize() == 1 and q.get() == 'x'`);
+  });
+
   test('lists and dicts, in each other', async () => {
     await run(`
 d = m.dict({'x': 1}, y=2)

@@ -122,8 +122,12 @@ export class ServerLink implements Caller {
   }
 
   #listen(): void {
-    if (this.isGone || this.#isListening || this.#isBusy) return;
-    if (this.#channel.unsent > MOST_UNSENT) return;
+    if (this.#isBusy || this.#channel.unsent > MOST_UNSENT) return;
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (this.isGone || this.#isListening) return;
     this.#isListening = true;
     this.#channel.whenReadable(this.#onReadable);
   }
@@ -177,7 +181,11 @@ export class ServerLink implements Caller {
       return;
     }
     const { inOrder } = this.#wire;
-    if (inOrder) this.#isBusy = true;
+    if (inOrder) {
+      this.#isBusy = true;
+      // Once, for its end: who waits and is killed must not get what others wait for.
+      this.#watch();
+    }
     void answer.then((done) => {
       this.#answer(request, done);
       this.#flushSoon();
