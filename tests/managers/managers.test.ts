@@ -16,7 +16,7 @@ import { kill } from 'multiprocessing/os';
 import { ForkingPickler } from 'multiprocessing/reduction';
 import { ShareableList, SharedMemory } from 'multiprocessing/shared_memory';
 import { getTempDir } from 'multiprocessing/util';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import * as targets from '../fixtures/dist/manager_targets.js';
 import { MyManager, QueueManager } from '../fixtures/dist/manager_targets.js';
 import { startProgram } from '../support/programs.ts';
@@ -234,6 +234,25 @@ forEachStartMethod((ctx) => {
     }
   });
 });
+
+describe.each(['node', 'pickle'] as const)(
+  'a manager with the serializer %s that is stopped',
+  (serializer) => {
+    test.each([
+      ['shutdown', true],
+      ['shutdown', false],
+      ['shutdownSync', true],
+      ['shutdownSync', false],
+    ] as const)('is terminated by %s (used before: %s)', async (end, isUsed) => {
+      const manager = await new SyncManager({ serializer, shutdownTimeout: 0.1 }).start();
+      if (isUsed) await manager.list([1]);
+      const process = manager._process as mp.Process;
+      kill(process.pid as number, 'SIGSTOP');
+      await manager[end]();
+      expect(process.exitcode).toBe(-15);
+    });
+  },
+);
 
 test('a program with a SharedMemoryManager ends without a word', async () => {
   const { code, stderr, stdout } = await startProgram('shared_memory_manager').outcome;

@@ -3,7 +3,17 @@
  * and reads the socket itself, and hands out on the way what others wait for. Deviations: D-141.
  */
 import { constants } from 'node:buffer';
-import { close, closeRaw, dup, now, POLLIN, POLLOUT, poll } from '@multiprocessing/posix';
+import {
+  clearTimeout,
+  close,
+  closeRaw,
+  dup,
+  now,
+  POLLIN,
+  POLLOUT,
+  poll,
+  setTimeout,
+} from '@multiprocessing/posix';
 import { Client, ClientSync } from '../connection/client.ts';
 import type { Connection } from '../connection/connection.ts';
 import { withTraceback } from '../pool/errors.ts';
@@ -26,6 +36,8 @@ const IDLE = 100;
 /** What has not gone yet is written at once from so many bytes on. */
 const MOST_TOGETHER = 1 << 12;
 const LAST_SERIAL = 0xffffffff;
+/** The longest timeout of a Node timer, in milliseconds. */
+const LONGEST_TIMER = 0x7fffffff;
 
 /** @internal */
 export class Conversation {
@@ -85,11 +97,11 @@ export class Conversation {
     this.#backlog = [];
   }
 
-  #connectSync(): Channel {
+  #connectSync(authTimeout?: number): Channel {
     if (this.#channel !== undefined) return this.#channel;
     const { address, authkey, digests } = this.#options;
     try {
-      this.#attach(ClientSync(address, { authkey, digests }));
+      this.#attach(ClientSync(address, { authkey, digests, authTimeout }));
     } catch (error) {
       const why = this.#options.explainSync(error);
       this.close(why);
@@ -212,11 +224,11 @@ export class Conversation {
   }
 
   /** Sends what wants no answer, for a numbered wire. @param wait whether to connect now, if it is not; it throws nothing */
-  post(call: Call, wait: boolean): void {
+  post(call: Call, wait: boolean, authTimeout?: number): void {
     if (!this.isOpen) return;
     try {
       this.#send(this.#wire.request(call), 0);
-      if (wait) this.#connectSync();
+      if (wait) this.#connectSync(authTimeout);
       if (this.#channel !== undefined) this.#flushSoon();
       else this.#connect();
       if (wait) this.#flush();
@@ -225,10 +237,16 @@ export class Conversation {
     }
   }
 
-  /** Connects, if it is not. It throws nothing. */
-  async connected(): Promise<void> {
+  /** Connects, if it is not. It throws nothing. @param timeout seconds @returns whether it is connected */
+  async connected(timeout: number): Promise<boolean> {
     this.#connect();
-    await this.#connecting;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, Math.min(timeout * 1000, LONGEST_TIMER));
+    });
+    await Promise.race([this.#connecting, late]);
+    clearTimeout(timer);
+    return this.#channel !== undefined;
   }
 
   //

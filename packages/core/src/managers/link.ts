@@ -18,9 +18,9 @@ export interface Link {
   release(ident: string): void;
   /** Gives one back at the end of the process. */
   releaseSync(ident: string): void;
-  /** Tells the manager to end, and waits for no answer. It throws nothing. */
-  shutDown(): Promise<void>;
-  shutDownSync(): void;
+  /** Tells the manager to end, if it can be reached. It throws nothing. @param timeout seconds for each step of that */
+  shutDown(timeout: number): Promise<void>;
+  shutDownSync(timeout: number): void;
   /** Closes it. Calls under way fail. */
   close(error?: unknown): void;
   /** In a forked child: it is the parent's. Does nothing in the process that made it. */
@@ -82,13 +82,12 @@ export class NodeLink implements Link {
   /** The end of the connection says it all. */
   releaseSync(): void {}
 
-  async shutDown(): Promise<void> {
-    await this.#conversation.connected();
-    this.shutDownSync();
+  async shutDown(timeout: number): Promise<void> {
+    if (await this.#conversation.connected(timeout)) this.shutDownSync(timeout);
   }
 
-  shutDownSync(): void {
-    this.#conversation.post({ ident: null, method: 'shutdown', args: [] }, true);
+  shutDownSync(timeout: number): void {
+    this.#conversation.post({ ident: null, method: 'shutdown', args: [] }, true, timeout);
   }
 
   close(error?: unknown): void {

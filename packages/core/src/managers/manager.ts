@@ -233,7 +233,7 @@ export class BaseManager implements ProxyManager {
     const link = linkTo(this.#address as Address, this._authkey, this.#serializer);
     if (process.isAlive()) {
       info('sending shutdown message to manager');
-      await link.shutDown();
+      await link.shutDown(this.#timeout);
       for (const harder of [() => {}, () => process.terminate(), () => process.kill()]) {
         harder();
         await process.join(this.#timeout);

@@ -23,7 +23,7 @@ export interface Started {
 export function finalizeManager({ process, address, chosen, link, state, timeout }: Started): void {
   if (process.isAlive()) {
     info('sending shutdown message to manager');
-    link().shutDownSync();
+    link().shutDownSync(timeout);
     for (const harder of [() => {}, () => process.terminate(), () => process.kill()]) {
       harder();
       process.joinSync(timeout);

@@ -202,13 +202,27 @@ export class PythonLink implements Link {
     }
   }
 
-  async shutDown(): Promise<void> {
-    await this.#control({ ident: null, method: 'shutdown', args: [] }).catch(() => {});
+  async shutDown(timeout: number): Promise<void> {
+    try {
+      using connection = await Client(this.#options.address, {
+        ...this.#client,
+        authTimeout: timeout,
+      });
+      await connection.send(SHUTDOWN);
+      await connection.poll(timeout);
+    } catch {
+      // It is going to end without.
+    }
   }
 
-  shutDownSync(): void {
+  shutDownSync(timeout: number): void {
     try {
-      this.#controlSync({ ident: null, method: 'shutdown', args: [] });
+      using connection = ClientSync(this.#options.address, {
+        ...this.#client,
+        authTimeout: timeout,
+      });
+      connection.sendSync(SHUTDOWN);
+      connection.pollSync(timeout);
     } catch {
       // It is going to end without.
     }
@@ -227,6 +241,8 @@ export class PythonLink implements Link {
     this.#isClosed = true;
   }
 }
+
+const SHUTDOWN = dumpsRequest(null, 'shutdown', [], undefined);
 
 /** They go by the connection that holds the lock. */
 const FOR_HOLDERS: ReadonlySet<string> = new Set([
