@@ -183,4 +183,14 @@ forEachStartMethod((ctx) => {
     }
     await expect(manager.BoundedSemaphore(-1)).rejects.toThrow(mp.ValueError);
   });
+
+  test('options in the place of block are refused', async () => {
+    const options = { timeout: 1 } as never;
+    const queue = await manager.Queue(1);
+    const block = /^block must be true or false/;
+    await expect(queue.get(options)).rejects.toThrow(block);
+    await expect(queue.put(1, options)).rejects.toThrow(block);
+    await expect((await manager.Lock()).acquire(options)).rejects.toThrow(block);
+    await expect((await manager.Semaphore(1)).acquire(options)).rejects.toThrow(block);
+  });
 });

@@ -311,6 +311,7 @@ describe('one process', () => {
     expect(() => mp.Queue('3' as never)).toThrow(TypeError);
     const queue = mp.Queue();
     for (const form of forms) {
+      await expect(get(form, queue, { timeout: 1 } as never)).rejects.toThrow(TypeError);
       await expect(get(form, queue, true, Number.NaN)).rejects.toThrow(mp.ValueError);
       await expect(put(form, queue, 1, true, '1' as never)).rejects.toThrow(TypeError);
     }

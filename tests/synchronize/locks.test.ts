@@ -369,6 +369,8 @@ test('bad arguments of locks and semaphores are told', async () => {
     await expect(lock.acquire(true, timeout)).rejects.toThrow(TypeError);
     expect(() => lock.acquireSync(true, timeout)).toThrow(/^timeout must be a number of seconds/);
   }
+  await expect(lock.acquire({ timeout: 1 } as never)).rejects.toThrow(TypeError);
+  expect(() => lock.acquireSync({ timeout: 1 } as never)).toThrow(/^block must be true or false/);
   await expect(lock.acquire(true, Number.NaN)).rejects.toThrow(mp.ValueError);
   expect(() => lock.acquireSync(true, Number.NaN)).toThrow('timeout is NaN');
   expect(lock.locked()).toBe(false);

@@ -17,6 +17,17 @@ export function checkTimeout(timeout: unknown): void {
 }
 
 /**
+ * Whether to wait is no object: who gives options there would wait for ever.
+ * @throws TypeError
+ */
+export function checkBlock(block: unknown): void {
+  if (typeof block !== 'object' || block === null) return;
+  throw typeError(
+    `block must be true or false, not ${inspect(block)}: a timeout in seconds is the argument behind it`,
+  );
+}
+
+/**
  * An options object has only known names.
  * @param where for the message, e.g. `'Process'`
  * @throws TypeError that names the unknown option, or says that it is no object

@@ -2,13 +2,16 @@
  * The locks that a manager has for others: threading.Lock, RLock, Semaphore and BoundedSemaphore. Their owners are clients, and what
  * one of them holds goes to the next when it ends. Deviations: D-142.
  */
+
 import { inspect } from 'node:util';
+import { checkBlock } from '../base/arguments.ts';
 import { RuntimeError, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { type Caller, currentCaller, secondsOf, Waits } from './caller.ts';
 
 /** @returns undefined not to wait, else the seconds, Infinity without end @throws ValueError, TypeError */
 function patience(blocking: unknown, timeout: unknown): number | undefined {
+  checkBlock(blocking);
   if (!blocking) {
     if (timeout !== undefined && timeout !== null && timeout !== -1)
       throw new ValueError("can't specify a timeout for a non-blocking call");

@@ -1,8 +1,10 @@
 /**
  * queue.Queue, for the clients of a manager. Deviations: D-142.
  */
+
 import { inspect } from 'node:util';
 import { now } from '@multiprocessing/posix';
+import { checkBlock } from '../base/arguments.ts';
 import { Empty, Full, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { currentCaller, secondsOf, Waits } from './caller.ts';
@@ -41,6 +43,7 @@ export class LocalQueue {
 
   /** @throws Full, ShutDown, ValueError */
   put(item: unknown, block: unknown = true, timeout?: unknown): void | Promise<void> {
+    checkBlock(block);
     if (this.#isShutDown) throw new ShutDown('the queue is shut down');
     if (!this.full()) return this.#add(item);
     if (!block) throw new Full('the queue is full');
@@ -65,6 +68,7 @@ export class LocalQueue {
 
   /** @throws Empty, ShutDown, ValueError */
   get(block: unknown = true, timeout?: unknown): unknown {
+    checkBlock(block);
     if (!this.empty()) return this.#take();
     if (this.#isShutDown) throw new ShutDown('the queue is shut down');
     if (!block) throw new Empty('the queue is empty');

@@ -1,8 +1,10 @@
 /**
  * `Queue` of multiprocessing/queues.py. Deviations: D-088, D-089, D-090, D-091, D-093.
  */
+
 import { inspect } from 'node:util';
 import { osError, writeStderr } from '@multiprocessing/posix';
+import { checkBlock } from '../base/arguments.ts';
 import { assert, typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import type { Pickled } from '../pickle/message.ts';
@@ -14,6 +16,7 @@ import { full } from './feeder.ts';
 
 /** How long a call may wait, in seconds. */
 function patience(block: boolean, timeout: number | undefined): number {
+  checkBlock(block);
   const limited = limit(timeout);
   return block ? limited : 0;
 }

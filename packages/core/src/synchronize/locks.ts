@@ -4,7 +4,7 @@
  */
 import { inspect } from 'node:util';
 import { inWorker, isOwnThread, tidOf } from '@multiprocessing/posix';
-import { checkTimeout } from '../base/arguments.ts';
+import { checkBlock, checkTimeout } from '../base/arguments.ts';
 import { typeError, ValueError } from '../base/errors.ts';
 import { nameExports } from '../base/names.ts';
 import { currentProcess } from '../base/process_table.ts';
@@ -64,11 +64,13 @@ export class SemLock {
    * @throws TypeError or ValueError (NaN) for a bad timeout, RuntimeError when its memory is damaged
    */
   async acquire(block = true, timeout?: number): Promise<boolean> {
+    checkBlock(block);
     return this._semlock.acquire(block, limit(timeout));
   }
 
   /** The blocking twin of `acquire`: sleeps in the kernel. */
   acquireSync(block = true, timeout?: number): boolean {
+    checkBlock(block);
     return this._semlock.acquireSync(block, timeout === undefined ? Infinity : limit(timeout));
   }
 
