@@ -207,6 +207,7 @@ test('a wrong registration is told', () => {
   class Other {}
   const wrong: [() => void, RegExp][] = [
     [() => registerClass('Point', Other), /'Point' is no name of Python's: give its module/],
+    [() => registerClass('datetime.datetime', Other), /datetime\.datetime is registered already/],
     [() => registerClass('app.models.Point', Other), /app\.models\.Point is registered already/],
     [() => registerClass('app.Bag', class Bag extends Map {}), /Bag is a Map, and what that holds/],
     [() => registerClass('app.Set', Set), /Set is a Set, and what that holds/],

@@ -156,6 +156,7 @@ export function registerClass<T extends object>(
     ['fields', 'slots', 'namedtuple', 'build', 'setState', 'reduce'],
     'registerClass',
   );
+  knownTypes.checkFree(name);
   addClass(ofProgram, name, cls, options);
 }
 
@@ -165,6 +166,7 @@ export function registerClass<T extends object>(
  * @throws TypeError for what is no class; ValueError for one without members, and for a name or class that is registered already
  */
 export function registerEnum<T extends object>(name: string, cls: EnumClass<T>): void {
+  knownTypes.checkFree(name);
   addEnum(ofProgram, name, cls);
 }
 

@@ -161,6 +161,14 @@ export class PythonTypes {
     return this.named(`${renamed[module]}.${name}`);
   }
 
+  /** @throws ValueError for a name that stands for something here */
+  checkFree(name: string): void {
+    if (typeof name === 'string' && this.named(dotted(name)) !== undefined)
+      throw new ValueError(
+        `${name} is registered already: it is one of the classes that this library knows`,
+      );
+  }
+
   private named(name: string): PythonType | undefined {
     if (this.rows !== undefined) this.fill();
     let type = this.byName.get(name);
