@@ -8,6 +8,7 @@ import { now } from '@multiprocessing/posix';
 import type { AnyFunction } from '../base/names.ts';
 import { SpinHope } from '../base/spin.ts';
 import type { SharingContext } from '../process/sharing.ts';
+import { prepareWaits } from '../wait/hub.ts';
 import { behindThis, LoopTurns, nextTurn } from '../wait/loop_turns.ts';
 import { Answers } from './answers.ts';
 import { Backlog } from './backlog.ts';
@@ -80,6 +81,7 @@ export class Engine {
   readonly #tally = new Tally();
 
   constructor(options: EngineOptions) {
+    prepareWaits();
     this.#options = options;
     this.port = new WorkerPort(options.places, options.settings, options.ctx);
     this.#calls = new Calls(this.port.functions as FunctionTable, options.mainByName);
@@ -285,7 +287,7 @@ export class Engine {
     this.broken = error;
     if (!isHeard) process.emitWarning(this.#brokenError());
     this.terminate(() => this.#brokenError());
-    void this.join();
+    this.join().catch(() => {}); // who joins the pool is told
   }
 
   #brokenError(): BrokenProcessPool {

@@ -99,6 +99,11 @@ function bell(): Doorbell {
   return hub.bell;
 }
 
+/** Has what this thread is woken by now, and not when there may be no fd left for it. @throws OSError @internal */
+export function prepareWaits(): void {
+  bell();
+}
+
 /** The threads that share locks, in shared memory. All that one process makes refers to one table. @internal */
 export class MemberTable {
   readonly memory: BufferWrapper;
