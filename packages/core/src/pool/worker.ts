@@ -137,10 +137,11 @@ class PoolWorker implements TaskWorker {
       this.#begin(taken);
       if (this.#turns.due()) await nextTurn();
     }
+    this.#tellOthers(); // of what it has seen and does not take
     trace('pool', 'leave', currentProcess().name, () => ({ reason: this.#leaves ?? 'closed' }));
   }
 
-  /** More tasks may have been given while this worker was the one that looks for them. */
+  /** Tasks may have been given, and nobody woken for them, while this worker was the one that looks for them. */
   #tellOthers(): void {
     if (!this.#isSpinner) return;
     this.#isSpinner = false;
